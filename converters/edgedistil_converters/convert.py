@@ -1,0 +1,165 @@
+"""The main job: a Keras classifier in, one verified artefact out."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgedistil_converters.edge_graph.weights import ClassifierWeights, read_weights
+from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.output import atomic_path, check_output
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
+from edgedistil_converters.structure import Structure, check_structure, read_structure
+from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification import (
+    VERIFICATION_TEXTS,
+    ParityReport,
+    answer_with_keras,
+    choose_golden_cases,
+    verify,
+)
+from edgedistil_runtime.artifact import (
+    Artifact,
+    ArtifactMetadata,
+    GoldenCase,
+    TokenizerSettings,
+    artifact_bytes,
+    read_artifact,
+)
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["Conversion", "convert_classifier"]
+
+_log = logging.getLogger(__name__)
+_PACKAGES = ("edgedistil-converters", "tensorflow", "keras", "keras-hub", "ai-edge-litert", "litert-quantizer")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A finished conversion.
+
+    Attributes:
+        artifact: what was written, read back.
+        parity: how it compares with the Keras classifier.
+        structure: what it is made of.
+    """
+
+    artifact: Artifact
+    parity: ParityReport
+    structure: Structure
+
+
+def convert_classifier(
+    classifier: Any,
+    labels: Sequence[str],
+    output: str | Path,
+    *,
+    plan: QuantizationPlan | None = None,
+    name: str | None = None,
+    verification_texts: Sequence[str] = (),
+    force: bool = False,
+    on_stage: Callable[[str], None] | None = None,
+) -> Conversion:
+    """Converts a trained classifier into one `.tflite` file: UTF-8 text in, class probabilities out.
+
+    Args:
+        classifier: a `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
+        labels: class names, in the order of the classifier's outputs.
+        output: path of the file to write.
+        plan: how to quantize; int8 with dynamic ranges by default.
+        name: what the model is called in its metadata; the file's stem by default.
+        verification_texts: texts like those the model will meet, verified beside the built-in ones.
+        force: whether to replace an existing file.
+        on_stage: called with the name of each stage as it begins.
+
+    Returns:
+        The artefact, its parity with the classifier, and its structure.
+
+    Raises:
+        OutputError: the file cannot be written.
+        ConversionError: the classifier cannot be converted; among these
+        StructureError: the file is not what the plan says;
+        ParityError: the file does not compute what the classifier computes. No file is left then.
+
+    Example:
+        >>> classifier = keras_hub.models.DistilBertTextClassifier.from_preset("my_preset")
+        >>> conversion = convert_classifier(classifier, ["ham", "spam"], "spam.tflite")
+        >>> conversion.parity.label_agreement
+        1.0
+    """
+    output, plan, stage = Path(output), plan or QuantizationPlan(), on_stage or (lambda _: None)
+    check_output(output, force=force)
+    _check_classifier(classifier, labels)
+    stage("reading weights and vocabulary")
+    weights = read_weights(classifier)
+    settings, vocabulary = read_tokenizer(classifier.preprocessor)
+    _check_sizes(weights, settings)
+    stage("answering the verification texts with Keras")
+    answers = answer_with_keras(classifier, dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS]))
+    stage("building the graph and its tokenizer")
+    module = TextClassifierModule(weights, settings, vocabulary, plan)
+    stage(f"converting to TFLite, {plan.scheme}")
+    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES)
+    structure = read_structure(flatbuffer)
+    check_structure(structure, plan)
+    metadata = _metadata(name or output.stem, labels, weights, settings, plan, structure, choose_golden_cases(answers))
+    stage("verifying the file against Keras")
+    with atomic_path(output, force=force) as temporary:
+        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
+        parity = verify(temporary, answers, plan.tolerance)
+        metadata = replace(metadata, parity=parity.to_dict())
+        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
+    return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
+
+
+def _check_classifier(classifier: Any, labels: Sequence[str]) -> None:
+    if getattr(classifier, "preprocessor", None) is None:
+        raise ConversionError(
+            "The classifier needs its preprocessor: the tokenizer goes into the file. Received: preprocessor=None. "
+            "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
+        )
+    if len(labels) != classifier.num_classes or len(set(labels)) != len(labels):
+        raise ConversionError(
+            f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "
+            f"Received {len(labels)} labels: {', '.join(map(str, labels[:10]))}."
+        )
+
+
+def _check_sizes(weights: ClassifierWeights, settings: TokenizerSettings) -> None:
+    rows, positions = weights.token_embeddings.shape[0], weights.position_embeddings.shape[0]
+    if settings.vocabulary_size > rows:
+        raise ConversionError(
+            f"The vocabulary has {settings.vocabulary_size} pieces and the embedding table {rows} rows. "
+            "The tokenizer belongs to another backbone; load both from one preset."
+        )
+    if settings.sequence_length > positions:
+        raise ConversionError(
+            f"sequence_length must be at most the backbone's max_sequence_length, {positions}. "
+            f"Received: {settings.sequence_length}. Build the preprocessor with sequence_length={positions}."
+        )
+
+
+def _metadata(
+    name: str,
+    labels: Sequence[str],
+    weights: ClassifierWeights,
+    settings: TokenizerSettings,
+    plan: QuantizationPlan,
+    structure: Structure,
+    golden_cases: tuple[GoldenCase, ...],
+) -> ArtifactMetadata:
+    return ArtifactMetadata(
+        name=name,
+        labels=tuple(labels),
+        tokenizer=settings,
+        quantization=plan.to_dict(),
+        target="cpu",
+        golden_cases=golden_cases,
+        tolerance=plan.tolerance.largest,
+        model=weights.summary(),
+        versions={package: version(package) for package in _PACKAGES},
+        oldest_runtime=structure.minimum_runtime,
+    )

@@ -1,0 +1,1 @@
+"""The classifier's forward pass as small machines want it: its weights, its embedding tables, its graph."""

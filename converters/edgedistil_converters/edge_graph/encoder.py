@@ -1,0 +1,150 @@
+"""The edge graph: DistilBERT's forward pass as an interpreter on a small machine wants it.
+
+It computes what `DistilBertTextClassifier` computes, to rounding, from the same weights:
+
+* One text needs no padding, so `classify` runs at its exact length, without a mask. `classify_batch` pads rows to the
+  longest and masks attention with one added bias.
+* Matmuls with weights are rank 2, which every backend knows as FULLY_CONNECTED.
+* The last layer computes its first position alone: the classifier reads nothing else.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.edge_graph.embeddings import EmbeddingTable
+from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+
+__all__ = ["EdgeGraph"]
+
+# Added to the scores of padding. exp(-120) is 8e-53, so softmax gives padding exactly 0 in float32; a larger number
+# would only spoil the range of a quantized tensor.
+_MASKED_SCORE = -120.0
+
+
+class EdgeGraph:
+    """The forward pass over given weights and embedding tables.
+
+    Args:
+        weights: of the classifier; their embedding tables are not read.
+        tokens: the token embeddings as the graph stores them.
+        positions: the position embeddings as the graph stores them.
+    """
+
+    def __init__(self, weights: ClassifierWeights, tokens: EmbeddingTable, positions: EmbeddingTable) -> None:
+        self._weights, self._tokens, self._positions = weights, tokens, positions
+
+    def classify(self, token_ids: Any) -> Any:
+        """Probabilities of one text.
+
+        Args:
+            token_ids: int32[1, m], 1 <= m <= max_sequence_length, without padding.
+
+        Returns:
+            float32[1, num_classes].
+        """
+        length = tf.shape(token_ids)[1]
+        x = self._tokens.rows(token_ids[0]) + self._positions.first_rows(length)
+        return self._classify(x, _SingleText(self._weights.num_heads))
+
+    def classify_batch(self, token_ids: Any, pad_id: int) -> Any:
+        """Probabilities of several texts.
+
+        Args:
+            token_ids: int32[b, m], rows padded on the right with `pad_id`.
+            pad_id: the id that the classifier masks wherever it stands.
+
+        Returns:
+            float32[b, num_classes].
+        """
+        batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
+        rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
+        x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
+        bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * _MASKED_SCORE
+        bias = tf.reshape(bias, [batch, 1, 1, length])
+        return self._classify(x, _Batch(self._weights.num_heads, batch, length, bias))
+
+    def _classify(self, x: Any, texts: "_SingleText | _Batch") -> Any:
+        weights = self._weights
+        x = _layer_norm(x, weights.embeddings_norm)
+        for layer in weights.layers[:-1]:
+            x = _transformer_layer(x, x, layer, texts, texts.split_heads)
+        if weights.layers:
+            x = _transformer_layer(texts.first_positions(x), x, weights.layers[-1], texts, texts.split_first_heads)
+        else:
+            x = texts.first_positions(x)
+        logits = _dense(tf.nn.relu(_dense(x, weights.pooled)), weights.logits)
+        return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
+
+
+class _SingleText:
+    """Shapes of one text: x is [length, width], heads are [heads, length, head width]."""
+
+    def __init__(self, num_heads: int) -> None:
+        self._num_heads = num_heads
+
+    def first_positions(self, x: Any) -> Any:
+        return x[0:1]
+
+    def split_heads(self, x: Any) -> Any:
+        return tf.transpose(tf.reshape(x, [-1, self._num_heads, x.shape[-1] // self._num_heads]), [1, 0, 2])
+
+    split_first_heads = split_heads
+
+    def merge_heads(self, x: Any, width: int) -> Any:
+        return tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, width])
+
+    def mask(self, scores: Any) -> Any:
+        return scores
+
+
+class _Batch:
+    """Shapes of a padded batch: x is [batch * length, width], heads are [batch, heads, length, head width]."""
+
+    def __init__(self, num_heads: int, batch: Any, length: Any, bias: Any) -> None:
+        self._num_heads, self._batch, self._length, self._bias = num_heads, batch, length, bias
+
+    def first_positions(self, x: Any) -> Any:
+        return tf.reshape(tf.reshape(x, [self._batch, self._length, x.shape[-1]])[:, 0:1], [-1, x.shape[-1]])
+
+    def split_heads(self, x: Any) -> Any:
+        return self._split(x, self._length)
+
+    def split_first_heads(self, x: Any) -> Any:
+        return self._split(x, 1)
+
+    def _split(self, x: Any, length: Any) -> Any:
+        head_width = x.shape[-1] // self._num_heads
+        return tf.transpose(tf.reshape(x, [self._batch, length, self._num_heads, head_width]), [0, 2, 1, 3])
+
+    def merge_heads(self, x: Any, width: int) -> Any:
+        return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
+
+    def mask(self, scores: Any) -> Any:
+        return scores + self._bias
+
+
+def _transformer_layer(
+    query_rows: Any, x: Any, layer: TransformerLayer, texts: _SingleText | _Batch, split_query: Callable[[Any], Any]
+) -> Any:
+    """One encoder layer for the positions in `query_rows`, which attend to all of `x`."""
+    query = split_query(_dense(query_rows, layer.query))
+    key, value = texts.split_heads(_dense(x, layer.key)), texts.split_heads(_dense(x, layer.value))
+    attention = tf.nn.softmax(texts.mask(tf.matmul(query, key, transpose_b=True)))
+    mixed = texts.merge_heads(tf.matmul(attention, value), layer.query.bias.shape[0])
+    x = _layer_norm(query_rows + _dense(mixed, layer.attention_output), layer.attention_norm)
+    hidden = tf.nn.gelu(_dense(x, layer.intermediate), approximate=False)
+    return _layer_norm(x + _dense(hidden, layer.output), layer.output_norm)
+
+
+def _dense(x: Any, dense: Dense) -> Any:
+    return tf.matmul(x, shared_constant(dense.kernel)) + shared_constant(dense.bias)
+
+
+def _layer_norm(x: Any, norm: LayerNorm) -> Any:
+    """Written with SUB where Keras has NEG and ADD: some accelerators know no NEG."""
+    centred = x - tf.reduce_mean(x, -1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + norm.epsilon)
+    return centred * scale * shared_constant(norm.gamma) + shared_constant(norm.beta)

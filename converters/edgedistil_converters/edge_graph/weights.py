@@ -1,0 +1,184 @@
+"""A Keras classifier as plain arrays: the one place that knows where KerasHub keeps its weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["ClassifierWeights", "Dense", "LayerNorm", "TransformerLayer", "read_output_activation", "read_weights"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x @ kernel + bias; kernel float32[inputs, outputs], bias float32[outputs]."""
+
+    kernel: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """gamma and beta float32[width], and the epsilon under the root."""
+
+    gamma: Floats
+    beta: Floats
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class TransformerLayer:
+    """One post-norm encoder layer; the 1/sqrt(head width) of attention is already in `query`."""
+
+    query: Dense
+    key: Dense
+    value: Dense
+    attention_output: Dense
+    attention_norm: LayerNorm
+    intermediate: Dense
+    output: Dense
+    output_norm: LayerNorm
+
+
+@dataclass(frozen=True)
+class ClassifierWeights:
+    """Everything that the forward pass of a `DistilBertTextClassifier` reads.
+
+    Attributes:
+        token_embeddings: float32[vocabulary, width].
+        position_embeddings: float32[max_sequence_length, width].
+        embeddings_norm: after their sum.
+        layers: encoder layers, first to last.
+        num_heads: attention heads of each.
+        pooled: the head's hidden layer, ReLU behind it.
+        logits: the head's last layer.
+        output_activation: what the classifier ends in: `logits`, `softmax` or `sigmoid`. Probabilities of logits are
+            their softmax.
+    """
+
+    token_embeddings: Floats
+    position_embeddings: Floats
+    embeddings_norm: LayerNorm
+    layers: tuple[TransformerLayer, ...]
+    num_heads: int
+    pooled: Dense
+    logits: Dense
+    output_activation: str
+
+    @property
+    def width(self) -> int:
+        """The hidden width of the encoder."""
+        return int(self.token_embeddings.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """How many probabilities the classifier gives."""
+        return int(self.logits.bias.shape[0])
+
+    def summary(self) -> dict[str, int]:
+        """The architecture in numbers, under the names of `DistilBertBackbone`'s arguments."""
+        return {
+            "num_layers": len(self.layers),
+            "num_heads": self.num_heads,
+            "hidden_dim": self.width,
+            "intermediate_dim": self.layers[0].intermediate.bias.shape[0] if self.layers else 0,
+            "vocabulary_size": self.token_embeddings.shape[0],
+            "max_sequence_length": self.position_embeddings.shape[0],
+            "num_classes": self.num_classes,
+            "parameters": self.parameters,
+        }
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers there are in all arrays."""
+        denses = [self.pooled, self.logits]
+        norms = [self.embeddings_norm]
+        for layer in self.layers:
+            denses += [layer.query, layer.key, layer.value, layer.attention_output, layer.intermediate, layer.output]
+            norms += [layer.attention_norm, layer.output_norm]
+        return (
+            self.token_embeddings.size
+            + self.position_embeddings.size
+            + sum(dense.kernel.size + dense.bias.size for dense in denses)
+            + sum(norm.gamma.size + norm.beta.size for norm in norms)
+        )
+
+
+def read_weights(classifier: Any) -> ClassifierWeights:
+    """Reads the weights of a `keras_hub.models.DistilBertTextClassifier`.
+
+    Raises:
+        ConversionError: not such a classifier, or one whose outputs are no probabilities.
+    """
+    backbone = classifier.backbone
+    if type(backbone).__name__ != "DistilBertBackbone":
+        raise ConversionError(
+            "Only a DistilBertTextClassifier with a DistilBertBackbone can be converted. "
+            f"Received a backbone of type {type(backbone).__name__}."
+        )
+    return ClassifierWeights(
+        token_embeddings=_array(backbone.token_embedding.embeddings),
+        position_embeddings=_array(backbone.embeddings.position_embedding.position_embeddings),
+        embeddings_norm=_layer_norm(backbone.embeddings_layer_norm),
+        layers=tuple(_transformer_layer(layer, backbone) for layer in backbone.transformer_layers),
+        num_heads=int(backbone.num_heads),
+        pooled=_dense(classifier.pooled_dense),
+        logits=_dense(classifier.output_dense),
+        output_activation=read_output_activation(classifier),
+    )
+
+
+def read_output_activation(classifier: Any) -> str:
+    """What a classifier's outputs are: `logits` (KerasHub's `activation=None`), `softmax` or `sigmoid`.
+
+    Raises:
+        ConversionError: anything else, which is no probability.
+    """
+    name = getattr(classifier.activation, "__name__", str(classifier.activation))
+    legal = {"linear": "logits", "softmax": "softmax", "sigmoid": "sigmoid"}
+    if name not in legal:
+        raise ConversionError(
+            "The classifier's outputs must be logits or probabilities: activation None, 'softmax' or 'sigmoid'. "
+            f"Received: activation={name!r}. Build the classifier with one of these."
+        )
+    return legal[name]
+
+
+def _array(variable: Any) -> Floats:
+    array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable, np.float32)
+    if not np.isfinite(array).all():
+        raise ConversionError(
+            f"The weight {getattr(variable, 'path', variable)} holds values that are not finite (NaN or infinity). "
+            "Training diverged; train again with a smaller learning rate."
+        )
+    return array
+
+
+def _dense(layer: Any, inputs: int | None = None, scale: float = 1.0) -> Dense:
+    kernel, bias = _array(layer.kernel), _array(layer.bias)
+    rows = inputs if inputs is not None else kernel.shape[0]
+    return Dense(kernel=(kernel * scale).reshape(rows, -1), bias=(bias * scale).reshape(-1))
+
+
+def _layer_norm(layer: Any) -> LayerNorm:
+    return LayerNorm(gamma=_array(layer.gamma), beta=_array(layer.beta), epsilon=float(layer.epsilon))
+
+
+def _transformer_layer(layer: Any, backbone: Any) -> TransformerLayer:
+    attention = layer._self_attention_layer
+    width = int(backbone.hidden_dim)
+    head_width = width // int(backbone.num_heads)
+    return TransformerLayer(
+        query=_dense(attention.query_dense, inputs=width, scale=head_width**-0.5),
+        key=_dense(attention.key_dense, inputs=width),
+        value=_dense(attention.value_dense, inputs=width),
+        attention_output=_dense(attention.output_dense, inputs=width),
+        attention_norm=_layer_norm(layer._self_attention_layer_norm),
+        intermediate=_dense(layer._feedforward_intermediate_dense),
+        output=_dense(layer._feedforward_output_dense),
+        output_norm=_layer_norm(layer._feedforward_layer_norm),
+    )

@@ -1,0 +1,140 @@
+"""From a TensorFlow module to the bytes of a TFLite flatbuffer, quantized as the plan says."""
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_runtime.artifact import FILE_IDENTIFIER
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["convert_module"]
+
+_log = logging.getLogger(__name__)
+_FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
+# GetBuiltinOperatorVersion in TFLite's tools/versioning/op_version.cc.
+_PER_CHANNEL_DYNAMIC_VERSION = 12
+
+
+def convert_module(
+    module: Any, plan: QuantizationPlan, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+) -> bytes:
+    """Converts a module with a `functions` dict, signature name -> traced function.
+
+    Args:
+        module: a `tf.Module`; every value of `module.functions` is a `tf.function` with an input signature.
+        plan: how to quantize.
+        default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
+
+    Returns:
+        A TFLite flatbuffer of builtin ops.
+
+    Raises:
+        ConversionError: TensorFlow's converter refuses the graph.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, _quiet():
+        tf.saved_model.save(module, folder, signatures=dict(module.functions))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
+        if plan.scheme == "fp16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        try:
+            model = bytearray(converter.convert())
+        except Exception as error:  # the converter's own errors have no common type
+            raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
+    if plan.scheme == "int8":
+        model = bytearray(_quantize_weights(bytes(model)))
+    _declare_shapes(model, default_shapes)
+    return bytes(model)
+
+
+def _quantize_weights(model: bytes) -> bytes:
+    """int8 matmul weights, one scale per output channel; activations are quantized while the model runs."""
+    from litert_quantizer import quantizer, recipe
+
+    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, _quiet():
+        path = Path(folder, "float.tflite")
+        path.write_bytes(model)
+        result = quantizer.Quantizer(str(path), recipe.dynamic_wi8_afp32()).quantize()
+    if result.quantized_model is None:
+        raise ConversionError("litert-quantizer returned no model for the dynamic-range int8 recipe.")
+    return _as_every_runtime_reads_it(bytes(result.quantized_model))
+
+
+def _as_every_runtime_reads_it(model: bytes) -> bytes:
+    """Mends two things that litert-quantizer 0.11 leaves, and that older runtimes trip over.
+
+    Constants lie behind the flatbuffer, where TFLite before 2.15 does not look for them: they are moved into it. And
+    matmuls with one scale per output channel keep version 1, with which tflite-runtime 2.14 accepts the file and
+    applies the first scale to all channels: they get the version that TFLite gives to such a matmul.
+    """
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    for buffer in content.buffers:
+        if buffer.offset > 1:  # 0 and 1 stand for inline and absent, see `Buffer` in TFLite's schema.fbs
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+    _raise_versions(content)
+    builder = flatbuffers.Builder(len(model) + 1024)
+    builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _raise_versions(content: Any) -> None:
+    """Gives matmuls of float activations and per-channel int8 weights an operator code of the version they need."""
+    matmuls = {i for i, code in enumerate(content.operatorCodes) if code.builtinCode == _FULLY_CONNECTED}
+    per_channel = [
+        op
+        for subgraph in content.subgraphs
+        for op in subgraph.operators
+        if op.opcodeIndex in matmuls and _is_dynamic_per_channel(subgraph, op)
+    ]
+    if per_channel:
+        code = copy.copy(content.operatorCodes[per_channel[0].opcodeIndex])
+        code.version = _PER_CHANNEL_DYNAMIC_VERSION
+        content.operatorCodes.append(code)
+    for op in per_channel:
+        op.opcodeIndex = len(content.operatorCodes) - 1
+
+
+def _is_dynamic_per_channel(subgraph: Any, op: Any) -> bool:
+    activations, weights = (subgraph.tensors[op.inputs[k]] for k in (0, 1))
+    scales = weights.quantization.scale if weights.quantization is not None else None
+    return activations.type == schema.TensorType.FLOAT32 and scales is not None and len(scales) > 1
+
+
+def _declare_shapes(model: bytearray, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
+    """Writes default shapes of resizable inputs over the ones that the converter left, in place."""
+    root = schema.Model.GetRootAs(model, 0)
+    for i in range(root.SignatureDefsLength()):
+        signature = root.SignatureDefs(i)
+        subgraph = root.Subgraphs(signature.SubgraphIndex())
+        shapes = default_shapes.get(signature.SignatureKey().decode(), {})
+        for k in range(signature.InputsLength()):
+            shape = shapes.get(signature.Inputs(k).Name().decode())
+            if shape is not None:
+                subgraph.Tensors(signature.Inputs(k).TensorIndex()).ShapeAsNumpy()[:] = shape
+
+
+def _first_line(error: Exception) -> str:
+    """The converter appends the whole graph to its messages."""
+    return str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the progress bars and prints of converters off the caller's stdout and stderr."""
+    captured = io.StringIO()
+    with contextlib.redirect_stdout(captured), contextlib.redirect_stderr(captured):
+        yield
+    for line in captured.getvalue().splitlines():
+        _log.debug("%s", line)

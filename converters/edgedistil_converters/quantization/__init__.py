@@ -1,0 +1,1 @@
+"""What a conversion does to the numbers of a model."""

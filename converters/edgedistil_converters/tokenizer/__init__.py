@@ -1,0 +1,1 @@
+"""KerasHub's WordPiece tokenizer as tables and a graph of TFLite builtins."""

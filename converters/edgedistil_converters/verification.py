@@ -1,0 +1,196 @@
+"""Does the file compute what the Keras classifier computes? Every conversion ends here, and fails here.
+
+The reference is the classifier itself with its own preprocessor; the candidate is the finished file, run by
+`edgedistil_runtime`, the same code that runs on the device.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil_converters.edge_graph.weights import read_output_activation
+from edgedistil_converters.quantization.plan import Tolerance
+from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.artifact import GoldenCase
+from edgedistil_runtime.errors import ParityError
+
+__all__ = ["VERIFICATION_TEXTS", "ParityReport", "answer_with_keras", "choose_golden_cases", "verify"]
+
+_BATCH = 16
+_GOLDEN_CASES = 8
+
+# What texts meet a classifier in the field: short, long, empty, shouted, accented, in other scripts, with emoji,
+# numbers, web addresses and line breaks. Used beside the texts that the caller gives.
+VERIFICATION_TEXTS = (
+    "Hello, world!",
+    "",
+    "turn on the light in the living room",
+    "What's the weather going to be like in Zürich tomorrow?",
+    "PLEASE CALL ME BACK ASAP!!!",
+    "I'd like to transfer $1,250.00 to my savings account.",
+    "🎉 free tickets 🎟️ click http://example.com/win?id=42 now",
+    "naïve café, façade — “quoted”, ‘single’ … and an ellipsis",
+    "ok",
+    "?",
+    "The quick brown fox jumps over the lazy dog. " * 6,
+    "Antidisestablishmentarianism and electroencephalographically",
+    "tab\tand\nnewline\r\nend",
+    "Москва — столица России",
+    "東京は日本の首都です",
+    "안녕하세요 세계",
+    "مرحبا بالعالم",
+    "שלום עולם",
+    "नमस्ते दुनिया",
+    "a" * 120,
+    "ﬁne ½ cup of Ⅷ ™",
+    "user@example.org wrote: see #42 & reply @ 9:30",
+    "i̇stanbul İSTANBUL ıstanbul",
+    "👨‍👩‍👧‍👦 family and 🏳️‍🌈",
+    "C++ vs. C# vs. F#",
+    "1234567890 3.14159 1e-9",
+    "no    spaces     collapsed   here",
+    "Wake me up at half past six, would you?",
+    "this product is terrible and i want my money back",
+    "Play some jazz by Miles Davis in the kitchen",
+)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How the file compares with the Keras classifier.
+
+    Attributes:
+        texts: how many were compared; token ids were equal on every one.
+        largest_difference: of a probability.
+        mean_difference: of all probabilities.
+        label_agreement: share of texts with the same label, 0 to 1. A label may only flip where Keras gives the two
+            labels probabilities closer to each other than the tolerance.
+    """
+
+    texts: int
+    largest_difference: float
+    mean_difference: float
+    label_agreement: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return asdict(self)
+
+
+def answer_with_keras(classifier: Any, texts: Iterable[str]) -> list[GoldenCase]:
+    """Token ids and probabilities of the float Keras classifier.
+
+    Args:
+        classifier: a `DistilBertTextClassifier` with its preprocessor.
+        texts: what to classify; a NUL ends a text, as in KerasHub's graph path.
+    """
+    activation = read_output_activation(classifier)
+    preprocessor = classifier.preprocessor
+    answers = []
+    texts = list(texts)
+    for first in range(0, len(texts), _BATCH):
+        batch = texts[first : first + _BATCH]
+        features = preprocessor([text.split("\0")[0] for text in batch])
+        token_ids, mask = (np.asarray(features[name]) for name in ("token_ids", "padding_mask"))
+        lengths = _lengths(token_ids, int(preprocessor.tokenizer.end_token_id))
+        longest = int(lengths.max())  # columns of padding alone change nothing and cost time
+        inputs = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
+        outputs = np.asarray(classifier(inputs, training=False), np.float64)
+        probabilities = outputs if activation != "logits" else _softmax(outputs)
+        answers += [
+            GoldenCase(text, tuple(map(int, ids[:length])), tuple(map(float, row)))
+            for text, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
+        ]
+    return answers
+
+
+def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
+    """A few answers that tell much: the longest and the shortest row of tokens, then one for each label in turn."""
+    by_length = sorted(answers, key=lambda answer: len(answer.token_ids))
+    chosen = {answer.text: answer for answer in (by_length[:1] + by_length[-1:])}
+    by_label: dict[int, GoldenCase] = {}
+    for answer in answers:
+        by_label.setdefault(int(np.argmax(answer.probabilities)), answer)
+    for answer in [*by_label.values(), *answers]:
+        if len(chosen) >= _GOLDEN_CASES:
+            break
+        chosen.setdefault(answer.text, answer)
+    return tuple(chosen.values())
+
+
+def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> ParityReport:
+    """Replays texts through a finished file.
+
+    Args:
+        path: an artefact.
+        answers: of the Keras classifier.
+        tolerance: of the plan.
+
+    Raises:
+        ParityError: token ids differ, a probability is off by more than the tolerance, or a label flips.
+    """
+    differences, agreed = [], 0
+    with TextClassifier(path, verify=False) as candidate:
+        for answer in answers:
+            token_ids = tuple(candidate.tokenize(answer.text))
+            if token_ids != answer.token_ids:
+                raise ParityError(_token_message(answer, token_ids))
+            received = np.array(list(candidate.classify(answer.text).probabilities.values()))
+            expected = np.array(answer.probabilities)
+            differences.append(np.abs(received - expected))
+            agreed += _check_probabilities(answer.text, expected, received, tolerance.largest)
+    report = ParityReport(
+        texts=len(answers),
+        largest_difference=float(np.max(differences)),
+        mean_difference=float(np.mean(differences)),
+        label_agreement=agreed / len(answers),
+    )
+    if report.mean_difference > tolerance.mean:
+        raise ParityError(
+            f"Probabilities differ from those of the Keras classifier by {report.mean_difference:.2g} on average; "
+            f"the plan allows {tolerance.mean:g}. Choose a more exact scheme, for instance --quantize fp16."
+        )
+    return report
+
+
+def _check_probabilities(
+    text: str, expected: NDArray[np.float64], received: NDArray[np.float64], tolerance: float
+) -> bool:
+    """Whether the labels agree; raises where the tolerance does not excuse that they do not."""
+    difference = float(np.max(np.abs(received - expected)))
+    if not difference <= tolerance:  # written so that NaN fails
+        raise ParityError(
+            f"The probabilities of {text[:80]!r} differ from those of the Keras classifier by {difference:.3g}; the "
+            f"plan allows {tolerance:g}. Choose a more exact scheme, for instance --quantize fp16 or fp32."
+        )
+    before, after = int(np.argmax(expected)), int(np.argmax(received))
+    if before != after and expected[before] - expected[after] > tolerance:
+        raise ParityError(
+            f"The label of {text[:80]!r} flips from number {before} (Keras: {expected[before]:.3f}) to number {after} "
+            f"(Keras: {expected[after]:.3f}). Choose a more exact scheme, for instance --quantize fp16 or fp32."
+        )
+    return before == after
+
+
+def _token_message(answer: GoldenCase, received: tuple[int, ...]) -> str:
+    return (
+        f"The tokenizer in the file gives other token ids than KerasHub's for {answer.text[:80]!r}. "
+        f"Expected: {list(answer.token_ids[:20])}. Received: {list(received[:20])}. This is a defect of EdgeDistil; "
+        "please report it with this message."
+    )
+
+
+def _lengths(token_ids: NDArray[np.int32], end_id: int) -> NDArray[np.int64]:
+    """Tokens of each row up to and including its `[SEP]`, which no text can spell."""
+    lengths: NDArray[np.int64] = np.argmax(token_ids == end_id, axis=1) + 1
+    return lengths
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return result

@@ -1,0 +1,237 @@
+"""The artefact contract: what is in a file that EdgeDistil writes, read and written by this module alone.
+
+An artefact is a TFLite flatbuffer with a ZIP archive behind it. LiteRT and TFLite read the flatbuffer from the front
+and ignore what follows; `unzip -l` reads the archive from the back:
+
+    [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | ZIP directory | comment ]
+
+The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, so that one flipped
+bit anywhere is found; `edgedistil.json` also holds the digest of the flatbuffer alone. A digest finds damage, not
+forgery: whoever edits a file on purpose can compute a new one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import mmap
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from edgedistil_runtime.errors import ArtifactError
+from edgedistil_runtime.metadata import (
+    METADATA_MEMBER,
+    SCHEMA_VERSION,
+    ArtifactMetadata,
+    GoldenCase,
+    TokenizerSettings,
+)
+from edgedistil_runtime.trailing_archive import append_archive, has_archive, read_archive
+
+__all__ = [
+    "CLASSIFY_TEXT",
+    "CLASSIFY_TOKENS",
+    "SCHEMA_VERSION",
+    "TOKENIZE",
+    "Artifact",
+    "ArtifactMetadata",
+    "GoldenCase",
+    "TokenizerSettings",
+    "artifact_bytes",
+    "read_artifact",
+    "vocabulary_bytes",
+]
+
+# Signature names. Inputs and outputs are named `text` (int32[n], UTF-8 bytes), `token_ids` and `probabilities`.
+CLASSIFY_TEXT = "classify_text"  # text int32[n] -> probabilities float32[1, num_classes]
+TOKENIZE = "tokenize"  # text int32[n] -> token_ids int32[1, m]
+CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
+
+LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
+MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)
+FILE_IDENTIFIER = b"TFL3"  # bytes 4..8 of every TFLite flatbuffer, from its schema's `file_identifier`
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artefact that was read and found intact.
+
+    Attributes:
+        path: where it was read from.
+        size: bytes of the whole file.
+        metadata: the content of `edgedistil.json`.
+        vocabulary: one piece an id.
+    """
+
+    path: Path
+    size: int
+    metadata: ArtifactMetadata
+    vocabulary: tuple[str, ...]
+
+    def flatbuffer(self) -> bytes:
+        """The TFLite model alone, without the archive."""
+        with self.path.open("rb") as file:
+            return file.read(self.metadata.flatbuffer_size)
+
+
+def vocabulary_bytes(vocabulary: Sequence[str]) -> bytes:
+    r"""The content of `vocab.txt`: one piece a line, UTF-8, every line ended by `\n`.
+
+    `TokenizerSettings.vocabulary_sha256` is the digest of these bytes.
+
+    Raises:
+        ArtifactError: a piece holds a line feed or a lone surrogate.
+
+    Example:
+        >>> vocabulary_bytes(["[PAD]", "hello"])
+        b'[PAD]\nhello\n'
+    """
+    return _lines(vocabulary, "vocabulary piece")
+
+
+def artifact_bytes(flatbuffer: bytes, metadata: ArtifactMetadata, vocabulary: Sequence[str]) -> bytes:
+    """Puts a model and what is known about it into one file; equal arguments give equal bytes.
+
+    Args:
+        flatbuffer: a TFLite model.
+        metadata: all about it; the flatbuffer's size and digest are filled in here.
+        vocabulary: one piece an id, as counted and digested in `metadata.tokenizer`.
+
+    Returns:
+        The content of a `.tflite` file that `read_artifact` accepts.
+
+    Raises:
+        ArtifactError: the arguments contradict one another or cannot be written, for instance a label with a line
+            feed in it.
+
+    Example:
+        ```python
+        Path("intent.tflite").write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
+        ```
+    """
+    if flatbuffer[4:8] != FILE_IDENTIFIER:
+        raise ArtifactError(f"A TFLite model has TFL3 at bytes 4 to 8. Received: {flatbuffer[4:8]!r}.")
+    metadata = dataclasses.replace(
+        metadata, flatbuffer_size=len(flatbuffer), flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest()
+    )
+    pieces = vocabulary_bytes(vocabulary)
+    _check_vocabulary(pieces, metadata.tokenizer)
+    members = (_checked_document(metadata), _lines(metadata.labels, "label"), pieces)
+    return append_archive(flatbuffer, dict(zip(MEMBERS, members)))
+
+
+def read_artifact(path: str | os.PathLike[str]) -> Artifact:
+    """Reads a file that `artifact_bytes` made and proves that it arrived whole.
+
+    Every byte is read once, through a memory map; nothing is extracted to disk.
+
+    Args:
+        path: a `.tflite` file that EdgeDistil wrote.
+
+    Returns:
+        What the file says about itself.
+
+    Raises:
+        ArtifactError: there is no such file, it is no TFLite model, EdgeDistil did not write it, it is cut off or
+            damaged, or its parts contradict one another; the message says which.
+
+    Example:
+        ```python
+        print(read_artifact("intent.tflite").metadata.labels)
+        ```
+    """
+    location = Path(path)
+    try:
+        with location.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < len(FILE_IDENTIFIER) + 4:  # and an empty file cannot be mapped
+                raise _not_a_model(f"{size} bytes in all")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _read(content, file, location)
+    except ArtifactError as error:
+        raise ArtifactError(f"{location}: {error}") from error.__cause__
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ArtifactError(
+            f"The model file cannot be opened: {error}. Received: {str(location)!r}. "
+            "Give the path of a .tflite file that `edgedistil convert` wrote."
+        ) from error
+
+
+def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
+    if content[4:8] != FILE_IDENTIFIER:
+        raise _not_a_model(f"{content[4:8]!r} there")
+    if not has_archive(content):
+        raise _without_archive(content)
+    archive = read_archive(content, file, names=MEMBERS)
+    metadata = ArtifactMetadata.from_json(archive.members[METADATA_MEMBER])
+    if (metadata.flatbuffer_size, metadata.flatbuffer_sha256) != (archive.start, archive.front_sha256):
+        raise ArtifactError(
+            f"The model is not the one that {METADATA_MEMBER} describes: due are {metadata.flatbuffer_size} bytes with "
+            f"SHA-256 {metadata.flatbuffer_sha256}. It was exchanged or edited; convert again. "
+            f"Received: {archive.start} bytes with SHA-256 {archive.front_sha256}."
+        )
+    if archive.members[LABELS_MEMBER] != _lines(metadata.labels, "label"):
+        raise ArtifactError(f"{LABELS_MEMBER} and {METADATA_MEMBER} name different labels. Convert again.")
+    vocabulary = _check_vocabulary(archive.members[VOCABULARY_MEMBER], metadata.tokenizer)
+    return Artifact(path=path, size=len(content), metadata=metadata, vocabulary=vocabulary)
+
+
+def _not_a_model(received: str) -> ArtifactError:
+    return ArtifactError(
+        f"This is no TFLite model: it has not TFL3 at bytes 4 to 8. Received: {received}. "
+        "Give a .tflite file that `edgedistil convert` wrote."
+    )
+
+
+def _without_archive(content: mmap.mmap) -> ArtifactError:
+    """Says which of three cases a TFLite model without a sound end most likely is."""
+    if content.rfind(METADATA_MEMBER.encode()) >= 0:
+        reason = "EdgeDistil wrote this file, and its end is missing, damaged or followed by other bytes"
+    elif any(content.find(name.encode()) >= 0 for name in (CLASSIFY_TEXT, CLASSIFY_TOKENS)):
+        reason = "This TFLite model is truncated, or not written by EdgeDistil: it has the signatures and no archive"
+    else:
+        reason = "EdgeDistil did not write this TFLite model, or only its beginning has arrived: it has no archive"
+    return ArtifactError(f"{reason}. Copy or download it again, or give a file that `edgedistil convert` wrote.")
+
+
+def _checked_document(metadata: ArtifactMetadata) -> bytes:
+    """The metadata as UTF-8 JSON that `from_json` is known to accept."""
+    try:
+        document = metadata.to_json().encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"The metadata cannot be written as JSON: {error}. Legal are dict, list, tuple, str, int, finite float, "
+            "bool and None; convert numpy scalars with `.item()`."
+        ) from error
+    ArtifactMetadata.from_json(document)
+    return document
+
+
+def _lines(items: Sequence[str], what: str) -> bytes:
+    for item in items:
+        if "\n" in item:
+            raise ArtifactError(f"A {what} is one line of a text file; a line feed is not legal. Received: {item!r}.")
+    try:
+        return "".join(f"{item}\n" for item in items).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ArtifactError(f"A {what} must be text that UTF-8 can hold. Received: {error}.") from error
+
+
+def _check_vocabulary(content: bytes, settings: TokenizerSettings) -> tuple[str, ...]:
+    """The pieces in `content`, found to be the vocabulary that `settings` describes."""
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        # Not `splitlines`: vocabularies have pieces such as U+2028, which it takes for an end of line.
+        *pieces, rest = content.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{VOCABULARY_MEMBER} is not UTF-8: {error}. Convert again.") from error
+    if rest or len(pieces) != settings.vocabulary_size or digest != settings.vocabulary_sha256:
+        raise ArtifactError(
+            f"{VOCABULARY_MEMBER} is not the vocabulary that the metadata describes: due are "
+            f"{settings.vocabulary_size} lines with SHA-256 {settings.vocabulary_sha256!r}. "
+            f"Received: {len(pieces)} lines with SHA-256 {digest!r}. Convert again."
+        )
+    return tuple(pieces)

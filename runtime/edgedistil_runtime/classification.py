@@ -1,0 +1,42 @@
+"""The answer to one text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgedistil_runtime.errors import InputError
+
+__all__ = ["Classification"]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A text, its label and the probability of every label.
+
+    Attributes:
+        text: as it was given.
+        label: the most probable one.
+        score: the probability of `label`, from 0 to 1.
+        probabilities: of every label, in the model's order.
+
+    Example:
+        >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
+        >>> answer.top(2)
+        [('greet', 0.75), ('order', 0.25)]
+    """
+
+    text: str
+    label: str
+    score: float
+    probabilities: Mapping[str, float]
+
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
+        """The `k` most probable labels with their probabilities, best first; all of them if there are fewer.
+
+        Raises:
+            InputError: `k` is less than 1.
+        """
+        if k < 1:
+            raise InputError(f"top takes a number of labels of at least 1. Received: {k!r}.")
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]

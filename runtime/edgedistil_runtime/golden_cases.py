@@ -1,0 +1,69 @@
+"""The replay of an artefact's golden cases: does this machine compute what the Keras classifier computed?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgedistil_runtime.errors import AcceleratorMismatch
+from edgedistil_runtime.metadata import ArtifactMetadata, GoldenCase
+
+__all__ = ["replay_golden_cases"]
+
+
+def replay_golden_cases(
+    metadata: ArtifactMetadata,
+    *,
+    tokenize: Callable[[str], Sequence[int]] | None,
+    probabilities: Callable[[str], npt.NDArray[Any]],
+) -> float:
+    """Compares every golden case with what the model answers here.
+
+    Token ids must be equal. Probabilities may differ by `metadata.tolerance`, and the label must be the same unless
+    the two best golden probabilities are closer to each other than the tolerance.
+
+    Args:
+        metadata: with the golden cases and the tolerance.
+        tokenize: text to token ids, or None where the tokenizer's integers are not part of the contract.
+        probabilities: text to float32[num_classes].
+
+    Returns:
+        The largest absolute difference of a probability.
+
+    Raises:
+        AcceleratorMismatch: the first case that differs: its text, what is due and what came.
+    """
+    differences = []
+    for case in metadata.golden_cases:
+        if tokenize is not None:
+            _check_token_ids(case, tuple(tokenize(case.text)))
+        differences.append(_check_probabilities(case, probabilities(case.text), metadata))
+    return max(differences, default=0.0)
+
+
+def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:
+    if received != case.token_ids:
+        raise _mismatch(case, "token ids", list(case.token_ids), list(received))
+
+
+def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], metadata: ArtifactMetadata) -> float:
+    expected = np.asarray(case.probabilities)
+    difference = float(np.max(np.abs(received - expected)))
+    ordered = np.sort(expected)
+    is_close_call = len(ordered) > 1 and ordered[-1] - ordered[-2] < metadata.tolerance
+    is_same_label = bool(np.argmax(received) == np.argmax(expected))
+    if not difference <= metadata.tolerance or not (is_same_label or is_close_call):
+        what = f"probabilities (tolerance {metadata.tolerance:g}, difference {difference:.3g})"
+        raise _mismatch(case, what, [round(p, 6) for p in case.probabilities], received.round(6).tolist())
+    return difference
+
+
+def _mismatch(case: GoldenCase, what: str, expected: object, received: object) -> AcceleratorMismatch:
+    return AcceleratorMismatch(
+        f"This machine computes other {what} than the model was verified with, for the text {case.text!r}. "
+        f"Expected: {expected}. Received: {received}. Do not trust its labels: update the interpreter or try "
+        "another machine; `verify=False` loads the model all the same, to look into it."
+    )

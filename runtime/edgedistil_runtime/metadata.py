@@ -1,0 +1,188 @@
+"""What an artefact says about itself: the dataclasses behind `edgedistil.json`, written and read strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgedistil_runtime.errors import ArtifactError
+from edgedistil_runtime.json_fields import JsonFields, parse_json
+
+__all__ = ["METADATA_MEMBER", "SCHEMA_VERSION", "ArtifactMetadata", "GoldenCase", "TokenizerSettings"]
+
+SCHEMA_VERSION = 1
+METADATA_MEMBER = "edgedistil.json"
+TOKENIZER_KINDS = ("builtin", "tftext", "none")
+TARGETS = ("cpu", "gpu", "edgetpu")
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """How text becomes token ids; the names are those of KerasHub's `WordPieceTokenizer`.
+
+    Attributes:
+        kind: `builtin` (in the graph, builtin ops), `tftext` (in the graph, TF-Text's custom ops) or `none`.
+        sequence_length: the longest row of token ids, special tokens included.
+        vocabulary_size: pieces in `vocab.txt`.
+        vocabulary_sha256: hex digest of `vocab.txt`.
+        start_id, end_id, pad_id, unknown_id: ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
+    """
+
+    kind: str
+    sequence_length: int
+    lowercase: bool
+    strip_accents: bool
+    split: bool
+    split_on_cjk: bool
+    suffix_indicator: str
+    oov_token: str
+    special_tokens_in_strings: bool
+    vocabulary_size: int
+    vocabulary_sha256: str
+    start_id: int
+    end_id: int
+    pad_id: int
+    unknown_id: int
+
+
+@dataclass(frozen=True)
+class GoldenCase:
+    """A text with the token ids and probabilities that the float Keras classifier gave for it."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ArtifactMetadata:
+    """The content of `edgedistil.json`.
+
+    Attributes:
+        name: what the model is called, for people.
+        labels: class names, in the order of `probabilities`.
+        tokenizer: how text becomes token ids.
+        quantization: the plan as plain data; its key `scheme` names it.
+        target: `cpu`, `gpu` or `edgetpu`.
+        golden_cases: replayed by the runtime on the device before the first answer.
+        tolerance: the largest absolute difference of a probability that a replay may show.
+        parity: what the conversion measured against the Keras classifier.
+        model: the architecture: layers, widths, parameters.
+        versions: package versions that made the file.
+        oldest_runtime: the oldest TFLite runtime that knows every op version in the file.
+        flatbuffer_size: bytes before the ZIP archive.
+        flatbuffer_sha256: hex digest of those bytes.
+        schema_version: of this JSON.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    tokenizer: TokenizerSettings
+    quantization: Mapping[str, Any]
+    target: str
+    golden_cases: tuple[GoldenCase, ...]
+    tolerance: float
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    oldest_runtime: str = ""
+    flatbuffer_size: int = 0
+    flatbuffer_sha256: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The metadata as a JSON document: two-space indent, keys in the order above."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, document: str | bytes) -> ArtifactMetadata:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ArtifactError: not sound JSON, another schema version, a missing or unknown key, or a value of a wrong type.
+        """
+        data = parse_json(document, METADATA_MEMBER)
+        if not isinstance(data, dict):
+            raise ArtifactError(f"{METADATA_MEMBER} must hold a JSON object. Received: {type(data).__name__}.")
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ArtifactError(
+                f"The artefact has schema version {version!r}; this runtime reads version {SCHEMA_VERSION}. "
+                "Install the edgedistil-runtime that matches the edgedistil which wrote it, or convert again."
+            )
+        return _metadata_from_dict(data)
+
+
+def _keys(kind: type) -> list[str]:
+    return [item.name for item in dataclasses.fields(kind)]
+
+
+def _metadata_from_dict(data: Any) -> ArtifactMetadata:
+    fields = JsonFields(data, METADATA_MEMBER, keys=_keys(ArtifactMetadata))
+    labels = fields.strings("labels")
+    tokenizer = _tokenizer_from_dict(fields.mapping("tokenizer"))
+    quantization = fields.mapping("quantization")
+    if not isinstance(quantization.get("scheme"), str):
+        raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
+    versions = fields.mapping("versions")
+    if not all(isinstance(version, str) for version in versions.values()):
+        raise fields.invalid("versions", "an object of strings")
+    return ArtifactMetadata(
+        name=fields.string("name"),
+        labels=labels,
+        tokenizer=tokenizer,
+        quantization=quantization,
+        target=fields.one_of("target", TARGETS),
+        golden_cases=tuple(
+            _golden_case_from_dict(case, number, tokenizer=tokenizer, num_classes=len(labels))
+            for number, case in enumerate(fields.array("golden_cases"))
+        ),
+        tolerance=fields.fraction("tolerance"),
+        parity=fields.mapping("parity"),
+        model=fields.mapping("model"),
+        versions=versions,
+        oldest_runtime=fields.string("oldest_runtime", may_be_empty=True),
+        flatbuffer_size=fields.integer("flatbuffer_size", minimum=8),  # a flatbuffer's root and its identifier
+        flatbuffer_sha256=fields.sha256("flatbuffer_sha256"),
+        schema_version=fields.integer("schema_version", minimum=1),
+    )
+
+
+def _tokenizer_from_dict(data: Any) -> TokenizerSettings:
+    fields = JsonFields(data, f"{METADATA_MEMBER}: tokenizer", keys=_keys(TokenizerSettings))
+    settings = TokenizerSettings(
+        kind=fields.one_of("kind", TOKENIZER_KINDS),
+        sequence_length=fields.integer("sequence_length", minimum=1),
+        lowercase=fields.boolean("lowercase"),
+        strip_accents=fields.boolean("strip_accents"),
+        split=fields.boolean("split"),
+        split_on_cjk=fields.boolean("split_on_cjk"),
+        suffix_indicator=fields.string("suffix_indicator", may_be_empty=True),
+        oov_token=fields.string("oov_token"),
+        special_tokens_in_strings=fields.boolean("special_tokens_in_strings"),
+        vocabulary_size=fields.integer("vocabulary_size", minimum=1),
+        vocabulary_sha256=fields.sha256("vocabulary_sha256"),
+        start_id=fields.integer("start_id"),
+        end_id=fields.integer("end_id"),
+        pad_id=fields.integer("pad_id"),
+        unknown_id=fields.integer("unknown_id"),
+    )
+    for key in ("start_id", "end_id", "pad_id", "unknown_id"):
+        if getattr(settings, key) >= settings.vocabulary_size:
+            raise fields.invalid(key, f"less than vocabulary_size, which is {settings.vocabulary_size}")
+    return settings
+
+
+def _golden_case_from_dict(data: Any, number: int, *, tokenizer: TokenizerSettings, num_classes: int) -> GoldenCase:
+    fields = JsonFields(data, f"{METADATA_MEMBER}: golden_cases[{number}]", keys=_keys(GoldenCase))
+    token_ids = fields.integers("token_ids", below=tokenizer.vocabulary_size)
+    if len(token_ids) > tokenizer.sequence_length:
+        raise fields.invalid("token_ids", f"at most {tokenizer.sequence_length} ids, the sequence length")
+    return GoldenCase(
+        text=fields.string("text", may_be_empty=True),
+        token_ids=token_ids,
+        probabilities=fields.probabilities("probabilities", count=num_classes),
+    )

@@ -1,0 +1,46 @@
+"""Text as the model takes it: the values of its UTF-8 bytes, in a row whose length seldom changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edgedistil_runtime.errors import InputError
+
+__all__ = ["encode_text"]
+
+_SHORTEST_ROW = 64  # bytes: most commands and queries fit, and share one allocation
+
+
+def encode_text(text: str) -> npt.NDArray[np.int32]:
+    r"""Encodes a text for the signatures that take `text`.
+
+    The row is padded to the next power of two because an interpreter allocates its tensors anew when a shape changes:
+    texts of similar length then share one allocation. Zeros cost nothing, as the model stops at the first one; a NUL
+    inside the text therefore ends it. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, and a surrogate pair
+    the character it stands for, as in the WHATWG's conversion to scalar values (https://infra.spec.whatwg.org,
+    'convert a string into a scalar value string').
+
+    Args:
+        text: any string, the empty one included.
+
+    Returns:
+        int32[n]: the bytes, right-padded with zeros; n is a power of two and at least 64.
+
+    Raises:
+        InputError: `text` is no string.
+
+    Example:
+        >>> encode_text("hé")[:4].tolist()
+        [104, 195, 169, 0]
+    """
+    if not isinstance(text, str):
+        advice = " Decode it first: text.decode('utf-8')." if isinstance(text, (bytes, bytearray)) else ""
+        raise InputError(f"A text must be a str. Received: {type(text).__name__}.{advice}")
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
+    row = np.zeros(max(_SHORTEST_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
+    row[: len(data)] = np.frombuffer(data, np.uint8)
+    return row

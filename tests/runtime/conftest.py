@@ -1,0 +1,130 @@
+"""A tiny artefact around a real model of 11 kB (`data/echo.tflite`), and around no model at all."""
+
+import dataclasses
+import hashlib
+import pathlib
+import random
+
+import numpy as np
+import pytest
+
+from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, TokenizerSettings, artifact_bytes
+
+LABELS = ("low", "middle", "hög")
+GOLDEN_TEXTS = ("", "hello", "good night", "größer 日本")
+
+
+class Echo:
+    """What `data/make_fixture.py` makes its model compute, in numpy."""
+
+    @staticmethod
+    def token_ids(text):
+        return [1, *text.encode("utf-8").split(b"\0")[0], 2]
+
+    @classmethod
+    def probabilities(cls, text):
+        mean = np.mean(cls.token_ids(text)) / 64
+        exponentials = np.exp([mean, 1.0, 2.0 - mean])
+        return exponentials / exponentials.sum()
+
+    @classmethod
+    def answer(cls, signature, inputs):
+        """The function of a `FakeBackend`."""
+        text = bytes(inputs["text"].astype(np.uint8)).split(b"\0")[0].decode("utf-8")
+        if signature == "tokenize":
+            return {"token_ids": np.array([cls.token_ids(text)], np.int32)}
+        return {"probabilities": np.array([cls.probabilities(text)], np.float32)}
+
+
+@pytest.fixture(scope="session")
+def echo():
+    return Echo
+
+
+@pytest.fixture(scope="session")
+def vocabulary():
+    return ["[PAD]", "[CLS]", "[SEP]", "\u2028", "\x85", "\r", *(f"[{number}]" for number in range(6, 256))]
+
+
+@pytest.fixture(scope="session")
+def metadata(vocabulary):
+    return ArtifactMetadata(
+        name="echo",
+        labels=LABELS,
+        tokenizer=TokenizerSettings(
+            kind="builtin",
+            sequence_length=128,
+            lowercase=True,
+            strip_accents=False,
+            split=True,
+            split_on_cjk=True,
+            suffix_indicator="##",
+            oov_token="[UNK]",
+            special_tokens_in_strings=False,
+            vocabulary_size=len(vocabulary),
+            vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in vocabulary).encode()).hexdigest(),
+            start_id=1,
+            end_id=2,
+            pad_id=0,
+            unknown_id=6,
+        ),
+        quantization={"scheme": "int8"},
+        target="cpu",
+        golden_cases=tuple(
+            GoldenCase(text, tuple(Echo.token_ids(text)), tuple(Echo.probabilities(text).tolist()))
+            for text in GOLDEN_TEXTS
+        ),
+        tolerance=1e-3,
+        versions={"edgedistil": "0.1.0"},
+    )
+
+
+@pytest.fixture(scope="session")
+def flatbuffer():
+    """The front of an artefact that no interpreter has to load."""
+    return b"\x1c\0\0\0TFL3" + random.Random(1).randbytes(500) + b"classify_text"
+
+
+@pytest.fixture(scope="session")
+def content(flatbuffer, metadata, vocabulary):
+    """A whole artefact without a model inside."""
+    return artifact_bytes(flatbuffer, metadata, vocabulary)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes bytes to a new file, returns its path."""
+
+    def write_file(content, name="model.tflite"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write_file
+
+
+@pytest.fixture
+def fake_path(write, content):
+    """An artefact for a `FakeBackend`."""
+    return write(content)
+
+
+@pytest.fixture(scope="session")
+def echo_flatbuffer():
+    return (pathlib.Path(__file__).parent / "data" / "echo.tflite").read_bytes()
+
+
+@pytest.fixture
+def echo_path(write, echo_flatbuffer, metadata, vocabulary):
+    """An artefact that a real interpreter runs."""
+    return write(artifact_bytes(echo_flatbuffer, metadata, vocabulary))
+
+
+@pytest.fixture
+def with_golden_case(metadata):
+    """The metadata with other golden cases."""
+
+    def replace(*cases, **changes):
+        return dataclasses.replace(metadata, golden_cases=cases, **changes)
+
+    return replace

@@ -1,0 +1,62 @@
+"""The package as a whole: light to import, and as it says it is."""
+
+import doctest
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import edgedistil_runtime
+
+HEAVY = {"tensorflow", "keras", "keras_hub", "tf_keras", "transformers", "tokenizers", "tensorflow_text", "torch"}
+INTERPRETERS = {"ai_edge_litert", "tflite_runtime"}
+MODULES = [module.name for module in pkgutil.iter_modules(edgedistil_runtime.__path__)]
+
+SCRIPT = """
+import json, sys
+import edgedistil_runtime
+after_import = sorted({name.split(".")[0] for name in sys.modules})
+with edgedistil_runtime.TextClassifier(sys.argv[1]) as classifier:
+    classifier.classify("hello")
+print(json.dumps([after_import, sorted({name.split(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_neither_importing_nor_classifying_loads_a_framework(echo_path):
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(echo_path)]
+    finished = subprocess.run(command, capture_output=True, check=True)
+    after_import, after_use = map(set, json.loads(finished.stdout))
+    assert not after_import & (HEAVY | INTERPRETERS)
+    assert not after_use & HEAVY
+    assert after_use & INTERPRETERS
+
+
+def test_import_takes_less_than_a_second():
+    durations = []
+    for _ in range(3):  # the best of three: other programs run on this machine too
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import edgedistil_runtime"], check=True)
+        durations.append(time.perf_counter() - start)
+    assert min(durations) < 1.0
+
+
+@pytest.mark.parametrize("name", ["", *(f".{module}" for module in MODULES)])
+def test_every_public_name_exists(name):
+    module = importlib.import_module(f"edgedistil_runtime{name}")
+    assert sorted(set(module.__all__)) == sorted(module.__all__)
+    for public in module.__all__:
+        assert hasattr(module, public), public
+        assert public == "__version__" or not public.startswith("_")
+
+
+@pytest.mark.parametrize("name", [module for module in MODULES if module != "__main__"])
+def test_examples_in_docstrings_are_true(name):
+    assert doctest.testmod(importlib.import_module(f"edgedistil_runtime.{name}")).failed == 0
+
+
+def test_version():
+    assert edgedistil_runtime.__version__.count(".") == 2
