@@ -5,11 +5,32 @@
 Example:
     >>> from edgedistil_converters import QuantizationPlan, convert_classifier
     >>> convert_classifier(classifier, ["ham", "spam"], "spam.tflite", plan=QuantizationPlan("int8"))
+
+Names are imported when they are first used: reading a file's structure needs no TensorFlow.
 """
 
-from edgedistil_converters.convert import Conversion, convert_classifier
-from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.structure import Structure, read_structure
-from edgedistil_converters.verification import ParityReport
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgedistil_converters.convert import Conversion, convert_classifier
+    from edgedistil_converters.quantization.plan import QuantizationPlan
+    from edgedistil_converters.structure import Structure, read_structure
+    from edgedistil_converters.verification import ParityReport
 
 __all__ = ["Conversion", "ParityReport", "QuantizationPlan", "Structure", "convert_classifier", "read_structure"]
+
+_HOMES = {
+    "Conversion": "convert",
+    "ParityReport": "verification",
+    "QuantizationPlan": "quantization.plan",
+    "Structure": "structure",
+    "convert_classifier": "convert",
+    "read_structure": "structure",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -17,6 +17,7 @@ from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase
 from edgedistil_runtime.errors import ParityError
+from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = ["VERIFICATION_TEXTS", "ParityReport", "answer_with_keras", "choose_golden_cases", "verify"]
 
@@ -134,7 +135,10 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
         ParityError: token ids differ, a probability is off by more than the tolerance, or a label flips.
     """
     differences, agreed = [], 0
-    with TextClassifier(path, verify=False) as candidate:
+    with native_log_hidden():
+        candidate = TextClassifier(path, verify=False)
+        candidate.classify("")  # the interpreter says what it has to say at its first run
+    with candidate:
         for answer in answers:
             token_ids = tuple(candidate.tokenize(answer.text))
             if token_ids != answer.token_ids:

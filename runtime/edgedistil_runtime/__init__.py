@@ -13,19 +13,30 @@ Where things are: `artifact` reads and writes the file, `classifier` is the fron
 interpreters, `golden_cases` decides whether one can be trusted, `errors` draws the tree of what is raised.
 """
 
-import importlib.metadata
+from __future__ import annotations
 
-from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase, TokenizerSettings, read_artifact
-from edgedistil_runtime.backends import Backend, FakeBackend, LiteRTInterpreterBackend, Signature, TFLiteRuntimeBackend
-from edgedistil_runtime.classification import Classification
-from edgedistil_runtime.classifier import RuntimeInfo, TextClassifier
-from edgedistil_runtime.errors import (
-    AcceleratorMismatch,
-    ArtifactError,
-    BackendError,
-    EdgeDistilError,
-    InputError,
-)
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase, TokenizerSettings, read_artifact
+    from edgedistil_runtime.backends import (
+        Backend,
+        FakeBackend,
+        LiteRTInterpreterBackend,
+        Signature,
+        TFLiteRuntimeBackend,
+    )
+    from edgedistil_runtime.classification import Classification
+    from edgedistil_runtime.classifier import RuntimeInfo, TextClassifier
+    from edgedistil_runtime.errors import (
+        AcceleratorMismatch,
+        ArtifactError,
+        BackendError,
+        EdgeDistilError,
+        InputError,
+    )
 
 __all__ = [
     "AcceleratorMismatch",
@@ -49,7 +60,39 @@ __all__ = [
     "read_artifact",
 ]
 
-try:
-    __version__ = importlib.metadata.version("edgedistil-runtime")
-except importlib.metadata.PackageNotFoundError:  # a copied folder, not an installed distribution
-    __version__ = "0.0.0"
+_HOMES = {
+    "AcceleratorMismatch": "errors",
+    "Artifact": "artifact",
+    "ArtifactError": "errors",
+    "ArtifactMetadata": "metadata",
+    "Backend": "backends",
+    "BackendError": "errors",
+    "Classification": "classification",
+    "EdgeDistilError": "errors",
+    "FakeBackend": "backends",
+    "GoldenCase": "metadata",
+    "InputError": "errors",
+    "LiteRTInterpreterBackend": "backends",
+    "RuntimeInfo": "classifier",
+    "Signature": "backends",
+    "TFLiteRuntimeBackend": "backends",
+    "TextClassifier": "classifier",
+    "TokenizerSettings": "metadata",
+    "read_artifact": "artifact",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `edgedistil_runtime.errors` comes without NumPy."""
+    if name == "__version__":
+        return _version()
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("edgedistil-runtime")
+    except importlib.metadata.PackageNotFoundError:  # a copied folder, not an installed distribution
+        return "0.0.0"

@@ -127,7 +127,7 @@ class TestInput:
         [
             ("\ud800", "\ufffd"),
             ("a\udc80b", "a\ufffdb"),
-            ("\ud800\ud800", "\ufffd\ufffd"),
+            ("\ud800\ud801", "\ufffd\ufffd"),
             ("\ud83d\ude00", "😀"),
             ("\ude00\ud83d", "\ufffd\ufffd"),
         ],

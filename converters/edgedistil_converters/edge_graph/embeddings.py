@@ -72,5 +72,6 @@ def embedding_table(values: NDArray[np.float32], *, is_int8: bool) -> EmbeddingT
     if not is_int8:
         return FloatTable(values)
     largest = np.abs(values).max(axis=1, keepdims=True)
-    scales = np.where(largest > 0, largest / _INT8_MAX, 1).astype(np.float32)
+    # A row of zeros, or of numbers whose scale float32 could not hold, becomes a row of zeros.
+    scales = np.where(largest / _INT8_MAX >= np.finfo(np.float32).tiny, largest / _INT8_MAX, 1).astype(np.float32)
     return Int8Table(values=np.rint(values / scales).astype(np.int8), scales=scales)

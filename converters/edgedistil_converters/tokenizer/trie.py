@@ -109,11 +109,12 @@ def _place(children: list[dict[int, int]], characters: int) -> tuple[list[int], 
     lowest = 3
     for node in sorted((n for n in range(len(children)) if children[n]), key=lambda n: -len(children[n])):
         edges = sorted(children[node])
-        first = taken.find(0, max(lowest, edges[0]))
-        misses = 0
+        first, misses = taken.find(0, max(lowest, edges[0])), 0
         while base_used[first - edges[0]] or any(taken[first - edges[0] + c] for c in edges):
             first = taken.find(0, first + 1)
             misses += 1
+            _make_room(first + 2 * characters, taken, base_used)
+        _make_room(first + 2 * characters, taken, base_used)
         if misses > 64 or len(edges) == 1:  # the stretch below is as good as full
             lowest = max(lowest, first - 64)
         base[node] = first - edges[0]
@@ -122,3 +123,10 @@ def _place(children: list[dict[int, int]], characters: int) -> tuple[list[int], 
             slot[children[node][character]] = base[node] + character
             taken[base[node] + character] = 1
     return slot, base, taken.rfind(1) + 1 + characters
+
+
+def _make_room(slots: int, *maps: bytearray) -> None:
+    """Lengthens the maps where they are too short: wide nodes over a wide alphabet leave holes that no node fits."""
+    for taken in maps:
+        if slots > len(taken):
+            taken.extend(bytes(slots))

@@ -1,0 +1,64 @@
+"""The command line: one module a verb, imported only when its verb is called.
+
+`edgedistil --help` must answer within a second, so the group knows a line of help for every verb without importing
+any of them, and no verb's module imports TensorFlow, Keras or NumPy at its top.
+"""
+
+import importlib
+from typing import Any
+
+import click
+
+from edgedistil import __version__
+from edgedistil.cli.border import guarded
+
+__all__ = ["VERBS", "main"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "presets": ("edgedistil.cli.presets:presets", "List the presets that --preset takes by name."),
+    "train": ("edgedistil.cli.train:train", "Train a classifier on labelled texts."),
+    "convert": ("edgedistil.cli.convert:convert", "Convert a classifier into one verified .tflite file."),
+    "predict": ("edgedistil.cli.predict:predict", "Label texts with a .tflite file."),
+    "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),
+    "inspect": ("edgedistil.cli.inspect:inspect", "Show what is inside a .tflite file."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name and imports a verb's module when that verb is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The verbs, in the order in which one uses them."""
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of a verb; in the group's own help a stand-in that carries the line of help."""
+        if name not in VERBS:
+            return None
+        target, _ = VERBS[name]
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, summary) for verb, (_, summary) in VERBS.items()])
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb behind the border that turns errors into messages and exit codes."""
+        return guarded(lambda: super(LazyGroup, self).invoke(context), is_debug=lambda: context.params["debug"])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="edgedistil")
+def main(debug: bool) -> None:
+    """Labelled texts in, one self-contained .tflite text classifier out.
+
+    \b
+    edgedistil train --from-scratch mini --train-data train.csv -o my_classifier
+    edgedistil convert --preset my_classifier -o my_classifier.tflite
+    edgedistil predict my_classifier.tflite "turn the lights off"
+    """  # noqa: D301 (click reads the backspace itself)

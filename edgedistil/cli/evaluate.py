@@ -1,0 +1,91 @@
+"""`edgedistil evaluate`: models on labelled texts, side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from edgedistil.cli.output import import_quietly, print_json, stdout_console
+from edgedistil.evaluation import Evaluation, evaluate_labels
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
+@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
+@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
+@click.option("--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="How many to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
+def evaluate(
+    models: tuple[Path, ...], data: Path, text_column: str, label_column: str, confusions: int, as_json: bool
+) -> None:
+    """Measure models on labelled texts: .tflite files, and preset directories through Keras.
+
+    \b
+    edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
+    """  # noqa: D301  # \b is for click
+    from edgedistil.data import read_labelled_texts
+
+    examples = read_labelled_texts(data, text_column=text_column, label_column=label_column)
+    evaluations = {}
+    for model in models:
+        labels, predicted = _predict(model, examples.texts)
+        evaluations[str(model)] = evaluate_labels(examples.labels, predicted, labels)
+    if as_json:
+        results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
+        print_json({"data": data.name, "models": results})
+        return
+    console = stdout_console()
+    console.print(_summary(evaluations))
+    for name, evaluation in evaluations.items():
+        console.print(Text(f"\n{name}", style="bold"))
+        console.print(_per_class(evaluation))
+        for line in _worst_confusions(evaluation, confusions):
+            console.print(Text(line))
+
+
+def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The labels a model knows, and the one it gives each text."""
+    if model.is_dir():
+        import_quietly("edgedistil.presets.loading", "edgedistil.training.prediction")
+        from edgedistil.presets.loading import load_labelled_classifier
+        from edgedistil.training.prediction import predict_probabilities
+
+        trained = load_labelled_classifier(model)
+        best = predict_probabilities(trained.classifier, texts).argmax(axis=1)
+        return trained.labels, [trained.labels[i] for i in best]
+    from edgedistil_runtime import TextClassifier
+    from edgedistil_runtime.native_log import native_log_hidden
+
+    with native_log_hidden():
+        classifier = TextClassifier(model)
+    with classifier:
+        return tuple(classifier.labels), [answer.label for answer in classifier.classify_batch(texts)]
+
+
+def _summary(evaluations: dict[str, Evaluation]) -> Table:
+    table = Table("model", "texts", "accuracy", "macro F1", box=None, header_style="bold")
+    for name, evaluation in evaluations.items():
+        table.add_row(Text(name), f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+    return table
+
+
+def _per_class(evaluation: Evaluation) -> Table:
+    table = Table("class", "precision", "recall", "F1", "texts", box=None, header_style="bold")
+    for scores in evaluation.classes:
+        numbers = (f"{value:.3f}" for value in (scores.precision, scores.recall, scores.f1))
+        table.add_row(Text(scores.label), *numbers, str(scores.support))
+    return table
+
+
+def _worst_confusions(evaluation: Evaluation, count: int) -> list[str]:
+    labels = [scores.label for scores in evaluation.classes]
+    wrong = [
+        (times, labels[right], labels[given])
+        for right, row in enumerate(evaluation.confusion)
+        for given, times in enumerate(row)
+        if right != given and times
+    ]
+    return [f"{times} x {right} taken for {given}" for times, right, given in sorted(wrong, reverse=True)[:count]]

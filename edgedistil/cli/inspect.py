@@ -1,0 +1,96 @@
+"""`edgedistil inspect`: what is inside a .tflite file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from edgedistil.cli.output import print_json, stdout_console
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
+def inspect(model: Path, as_json: bool) -> None:
+    """Show labels, quantization, signatures, ops and provenance of a .tflite file.
+
+    \b
+    edgedistil inspect smart_home.tflite
+    """  # noqa: D301  # \b is for click
+    from edgedistil_converters.structure import read_structure
+    from edgedistil_runtime.artifact import read_artifact
+
+    artifact = read_artifact(model)
+    structure = read_structure(artifact.flatbuffer())
+    metadata = artifact.metadata
+    facts: dict[str, Any] = {
+        "model": model.name,
+        "name": metadata.name,
+        "bytes": artifact.size,
+        "labels": list(metadata.labels),
+        "quantization": dict(metadata.quantization),
+        "target": metadata.target,
+        "tokenizer": {
+            "kind": metadata.tokenizer.kind,
+            "sequence_length": metadata.tokenizer.sequence_length,
+            "vocabulary_size": metadata.tokenizer.vocabulary_size,
+            "lowercase": metadata.tokenizer.lowercase,
+            "strip_accents": metadata.tokenizer.strip_accents,
+        },
+        "architecture": dict(metadata.model),
+        "parity": dict(metadata.parity),
+        "golden_cases": len(metadata.golden_cases),
+        "oldest_runtime": metadata.oldest_runtime,
+        "versions": dict(metadata.versions),
+        "matmul_weights": structure.matmul_weights,
+        "constant_bytes": structure.constant_bytes,
+        "signatures": {
+            name: {
+                "inputs": [_tensor(t) for t in inputs],
+                "outputs": [_tensor(t) for t in outputs],
+            }
+            for name, (inputs, outputs) in structure.signatures.items()
+        },
+        "ops": [{"op": op, "version": version, "count": count} for (op, version), count in structure.ops.items()],
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+
+
+def _tensor(tensor: Any) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "default_shape": list(tensor.default_shape),
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    console = stdout_console()
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("model", Text(f"{facts['name']}  ({facts['bytes'] / 1e6:.2f} MB)"))
+    table.add_row("labels", Text(", ".join(facts["labels"])))
+    for key in ("quantization", "tokenizer", "architecture", "parity", "matmul_weights", "constant_bytes", "versions"):
+        table.add_row(key.replace("_", " "), Text(", ".join(f"{k} {_number(v)}" for k, v in facts[key].items())))
+    table.add_row("target", f"{facts['target']}, TFLite {facts['oldest_runtime']} or newer")
+    for name, signature in facts["signatures"].items():
+        inputs, outputs = (", ".join(map(_tensor_text, signature[side])) for side in ("inputs", "outputs"))
+        table.add_row(Text(name), Text(f"{inputs} -> {outputs}"))
+    table.add_row("ops", Text(", ".join(f"{op['op']} v{op['version']} x{op['count']}" for op in facts["ops"])))
+    console.print(table)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _tensor_text(tensor: dict[str, Any]) -> str:
+    shape = ", ".join("?" if size < 0 else str(size) for size in tensor["shape"])
+    return f"{tensor['name']} {tensor['dtype']}[{shape}]"

@@ -1,0 +1,221 @@
+"""`edgedistil train`: labelled texts in, a preset directory with a trained classifier out."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgedistil.cli.output import console, import_quietly, print_json
+from edgedistil.data import TrainingData, read_labelled_texts
+from edgedistil.output_directory import check_target
+from edgedistil.sizes import SIZES, BackboneSize
+from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings
+
+if TYPE_CHECKING:
+    from edgedistil.training.loop import TrainingResult
+
+__all__ = ["train"]
+
+_DEFAULT_VOCABULARY_SIZE = 8000
+_FILE = click.Path(path_type=Path)
+
+
+def _default(field: str) -> str:
+    scratch, fine = getattr(FROM_SCRATCH, field), getattr(FINE_TUNING, field)
+    return f"[{scratch}]" if scratch == fine else f"[{fine}; from scratch {scratch}]"
+
+
+def _setting(flag: str, field: str, kind: type, text: str) -> Callable[[Any], Any]:
+    return click.option(flag, field, type=kind, default=None, help=f"{text} {_default(field)}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What training starts from: a preset, or a backbone with random weights and its vocabulary."""
+
+    preset: str | None
+    size: BackboneSize | None
+    size_name: str | None
+    vocabulary: Path | None
+    vocabulary_size: int
+    is_lowercase: bool
+    is_accents_stripped: bool
+
+    @property
+    def defaults(self) -> TrainingSettings:
+        """The settings that nothing was said about."""
+        return FINE_TUNING if self.preset else FROM_SCRATCH
+
+
+@click.command()
+@click.option("--preset", help="Fine-tune this preset: a name, kaggle://…, hf://… or a directory.")
+@click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Train a new backbone of this size.")
+@click.option("--train-data", type=_FILE, required=True, help="Labelled texts: .csv, .tsv, .jsonl or .parquet.")
+@click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
+@click.option("--test-data", type=_FILE, help="Labelled texts to measure once, at the end.")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
+@click.option("--force", is_flag=True, help="Replace a preset that stands there.")
+@click.option("--vocabulary", type=_FILE, help="From scratch: a file of word pieces, instead of learning them.")
+@click.option("--vocabulary-size", type=int, help=f"From scratch: most pieces to learn. [{_DEFAULT_VOCABULARY_SIZE}]")
+@click.option("--lowercase/--no-lowercase", "is_lowercase", default=None, help="From scratch: fold case. [yes]")
+@click.option("--strip-accents", "is_accents_stripped", is_flag=True, help="From scratch: remove accents.")
+@click.option("--num-layers", type=int, help="From scratch: layers, instead of the size's.")
+@click.option("--hidden-dim", type=int, help="From scratch: width, instead of the size's.")
+@click.option("--num-heads", type=int, help="From scratch: attention heads, instead of the size's.")
+@click.option("--intermediate-dim", type=int, help="From scratch: inner width, instead of the size's.")
+@_setting("--epochs", "epochs", int, "Most epochs.")
+@_setting("--batch-size", "batch_size", int, "Texts a step.")
+@_setting("--learning-rate", "learning_rate", float, "Peak learning rate.")
+@_setting("--dropout", "dropout", float, "Dropout of the head, and of a new backbone.")
+@_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")
+@_setting("--seed", "seed", int, "Seed of all that is random.")
+@_setting("--patience", "patience", int, "Epochs without improvement before training stops.")
+@_setting("--validation-fraction", "validation_fraction", float, "Share held out without --validation-data.")
+@click.option("--monitor", type=click.Choice(["accuracy", "loss"]), help="What makes an epoch the best. [accuracy]")
+@click.option("--freeze-backbone", "is_backbone_frozen", is_flag=True, default=None, help="Train the head only.")
+@click.option("--jit-compile", "is_jit_compiled", is_flag=True, default=None, help="Compile with XLA.")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def train(
+    train_data: Path,
+    validation_data: Path | None,
+    test_data: Path | None,
+    text_column: str,
+    label_column: str,
+    output: Path,
+    force: bool,
+    is_json: bool,
+    **options: Any,
+) -> None:
+    """Train a classifier on labelled texts.
+
+    Writes a preset directory with the weights, the vocabulary, labels.txt, training.json and training.png, which
+    `edgedistil convert --preset` takes. Either --preset or --from-scratch says what training starts from.
+
+    \b
+    edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
+    edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
+    """  # noqa: D301 (click reads the backspace itself)
+    start = _start(options)
+    settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
+    check_target(output, is_replaceable=force)
+
+    def read(path: Path | None) -> Any:
+        return path and read_labelled_texts(path, text_column=text_column, label_column=label_column)
+
+    data = TrainingData.prepare(
+        read(train_data),
+        validation=read(validation_data),
+        test=read(test_data),
+        validation_fraction=settings.validation_fraction,
+        seed=settings.seed,
+    )
+    result = _run(start, data, settings, output, is_replaceable=force)
+    _report(result, output, is_json=is_json)
+
+
+def _start(options: dict[str, Any]) -> Start:
+    """Take what says where training starts out of the options; what remains are settings."""
+    names = ("preset", "from_scratch", "vocabulary", "vocabulary_size", "is_lowercase", "is_accents_stripped")
+    numbers = ("num_layers", "hidden_dim", "num_heads", "intermediate_dim")
+    taken = {name: options.pop(name) for name in (*names, *numbers)}
+    preset, size_name = taken["preset"], taken["from_scratch"]
+    if (preset is None) == (size_name is None):
+        raise click.UsageError("Pass either --preset P to fine-tune or --from-scratch SIZE to train a new backbone.")
+    given = [name for name in (*names[2:], *numbers) if taken[name] not in (None, False)]
+    if taken["is_lowercase"] is False:
+        given.append("is_lowercase")
+    if preset and given:
+        flags = ", ".join("--" + name.removeprefix("is_").replace("_", "-") for name in given)
+        raise click.UsageError(f"A preset brings its own backbone and vocabulary: {flags} need --from-scratch.")
+    if taken["vocabulary"] and taken["vocabulary_size"]:
+        raise click.UsageError("Pass --vocabulary to use a vocabulary or --vocabulary-size to learn one, not both.")
+    return Start(
+        preset=preset,
+        size=SIZES[size_name].with_numbers(**{name: taken[name] for name in numbers}) if size_name else None,
+        size_name=size_name,
+        vocabulary=taken["vocabulary"],
+        vocabulary_size=taken["vocabulary_size"] or _DEFAULT_VOCABULARY_SIZE,
+        is_lowercase=taken["is_lowercase"] is not False,
+        is_accents_stripped=taken["is_accents_stripped"],
+    )
+
+
+def _run(
+    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, is_replaceable: bool
+) -> "TrainingResult":
+    screen = console()
+    if screen.is_terminal:
+        with screen.status("starting TensorFlow"):
+            import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+    else:
+        import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+    from edgedistil.training.callbacks import ProgressBar
+    from edgedistil.training.loop import steps_per_epoch
+    from edgedistil.training.loop import train as fit
+    from edgedistil.training.record import write_training
+
+    classifier, origin = _classifier(start, data, settings)
+    bar = ProgressBar(screen, epochs=settings.epochs, steps_per_epoch=steps_per_epoch(data, settings))
+    try:
+        result = fit(classifier, data, settings, name=output.name, callbacks=[bar] if screen.is_terminal else [])
+    finally:
+        bar.close()
+    write_training(result, data, output, origin=origin, is_replaceable=is_replaceable)
+    return result
+
+
+def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
+    """The classifier to train, and what training.json says about its origin."""
+    from edgedistil.builder import read_vocabulary
+    from edgedistil.training.start import from_preset, from_scratch
+
+    if start.preset is not None:
+        # A path says where things lie on this machine; its last part says what they are.
+        is_path = "://" not in start.preset and Path(start.preset).exists()
+        name = Path(start.preset).resolve().name if is_path else start.preset
+        return from_preset(start.preset, data, settings), {"preset": name}
+    assert start.size is not None
+    classifier = from_scratch(
+        start.size,
+        data,
+        settings,
+        vocabulary=read_vocabulary(start.vocabulary) if start.vocabulary else start.vocabulary_size,
+        lowercase=start.is_lowercase,
+        strip_accents=start.is_accents_stripped,
+    )
+    origin = {
+        "from_scratch": start.size_name,
+        **asdict(start.size),
+        "vocabulary_size": classifier.backbone.vocabulary_size,
+        "lowercase": start.is_lowercase,
+        "strip_accents": start.is_accents_stripped,
+    }
+    return classifier, origin
+
+
+def _report(result: "TrainingResult", output: Path, *, is_json: bool) -> None:
+    parameters = int(result.trained.classifier.count_params())
+    if is_json:
+        print_json(
+            {
+                "output": str(output),
+                "labels": list(result.trained.labels),
+                "parameters": parameters,
+                "epochs": len(result.history),
+                "best_epoch": result.best_epoch,
+                "metrics": result.metrics,
+            }
+        )
+        return
+    click.echo(f"{output}: {len(result.trained.labels)} classes, {parameters / 1e6:.2f}M parameters")
+    click.echo(f"best epoch {result.best_epoch} of {len(result.history)}")
+    for part, metrics in result.metrics.items():
+        click.echo(
+            f"{part:<10} accuracy {metrics['accuracy']:.4f}  macro-F1 {metrics['macro_f1']:.4f}  "
+            f"loss {metrics['loss']:.4f}  ({metrics['rows']} texts)"
+        )
+    click.echo(f"next: edgedistil convert --preset {output} -o {output.name}.tflite")

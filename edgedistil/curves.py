@@ -1,0 +1,40 @@
+"""Draw the curves of a training run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["draw_curves"]
+
+_TRAINING_COLOR = "#7a7a7a"
+_VALIDATION_COLOR = "#0b6bcb"
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]], best_epoch: int, path: str | Path) -> None:
+    """Write a PNG with the loss and the accuracy of every epoch, training beside validation.
+
+    The figure is made without pyplot, so no display is needed and no global state is touched; the same history gives
+    the same bytes.
+
+    Args:
+        history: one mapping an epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        best_epoch: the epoch to mark.
+        path: where to write.
+    """
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs = [row["epoch"] for row in history]
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        axes.plot(epochs, [row[name] for row in history], "o-", color=_TRAINING_COLOR, label="training", ms=3)
+        axes.plot(
+            epochs, [row[f"val_{name}"] for row in history], "o-", color=_VALIDATION_COLOR, label="validation", ms=3
+        )
+        axes.axvline(best_epoch, color=_VALIDATION_COLOR, ls=":", lw=1, label=f"best epoch ({best_epoch})")
+        axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(epochs) + 0.5))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+    figure.axes[1].legend(frameon=False)
+    figure.savefig(path, format="png", metadata={"Software": "edgedistil"})

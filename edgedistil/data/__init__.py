@@ -1,0 +1,14 @@
+"""Labelled texts: read from files, checked row by row, and divided for training and validation."""
+
+from edgedistil.data.classes import TrainingData, class_names, split
+from edgedistil.data.reading import LEGAL_EXTENSIONS, LabelledTexts, read_labelled_texts, read_texts
+
+__all__ = [
+    "LEGAL_EXTENSIONS",
+    "LabelledTexts",
+    "TrainingData",
+    "class_names",
+    "read_labelled_texts",
+    "read_texts",
+    "split",
+]

@@ -1,0 +1,142 @@
+"""A preset's name, handle or path, to a local directory that holds its files.
+
+Hubs fail in many ways and types (requests, httpx, kagglehub, huggingface_hub, TensorFlow's file systems); out of
+here comes one `PresetError` that names the handle. KerasHub's `get_file` does the downloading, so its caches are
+shared.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_hub.src.utils.preset_utils import get_file
+
+from edgedistil.presets.registry import BUNDLED, bundled_preset_path, list_presets
+from edgedistil_runtime.errors import PresetError
+
+__all__ = ["locate"]
+
+_KERAS_FILES = (
+    "metadata.json",
+    "task.json",
+    "preprocessor.json",
+    "tokenizer.json",
+    "assets/tokenizer/vocabulary.txt",
+    "labels.txt",
+)
+_KERAS_WEIGHTS = ("model.weights.h5", "task.weights.h5")
+_HUGGING_FACE_FILES = ("tokenizer_config.json", "vocab.txt")
+_HUGGING_FACE_INDEX = "model.safetensors.index.json"
+_HUGGING_FACE_WEIGHTS = "model.safetensors"
+_HUGGING_FACE_TIMEOUT_SECONDS = 10
+
+_HANDLE_FORMS = {
+    "kaggle": (
+        re.compile(r"[^/\s]+/[^/\s]+/keras/[^/\s]+(/\d+)?"),
+        "kaggle://ORGANISATION/MODEL/keras/VARIANT/VERSION",
+    ),
+    "hf": (re.compile(r"[\w.-]+(/[\w.-]+)?"), "hf://ORGANISATION/MODEL"),
+}
+
+
+def locate(preset: str, *, load_weights: bool = True) -> Path:
+    """Find, and where needed download, the files of a preset.
+
+    Args:
+        preset: a bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory.
+        load_weights: `False` leaves the weights where they are.
+
+    Returns:
+        A local directory in KerasHub's or Hugging Face's format.
+
+    Raises:
+        PresetError: nothing goes by that name, the hub did not answer, or it refused.
+    """
+    if preset in BUNDLED:
+        return bundled_preset_path(preset)
+    names = {info.name: info.source for info in list_presets()}
+    handle = names.get(preset, preset)
+    scheme, is_handle, rest = handle.partition("://")
+    if is_handle:
+        return _download(preset, handle, scheme, rest, load_weights=load_weights)
+    directory = Path(preset)
+    if not directory.exists():
+        raise PresetError(
+            f"There is no preset {preset!r}. Legal: a name that `edgedistil presets` lists "
+            f"({', '.join(info.name for info in list_presets())}), kaggle://…, hf://…, or a local directory. "
+            f"Received: {preset!r}, which is none of the names and no directory under {Path.cwd()}"
+        )
+    if not (directory / "config.json").is_file():
+        raise PresetError(
+            f"{preset} is not a preset: it has no config.json. A preset directory is what `edgedistil train`, "
+            "KerasHub's save_to_preset or Hugging Face's save_pretrained writes"
+        )
+    return directory
+
+
+def _download(preset: str, handle: str, scheme: str, rest: str, *, load_weights: bool) -> Path:
+    if scheme not in _HANDLE_FORMS:
+        raise PresetError(
+            f"A hub's handle begins with {' or '.join(f'{known}://' for known in _HANDLE_FORMS)}. Received: {preset!r}"
+        )
+    pattern, form = _HANDLE_FORMS[scheme]
+    if not pattern.fullmatch(rest):
+        raise PresetError(f"A handle of this hub has the form {form}. Received: {preset!r}")
+    if scheme == "hf":
+        _require_hugging_face(preset, rest)
+    config = _fetch(preset, handle, "config.json")
+    if config is None:
+        raise PresetError(f"{preset} is not a preset, or not one that you may read: the hub has no config.json for it")
+    for name in _files(preset, handle, config, load_weights=load_weights):
+        _fetch(preset, handle, name)
+    return config.parent
+
+
+def _files(preset: str, handle: str, config: Path, *, load_weights: bool) -> Iterator[str]:
+    if "registered_name" in json.loads(config.read_text(encoding="utf-8")):
+        yield from _KERAS_FILES
+        yield from _KERAS_WEIGHTS if load_weights else ()
+        return
+    yield from _HUGGING_FACE_FILES
+    if not load_weights:
+        return
+    index = _fetch(preset, handle, _HUGGING_FACE_INDEX)
+    if index is None:
+        yield _HUGGING_FACE_WEIGHTS
+    else:
+        yield from sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+
+
+def _fetch(preset: str, handle: str, name: str) -> Path | None:
+    """One file of a preset, or `None` where the hub says that there is no such file."""
+    try:
+        return Path(get_file(handle, name))
+    except FileNotFoundError as error:
+        if type(error.__cause__).__name__ == "LocalEntryNotFoundError":
+            # huggingface_hub calls "the network is down and the file is not in the cache" an entry not found.
+            raise _unreachable(preset, error) from error
+        return None
+    except Exception as error:  # requests, httpx, kagglehub, huggingface_hub, urllib3: no common root
+        raise _unreachable(preset, error) from error
+
+
+def _require_hugging_face(preset: str, repository: str) -> None:
+    """Fail within seconds where huggingface_hub itself would retry for half a minute, once a file."""
+    import huggingface_hub
+
+    if isinstance(huggingface_hub.try_to_load_from_cache(repository, "config.json"), str):
+        return
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_HUGGING_FACE_TIMEOUT_SECONDS)
+    except Exception as error:  # whatever HTTP library huggingface_hub is built on this year
+        raise _unreachable(preset, error) from error
+
+
+def _unreachable(preset: str, error: Exception) -> PresetError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return PresetError(
+        f"The preset {preset} could not be fetched: the hub could not be reached, or it refused "
+        f"({reason[0]:.200}). Check the network and the name; or download the preset elsewhere and pass its "
+        "directory: --preset path/to/directory"
+    )

@@ -1,0 +1,142 @@
+"""Batches of token ids: every text is tokenized once, and a batch is as long as its longest text.
+
+Most texts are short. Padding all of them to the sequence length would make a step on a CPU several times slower, so
+texts of similar length share a batch: the shuffled texts are cut into chunks of some batches, and each chunk is
+sorted by length.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+__all__ = ["TokenizedTexts", "evaluation_batches", "tokenize", "training_batches"]
+
+_TEXTS_PER_CALL = 1024
+_BATCHES_PER_CHUNK = 20
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Texts as integers.
+
+    Attributes:
+        token_ids: int32 [texts, sequence length], padded.
+        padding_mask: int32 [texts, sequence length], 1 where there is a token.
+        lengths: int64 [texts], tokens of each text with `[CLS]` and `[SEP]`.
+    """
+
+    token_ids: NDArray[np.int32]
+    padding_mask: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: NDArray[np.int64], *, is_full_length: bool) -> dict[str, NDArray[np.int32]]:
+        """The inputs of a step: some texts, padded to the longest of them."""
+        length = self.token_ids.shape[1] if is_full_length else int(self.lengths[rows].max())
+        return {
+            "token_ids": self.token_ids[rows, :length],
+            "padding_mask": self.padding_mask[rows, :length],
+        }
+
+
+def tokenize(preprocessor: Any, texts: Sequence[str]) -> TokenizedTexts:
+    """Tokenize texts, some at a time.
+
+    Args:
+        preprocessor: of the classifier; its `sequence_length` is what texts are cut to.
+        texts: at least one.
+    """
+    parts = [
+        preprocessor(tf.constant(texts[start : start + _TEXTS_PER_CALL]))
+        for start in range(0, len(texts), _TEXTS_PER_CALL)
+    ]
+    token_ids = np.concatenate([np.asarray(part["token_ids"], "int32") for part in parts])
+    padding_mask = np.concatenate([np.asarray(part["padding_mask"], "int32") for part in parts])
+    lengths = padding_mask.sum(axis=1, dtype="int64")
+    longest = int(lengths.max())
+    return TokenizedTexts(token_ids[:, :longest], padding_mask[:, :longest], lengths)
+
+
+def training_batches(
+    texts: TokenizedTexts,
+    targets: NDArray[Any],
+    *,
+    batch_size: int,
+    seed: int,
+    token_dropout: float = 0.0,
+    unknown_id: int = 0,
+    is_full_length: bool = False,
+) -> tf.data.Dataset:
+    """Batches in a new order every time the data set is iterated, the same orders for the same seed.
+
+    Args:
+        texts: the inputs.
+        targets: one row a text.
+        batch_size: texts a batch; the last one may be smaller.
+        seed: of the orders.
+        token_dropout: share of the tokens that are replaced, anew every time a text is shown.
+        unknown_id: what they are replaced with.
+        is_full_length: pad every batch to the longest text of all, so that XLA compiles once.
+    """
+    generator = np.random.default_rng(seed)
+
+    def epoch() -> Iterator[tuple[dict[str, NDArray[np.int32]], NDArray[Any]]]:
+        for rows in _grouped_rows(texts.lengths, batch_size, generator):
+            inputs = texts.batch(rows, is_full_length=is_full_length)
+            if token_dropout:
+                _drop_tokens(inputs["token_ids"], texts.lengths[rows], token_dropout, unknown_id, generator)
+            yield inputs, targets[rows]
+
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=_signature(targets))
+    count = -(-len(texts) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+def evaluation_batches(
+    texts: TokenizedTexts, *, batch_size: int
+) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.int32]]]]:
+    """Row numbers and inputs of batches, shortest texts first."""
+    order = np.argsort(texts.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield rows, texts.batch(rows, is_full_length=False)
+
+
+def _grouped_rows(
+    lengths: NDArray[np.int64], batch_size: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    shuffled = generator.permutation(len(lengths))
+    chunk = batch_size * _BATCHES_PER_CHUNK
+    for start in range(0, len(shuffled), chunk):
+        rows = shuffled[start : start + chunk]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+        for index in generator.permutation(len(batches)):
+            yield batches[index]
+
+
+def _drop_tokens(
+    token_ids: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+    share: float,
+    unknown_id: int,
+    generator: np.random.Generator,
+) -> None:
+    """Replace some tokens in place; never `[CLS]` at the start, `[SEP]` at the end or the padding behind it."""
+    position = np.arange(token_ids.shape[1])
+    is_word = (position > 0) & (position < lengths[:, None] - 1)
+    token_ids[is_word & (generator.random(token_ids.shape) < share)] = unknown_id
+
+
+def _signature(targets: NDArray[Any]) -> Any:
+    inputs = tf.TensorSpec((None, None), tf.int32)
+    return (
+        {"token_ids": inputs, "padding_mask": inputs},
+        tf.TensorSpec((None, *targets.shape[1:]), tf.as_dtype(targets.dtype)),
+    )

@@ -1,0 +1,97 @@
+"""A training result, to a preset directory.
+
+    config.json, model.weights.h5, task.json, …   KerasHub's preset, as its save_to_preset writes it
+    labels.txt                                    one class name a line, in the order of the outputs
+    training.json                                 settings, versions, data, per-epoch history, final metrics
+    training.png                                  the curves
+
+The same run writes the same text files, byte for byte: no path, time or host name goes into them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgedistil import __version__
+from edgedistil.curves import draw_curves
+from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.output_directory import written_whole
+from edgedistil.presets.loading import LABELS_FILE
+from edgedistil.training.loop import TrainingResult
+
+__all__ = ["SCHEMA_VERSION", "write_training"]
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("tensorflow", "keras", "keras-hub", "numpy")
+
+
+def write_training(
+    result: TrainingResult,
+    data: TrainingData,
+    directory: str | Path,
+    *,
+    origin: Mapping[str, Any] | None = None,
+    is_replaceable: bool = False,
+) -> Path:
+    """Write a trained classifier as a preset directory that `edgedistil convert --preset` takes.
+
+    Args:
+        result: of `train`.
+        data: what it was trained on; file names, row counts and hashes are recorded.
+        directory: the target.
+        origin: what the classifier was made from, for the record, such as `{"preset": "distil_bert_base_en"}`.
+        is_replaceable: whether a preset that stands there may be replaced.
+
+    Returns:
+        The target.
+
+    Raises:
+        OutputError: the target cannot be written; nothing is left of the attempt.
+    """
+    target = Path(directory)
+    # The files are hashed before anything is written, so that a data file that has gone leaves nothing behind.
+    record = _record(result, data, dict(origin or {}))
+    with written_whole(target, is_replaceable=is_replaceable) as work:
+        result.trained.classifier.save_to_preset(str(work))
+        _forget_date(work / "metadata.json")
+        _write_text(work / LABELS_FILE, "".join(f"{label}\n" for label in result.trained.labels))
+        _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        draw_curves(result.history, result.best_epoch, work / "training.png")
+    return target
+
+
+def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) -> dict[str, Any]:
+    parts = {"training": data.training, "validation": data.validation, "test": data.test}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "origin": origin,
+        "settings": result.settings.to_dict(),
+        "versions": {"edgedistil": __version__, **{name: version(name) for name in _PACKAGES}},
+        "data": {part: _data_record(texts) for part, texts in parts.items() if texts is not None},
+        "labels": list(result.trained.labels),
+        "parameters": int(result.trained.classifier.count_params()),
+        "best_epoch": result.best_epoch,
+        "metrics": result.metrics,
+        "history": list(result.history),
+    }
+
+
+def _data_record(texts: LabelledTexts) -> dict[str, Any]:
+    if texts.path is None:
+        return {"rows": len(texts)}
+    with texts.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": texts.path.name, "sha256": digest, "rows": len(texts)}
+
+
+def _forget_date(path: Path) -> None:
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    metadata.pop("date_saved", None)
+    _write_text(path, json.dumps(metadata, indent=4))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,88 @@
+"""A tiny DistilBERT for every test that needs a classifier, and TensorFlow without its start-up remarks."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [
+    "turn",
+    "the",
+    "light",
+    "lights",
+    "##s",
+    "on",
+    "off",
+    "play",
+    "some",
+    "music",
+    "loud",
+    "##er",
+    "is",
+    "it",
+    "rain",
+    "##ing",
+    "?",
+    "!",
+]
+TINY_LABELS = ("lights", "music", "weather")
+TINY_SEQUENCE_LENGTH = 16
+
+
+@pytest.fixture(scope="session")
+def tiny_vocabulary() -> list[str]:
+    return SPECIAL + WORDS
+
+
+def _make_tiny_classifier(vocabulary, *, num_classes=3, seed=7, activation=None):
+    """Two layers, width 16, two heads; weights wide enough that its three classes differ by text."""
+    import keras
+    import numpy as np
+
+    from edgedistil.builder import BackboneSize, build_backbone, build_classifier, build_preprocessor
+
+    keras.utils.set_random_seed(seed)
+    backbone = build_backbone(
+        BackboneSize(num_layers=2, hidden_dim=16, num_heads=2, intermediate_dim=32),
+        vocabulary_size=len(vocabulary),
+        max_sequence_length=TINY_SEQUENCE_LENGTH,
+    )
+    preprocessor = build_preprocessor(vocabulary, sequence_length=TINY_SEQUENCE_LENGTH)
+    classifier = build_classifier(backbone, num_classes, preprocessor=preprocessor, activation=activation)
+    # The initializer's deviation of 0.02 leaves all logits near 0, and biases at exactly 0: a swapped or forgotten
+    # weight would go unseen.
+    generator = np.random.default_rng(seed)
+    for variable in classifier.weights:
+        noise = generator.normal(0, 0.3, variable.shape).astype("float32")
+        variable.assign(noise + (1.0 if variable.path.endswith("gamma") else 0.0))
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def tiny_labels() -> tuple[str, ...]:
+    return TINY_LABELS
+
+
+@pytest.fixture(scope="session")
+def make_tiny_classifier(tiny_vocabulary):
+    """Makes a classifier of one's own: `make_tiny_classifier(num_classes=3, seed=7, activation=None)`."""
+    return partial(_make_tiny_classifier, tiny_vocabulary)
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(make_tiny_classifier):
+    """Shared and not to be changed; a test that trains makes its own with `make_tiny_classifier`."""
+    return make_tiny_classifier()
+
+
+@pytest.fixture(scope="session")
+def tiny_preset(tiny_classifier, tmp_path_factory) -> Path:
+    """The tiny classifier as a preset directory in KerasHub's format, with labels.txt."""
+    directory = tmp_path_factory.mktemp("presets") / "tiny_preset"
+    tiny_classifier.save_to_preset(str(directory))
+    (directory / "labels.txt").write_text("".join(f"{label}\n" for label in TINY_LABELS), encoding="utf-8")
+    return directory

@@ -1,0 +1,231 @@
+"""The command line: instant help, one border for errors, and training from file to preset."""
+
+import errno
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgedistil.cli import VERBS, main
+from edgedistil.cli.border import guarded
+from edgedistil.presets import list_presets
+from edgedistil_runtime.errors import DataError
+
+SMALL = (
+    *("--num-layers", "1", "--hidden-dim", "16", "--num-heads", "2", "--intermediate-dim", "16"),
+    *("--vocabulary-size", "150", "--epochs", "2", "--batch-size", "4", "--sequence-length", "12"),
+)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def train_from_scratch(csv_file, output, *more):
+    return invoke("train", "--from-scratch", "tiny", *SMALL, "--train-data", csv_file, "-o", output, *more)
+
+
+# Help
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["presets", "--json"], ["--version"]])
+def test_help_is_instant_and_brings_no_tensorflow(arguments):
+    program = (
+        "import sys\n"
+        "from edgedistil.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'keras_hub', 'matplotlib', 'pyarrow', 'h5py'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    # Processor time, which a busy machine does not stretch as it does the time on the clock.
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1
+
+
+def test_every_verb_has_its_line_in_the_help():
+    done = invoke("--help")
+    assert done.exit_code == 0
+    for verb, (_, summary) in VERBS.items():
+        assert "\\b" not in done.stdout
+        assert re.search(rf"^  {verb} +{re.escape(summary)}$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "--no-such-option"]])
+def test_wrong_use_exits_with_2(arguments):
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "either --preset"),
+        (["--preset", "x", "--from-scratch", "tiny"], "either --preset"),
+        (["--preset", "x", "--num-layers", "2"], "--num-layers need --from-scratch"),
+        (["--preset", "x", "--no-lowercase"], "--lowercase need --from-scratch"),
+        (["--from-scratch", "tiny", "--vocabulary", "v", "--vocabulary-size", "9"], "not both"),
+    ],
+)
+def test_options_that_exclude_each_other(options, message, csv_file, tmp_path):
+    done = invoke("train", *options, "--train-data", csv_file, "-o", tmp_path / "out")
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+# The border
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (DataError("row 3 is bad"), 1, "Error: row 3 is bad"),
+        (OSError(errno.ENOSPC, "No space left on device", "big.bin"), 1, "disk is full while writing big.bin"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.csv"), 1, "Error: Permission denied: x.csv"),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (click.Abort(), 130, "Interrupted"),
+    ],
+)
+def test_errors_become_one_line_and_a_code(error, code, message, capsys):
+    def fail():
+        raise error
+
+    for is_debug in (False, True):
+        with pytest.raises(SystemExit) as caught:
+            guarded(fail, is_debug=lambda is_debug=is_debug: is_debug)
+        assert caught.value.code == code
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert message in printed.err
+        assert ("Traceback" in printed.err) == is_debug
+        assert is_debug or printed.err.count("\n") == 1
+
+
+def test_what_nobody_foresaw_is_not_hidden():
+    def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        guarded(fail, is_debug=lambda: False)
+
+
+def test_debug_shows_the_traceback(csv_file, tmp_path):
+    arguments = ["train", "--from-scratch", "tiny", "--train-data", tmp_path / "no.csv", "-o", tmp_path / "out"]
+    assert "Traceback" not in invoke(*arguments).stderr
+    assert "Traceback" in invoke("--debug", *arguments).stderr
+
+
+# presets
+
+
+def test_presets_table_and_json():
+    table = invoke("presets")
+    assert table.exit_code == 0
+    for name, millions in (
+        ("distil_bert_base_en_uncased", "66.36M"),
+        ("distil_bert_base_en", "65.19M"),
+        ("distil_bert_base_multi", "134.73M"),
+    ):
+        assert re.search(rf"^{name} +{re.escape(millions)}", table.stdout, re.MULTILINE)
+    listed = json.loads(invoke("presets", "--json").stdout.splitlines()[-1])["presets"]
+    assert listed == [info.to_dict() for info in list_presets()]
+
+
+# train
+
+
+def test_train_from_scratch_then_fine_tune_what_it_wrote(csv_file, tmp_path):
+    done = train_from_scratch(csv_file, tmp_path / "first", "--test-data", csv_file, "--json")
+    assert done.exit_code == 0, done.stderr
+    printed = json.loads(done.stdout.splitlines()[-1])
+    assert printed["labels"] == ["lights", "music", "weather"]
+    assert set(printed["metrics"]) == {"validation", "test"}
+    record = json.loads((tmp_path / "first" / "training.json").read_text())
+    assert record["origin"]["num_layers"] == 1
+    assert record["settings"]["epochs"] == 2
+
+    second = invoke(
+        *("train", "--preset", tmp_path / "first", "--train-data", csv_file, "--validation-data", csv_file),
+        *("--sequence-length", "8", "--epochs", "1", "-o", tmp_path / "second", "--freeze-backbone"),
+    )
+    assert second.exit_code == 0, second.stderr
+    assert "edgedistil convert --preset" in second.stdout
+    record = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert record["origin"] == {"preset": "first"}
+    assert record["settings"]["is_backbone_frozen"] is True
+    assert record["settings"]["sequence_length"] == 8
+    assert record["data"]["validation"]["file"] == "texts.csv"
+
+
+def test_vocabulary_file_and_case(csv_file, tmp_path, tiny_vocabulary):
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("".join(f"{piece}\n" for piece in tiny_vocabulary), encoding="utf-8")
+    small = [option for option in SMALL if option not in ("--vocabulary-size", "150")]
+    done = invoke(
+        *("train", "--from-scratch", "tiny", *small, "--vocabulary", vocabulary, "--no-lowercase"),
+        *("--train-data", csv_file, "-o", tmp_path / "out", "--epochs", "1"),
+    )
+    assert done.exit_code == 0, done.stderr
+    written = (tmp_path / "out" / "assets" / "tokenizer" / "vocabulary.txt").read_text(encoding="utf-8")
+    assert written.split() == tiny_vocabulary
+    assert '"lowercase": false' in (tmp_path / "out" / "tokenizer.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("sentence,label\nx,a\n", "no column 'text'. The columns that exist: 'sentence', 'label'"),
+        ("", "empty"),
+        ("text,label\nx,a\ny,a\n", "single class"),
+        ("text,label\nx,a\ny,a\nz,b\n", "at least two examples"),
+        ("text,label\nx,a\n,b\n", "row 3"),
+    ],
+)
+def test_bad_data_is_told_before_tensorflow_is_started(content, message, tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    done = train_from_scratch(path, tmp_path / "out")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ")
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_exists_or_has_no_folder(csv_file, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("")
+    assert "exists already" in train_from_scratch(csv_file, tmp_path / "out").stderr
+    assert "--force replaces only" in train_from_scratch(csv_file, tmp_path / "out", "--force").stderr
+    assert "does not exist" in train_from_scratch(csv_file, tmp_path / "absent" / "out").stderr
+
+
+def test_setting_out_of_bounds(csv_file, tmp_path):
+    done = train_from_scratch(csv_file, tmp_path / "out", "--dropout", "1.5")
+    assert done.exit_code == 1
+    assert "dropout must be from 0 up and below 1. Received: 1.5" in done.stderr
+
+
+def test_sequence_longer_than_the_preset_knows(csv_file, tmp_path, tiny_preset):
+    done = invoke("train", "--preset", tiny_preset, "--train-data", csv_file, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "from 3 ([CLS], one token, [SEP]) to 16" in done.stderr
+
+
+def test_interrupted_training_leaves_nothing(csv_file, tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgedistil.training.callbacks.BestEpoch.on_epoch_end", interrupt)
+    done = train_from_scratch(csv_file, tmp_path / "out")
+    assert done.exit_code == 130
+    assert done.stderr.strip() == "Interrupted: nothing half-written is left."
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
