@@ -1,0 +1,266 @@
+"""A tiny DistilBERT classifier with sharp weights, its artefacts, and tokenizers in files of their own.
+
+Imports of TensorFlow stand inside fixtures, so that collecting the tests stays fast.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SEQUENCE_LENGTH, POSITIONS = 24, 32
+WIDTH, HEADS, LAYERS, INTERMEDIATE = 16, 2, 2, 48
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+
+
+def pieces(suffix: str = "##") -> list[str]:
+    """Words, letters, accents, CJK, punctuation; and pieces that no text can reach, to be left alone."""
+    words = ["turn", "on", "off", "the", "light", "play", "music", "straße", "strasse", "Paris", "NASA", "fi", "ss"]
+    endings = ["s", "ing", "er", "fi", "ss", "東", "é", "\u0301", "\u0307", "1", "京都", "ight"]
+    letters = "abcdefghilmnoprstuwyzABCP"  # j, k, q, v and x are unknown
+    others = ["é", "ü", "ñ", "i\u0307", "東", "京", "京都", "日", "が", "1", "2", "½", "👍", " \u0333", "ﬁ"]
+    unreachable = ["a b", "e-mail", "東京", "a!", f"{suffix}!", f"{suffix}a b", "[X]", suffix]
+    return list(
+        dict.fromkeys(
+            [
+                *words,
+                *others,
+                *".,!?#@'-[]",
+                *letters,
+                *unreachable,
+                *(suffix + piece for piece in [*endings, *letters]),
+            ]
+        )
+    )
+
+
+def _make_preprocessor(vocabulary, *, sequence_length=SEQUENCE_LENGTH, **options):
+    import keras_hub
+
+    tokenizer = keras_hub.models.DistilBertTokenizer(vocabulary=vocabulary, **{"lowercase": True, **options})
+    return keras_hub.models.DistilBertTextClassifierPreprocessor(tokenizer, sequence_length=sequence_length)
+
+
+@pytest.fixture(scope="session")
+def make_preprocessor():
+    """`make_preprocessor(vocabulary, sequence_length=24, **options of the tokenizer)`; lowercase by default."""
+    return _make_preprocessor
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> tuple[str, ...]:
+    return (*SPECIAL_PIECES, *pieces())
+
+
+def _sharpen(classifier):
+    """Widens the logits and centres them, so that every label is the best of some text."""
+    from edgedistil_converters.verification import VERIFICATION_TEXTS
+
+    features = _make_preprocessor(classifier.preprocessor.tokenizer.get_vocabulary())(list(VERIFICATION_TEXTS))
+    inputs = {name: np.asarray(features[name]) for name in ("token_ids", "padding_mask")}
+    pooled = np.asarray(classifier.pooled_dense(classifier.backbone(inputs)[:, 0]))
+    kernel = 3 * classifier.output_dense.kernel.numpy()
+    classifier.output_dense.kernel.assign(kernel)
+    classifier.output_dense.bias.assign(-(pooled @ kernel).mean(axis=0))
+
+
+@pytest.fixture(scope="session")
+def make_classifier(vocabulary):
+    """Makes a classifier of one's own: `make_classifier(num_classes=3, num_layers=2, activation=None, ...)`."""
+
+    def make(*, num_classes=3, num_layers=LAYERS, activation=None, hidden_dim=None, sequence_length=SEQUENCE_LENGTH):
+        import keras
+        import keras_hub
+
+        keras.utils.set_random_seed(11)
+        backbone = keras_hub.models.DistilBertBackbone(
+            vocabulary_size=len(vocabulary),
+            num_layers=num_layers,
+            num_heads=HEADS,
+            hidden_dim=WIDTH,
+            intermediate_dim=INTERMEDIATE,
+            max_sequence_length=POSITIONS,
+        )
+        classifier = keras_hub.models.DistilBertTextClassifier(
+            backbone,
+            num_classes,
+            preprocessor=_make_preprocessor(list(vocabulary), sequence_length=sequence_length),
+            activation=activation,
+            hidden_dim=hidden_dim,
+        )
+        generator = np.random.default_rng(2)
+        for variable in classifier.weights:  # biases too: at 0 a forgotten one would go unseen
+            noise = generator.normal(0, 0.25, variable.shape).astype(np.float32)
+            variable.assign(noise + (1 if variable.path.endswith("gamma") else 0))
+        _sharpen(classifier)
+        return classifier
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def classifier(make_classifier):
+    """Shared and not to be changed."""
+    return make_classifier()
+
+
+@pytest.fixture(scope="session")
+def labels() -> tuple[str, ...]:
+    return ("lights", "music", "hög")
+
+
+@pytest.fixture(scope="session")
+def convert(classifier, labels, tmp_path_factory):
+    """`convert("int8")`: the session's one conversion of the tiny classifier by that scheme."""
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+
+    @cache
+    def convert_once(scheme):
+        path = tmp_path_factory.mktemp("artefacts") / f"{scheme}.tflite"
+        return convert_classifier(classifier, labels, path, plan=QuantizationPlan(scheme))
+
+    return convert_once
+
+
+def _keras_ids(preprocessor, texts) -> list[list[int]]:
+    """Rows of KerasHub's token ids without their padding; a NUL ends a text (DESIGN: the contract)."""
+    rows = np.asarray(preprocessor([text.split("\0")[0] for text in texts])["token_ids"]).tolist()
+    end = preprocessor.tokenizer.end_token_id
+    return [row[: row.index(end) + 1] for row in rows]
+
+
+@pytest.fixture(scope="session")
+def keras_ids():
+    return _keras_ids
+
+
+@dataclass
+class TokenizerFile:
+    """A tokenizer alone in a TFLite file, and the KerasHub preprocessor that it must equal."""
+
+    preprocessor: Any
+    folder: Path
+
+    @cached_property
+    def backend(self):
+        import tensorflow as tf
+
+        from edgedistil_converters import QuantizationPlan
+        from edgedistil_converters.flatbuffer import convert_module
+        from edgedistil_converters.signatures import DEFAULT_SHAPES
+        from edgedistil_converters.tokenizer.graph import GraphTokenizer
+        from edgedistil_converters.tokenizer.settings import read_tokenizer
+        from edgedistil_runtime import LiteRTInterpreterBackend
+
+        tokenizer = GraphTokenizer(*read_tokenizer(self.preprocessor))
+        module = tf.Module()
+        module.functions = {
+            "tokenize": tf.function(
+                lambda text: {"token_ids": tokenizer(text)},
+                input_signature=[tf.TensorSpec([None], tf.int32, name="text")],
+            )
+        }
+        path = self.folder / "tokenizer.tflite"
+        path.write_bytes(convert_module(module, QuantizationPlan("fp32"), DEFAULT_SHAPES))
+        return LiteRTInterpreterBackend(path)
+
+    def run(self, values) -> list[int]:
+        """Token ids of exactly these int32 values, unpadded."""
+        [row] = self.backend.run("tokenize", {"text": np.asarray(values, np.int32)})["token_ids"].tolist()
+        return row
+
+    def ids(self, text: str) -> list[int]:
+        from edgedistil_runtime.text_bytes import encode_text
+
+        return self.run(encode_text(text))
+
+    def differences(self, texts) -> list[tuple[str, list[int], list[int]]]:
+        """(text, KerasHub's ids, the file's ids) of the texts on which they differ."""
+        found = []
+        for first in range(0, len(texts), 1000):  # KerasHub pads rows to sequence_length, in Python lists
+            some = texts[first : first + 1000]
+            for text, due in zip(some, _keras_ids(self.preprocessor, some), strict=True):
+                ids = self.ids(text)
+                if ids != due:
+                    found.append((text, due, ids))
+        return found
+
+
+_OPTION_SETS = {
+    "lowercase": {},
+    "cased": {"lowercase": False},
+    "strip_accents": {"strip_accents": True},
+    "whole_cjk": {"split_on_cjk": False},
+    "custom_indicator": {"suffix_indicator": "@@", "oov_token": "<unk>"},
+    "long_pieces": {"sequence_length": 2000},
+    "one_piece": {},
+    "no_piece": {"sequence_length": 4},
+}
+_VOCABULARIES = {
+    "custom_indicator": [*SPECIAL_PIECES, "<unk>", *pieces("@@")],
+    "long_pieces": [
+        *SPECIAL_PIECES, "a", "##b", "é", "##é",
+        *("a" * 99, "a" * 100, "a" * 101, "a" * 200, "é" * 50, "é" * 51),
+        *("##" + "b" * 98, "##" + "b" * 99, "##" + "b" * 100, "##" + "b" * 200),
+    ],
+    "one_piece": [*SPECIAL_PIECES, "a"],
+    "no_piece": [*SPECIAL_PIECES],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file(tmp_path_factory, vocabulary):
+    """`tokenizer_file("cased")`: a file for that set of options, converted once."""
+
+    @cache
+    def make(name):
+        if name == "bert":
+            path = SHARED / "vocab" / "bert-base-uncased.txt"
+            chosen, options = path.read_text("utf-8").removesuffix("\n").split("\n"), {"sequence_length": 512}
+        else:
+            chosen, options = _VOCABULARIES.get(name, list(vocabulary)), _OPTION_SETS[name]
+        return TokenizerFile(_make_preprocessor(chosen, **options), tmp_path_factory.mktemp(name))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def is_folded_by_code_point():
+    """Whether normalizing a text for a tokenizer is normalizing its code points one by one.
+
+    False for texts in which code points compose with their neighbours (`e` and U+0301 give `é`), which the in-graph
+    tokenizer does not do yet; those are left out of the comparisons with KerasHub.
+    """
+    from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize_python
+    from keras_hub.src.utils.tensor_utils import casefold_utf8
+
+    def strip(text):
+        return "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+
+    def is_folded(preprocessor, text):
+        tokenizer, text = preprocessor.tokenizer, text.split("\0")[0]
+        if tokenizer.strip_accents:
+            if strip(text) != "".join(map(strip, text)):
+                return False
+            text = strip(text)
+        if not tokenizer.lowercase:
+            return True
+        words = pretokenize_python(
+            text, lowercase=False, strip_accents=False, split=True, split_on_cjk=tokenizer.split_on_cjk
+        )
+        return all(casefold_utf8(word) == "".join(map(casefold_utf8, word)) for word in words)
+
+    return is_folded
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """Real vocabularies and texts beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the shared data are not here: {SHARED}")
+    return SHARED

@@ -1,0 +1,179 @@
+"""The table of code points says of each what KerasHub's splitting and folding make of it alone."""
+
+import dataclasses
+import hashlib
+import random
+import sys
+
+import numpy as np
+import pytest
+from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize_python
+
+from edgedistil_converters.tokenizer.pretokenizer import CODE_POINTS, PAGE_SIZE, Pretokenizer
+from edgedistil_converters.tokenizer.settings import read_tokenizer, start_and_continuation_pieces
+from edgedistil_converters.tokenizer.trie import SEPARATOR, UNKNOWN_CHARACTER
+from edgedistil_runtime.errors import ConversionError
+
+OPTIONS = ("lowercase", "cased", "strip_accents", "whole_cjk")
+# Every kind of character once, then a sample of all.
+NOTABLE = [
+    *range(0x250),
+    *map(ord, "ﬁßİıſ½Ⅷ™東京가ⱼ𝐀👍ΐ‗\u00ad\u034f\u115f\u200b\u200d\u2028\u3000\ufeff\ufe0f≠≮;`𠮷丽豈"),
+]
+SAMPLE = [*NOTABLE, *random.Random(5).sample([c for c in range(CODE_POINTS) if not 0xD800 <= c < 0xE000], 4000)]
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def settings(request, tokenizer_file):
+    return read_tokenizer(tokenizer_file(request.param).preprocessor)[0]
+
+
+def words_of(settings, text):
+    return pretokenize_python(
+        text, settings.lowercase, settings.strip_accents, split=True, split_on_cjk=settings.split_on_cjk
+    )
+
+
+def entry(table, code_point):
+    row = table.page_of[code_point // PAGE_SIZE] * PAGE_SIZE
+    number = table.entry_of[row + code_point % PAGE_SIZE]
+    return table.characters[table.offset[number] : table.offset[number] + table.length[number]].tolist()
+
+
+def words_from_table(table, names, text):
+    """Words of a text, told from the table alone; empty words are no words."""
+    words = [""]
+    for number in (n for c in text for n in entry(table, ord(c))):
+        if number == SEPARATOR:
+            words.append("")
+        else:
+            words[-1] += names[number]
+    return [word for word in words if word]
+
+
+def test_every_code_point_gives_the_words_that_keras_hub_gives(settings):
+    # `a{c}b` tells the three kinds apart: one word, three, or two. Characters that compose with `a` would tell of
+    # two code points, so a letter that composes with nothing stands for it.
+    texts = {c: f"東{chr(c)}東" if not settings.split_on_cjk else f"\u01c0{chr(c)}\u01c0" for c in SAMPLE}
+    expected = {c: [word for word in words_of(settings, text) if word] for c, text in texts.items()}
+    alphabet = sorted({character for words in expected.values() for word in words for character in word})
+    ids = {character: 2 + i for i, character in enumerate(alphabet)}
+    table = Pretokenizer(settings).table(ids)
+    names = {i: character for character, i in ids.items()}
+    found = {c: words_from_table(table, names, text) for c, text in texts.items()}
+    assert {hex(c): (found[c], due) for c, due in expected.items() if found[c] != due} == {}
+
+
+def test_the_three_kinds_of_entries(tokenizer_file):
+    table = Pretokenizer(read_tokenizer(tokenizer_file("lowercase").preprocessor)[0]).table({"a": 2, "f": 3, "i": 4})
+    expected = {
+        "a": [2],
+        "A": [2],
+        "ﬁ": [3, 4],
+        "z": [UNKNOWN_CHARACTER],
+        " ": [SEPARATOR],
+        "\0": [SEPARATOR],
+        "\u200b": [SEPARATOR],  # a format character divides words
+        "\u3000": [UNKNOWN_CHARACTER],  # folds to a space *after* splitting, which is at ASCII white space only
+        "!": [SEPARATOR, UNKNOWN_CHARACTER, SEPARATOR],
+        "東": [SEPARATOR, UNKNOWN_CHARACTER, SEPARATOR],
+        "\u034f": [],  # ignorable, and no format character
+        "\ud800": [UNKNOWN_CHARACTER],
+    }
+    assert {character: entry(table, ord(character)) for character in expected} == expected
+
+
+def test_the_last_entry_is_the_empty_one(tokenizer_file):
+    for name in ("lowercase", "cased"):
+        table = Pretokenizer(read_tokenizer(tokenizer_file(name).preprocessor)[0]).table({"a": 2})
+        assert table.length[table.nothing] == 0
+        assert (table.length[: table.nothing] > 0).all()
+        assert int(table.entry_of.max()) <= table.nothing
+        assert len(table.entry_of) == PAGE_SIZE * (int(table.page_of.max()) + 1)
+        assert len(table.page_of) * PAGE_SIZE == sys.maxunicode + 1
+        assert int((table.offset + table.length).max()) == len(table.characters)
+        assert table.entry_of.dtype == table.page_of.dtype == table.characters.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("piece", "lowercase", "cased"),
+    [
+        ("a", True, True),
+        ("light", True, True),
+        ("A", False, True),
+        ("Paris", False, True),
+        ("é", True, True),
+        ("ß", False, True),  # folds to ss
+        ("ﬁ", False, True),
+        ("!", True, True),
+        ("東", True, True),
+        ("東京", False, False),  # two words
+        ("a!", False, False),
+        ("a b", True, False),  # a\u3000b
+        ("\u3000", False, True),
+        (" \u0333", True, False),  # what U+2017, a punctuation mark, folds to
+        (" ", True, False),  # U+3000 folds to it and is no white space to KerasHub
+        ("[UNK]", False, False),
+        ("\u200b", False, False),
+    ],
+)
+def test_pieces_that_a_word_can_hold(tokenizer_file, piece, lowercase, cased):
+    for name, expected in (("lowercase", lowercase), ("cased", cased)):
+        pretokenizer = Pretokenizer(read_tokenizer(tokenizer_file(name).preprocessor)[0])
+        assert pretokenizer.can_be_in_a_word(piece) is expected
+
+
+def test_whole_cjk_makes_words_of_several_characters_possible(tokenizer_file):
+    assert Pretokenizer(read_tokenizer(tokenizer_file("whole_cjk").preprocessor)[0]).can_be_in_a_word("東京")
+
+
+def test_settings_are_those_of_the_tokenizer(make_preprocessor, vocabulary):
+    pieces = ["<unk>", *vocabulary]
+    preprocessor = make_preprocessor(
+        pieces,
+        sequence_length=9,
+        lowercase=False,
+        strip_accents=True,
+        split_on_cjk=False,
+        suffix_indicator="@@",
+        oov_token="<unk>",
+    )
+    settings, found = read_tokenizer(preprocessor)
+    assert found == tuple(pieces)
+    assert dataclasses.asdict(settings) == {
+        "kind": "builtin",
+        "sequence_length": 9,
+        "lowercase": False,
+        "strip_accents": True,
+        "split": True,
+        "split_on_cjk": False,
+        "suffix_indicator": "@@",
+        "oov_token": "<unk>",
+        "special_tokens_in_strings": False,
+        "vocabulary_size": len(pieces),
+        "vocabulary_sha256": hashlib.sha256("".join(f"{piece}\n" for piece in pieces).encode()).hexdigest(),
+        "start_id": pieces.index("[CLS]"),
+        "end_id": pieces.index("[SEP]"),
+        "pad_id": pieces.index("[PAD]"),
+        "unknown_id": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": False}, "split=True"),
+        ({"special_tokens_in_strings": True}, "special_tokens_in_strings=False"),
+        ({"sequence_length": 1}, "at least 2"),
+    ],
+)
+def test_options_that_the_graph_lacks_are_refused(make_preprocessor, vocabulary, options, message):
+    with pytest.raises(ConversionError, match=message):
+        read_tokenizer(make_preprocessor(list(vocabulary), **options))
+
+
+def test_a_later_duplicate_wins_and_long_pieces_are_left_out():
+    vocabulary = ["a", "##b", "a", "##b", "é" * 50, "é" * 51, "##" + "c" * 100, "##" + "c" * 101, "", "##"]
+    starts, continuations = start_and_continuation_pieces(vocabulary, "##")
+    assert starts == {"a": 2, "##b": 3, "é" * 50: 4, "##": 9}
+    assert continuations == {"b": 3, "c" * 100: 6}
