@@ -18,7 +18,7 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 	$(RUNTIME_ENVIRONMENT)/bin/python demos/quickstart.py $(DEMO)/smart_home.tflite
 
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"

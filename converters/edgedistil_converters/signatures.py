@@ -54,7 +54,10 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
 
         @tf.function(input_signature=[text])  # type: ignore[untyped-decorator]
         def classify_text(text: Any) -> dict[str, Any]:
-            return {"probabilities": edge_graph.classify(tokenizer(text))}
+            token_ids = tokenizer(text)
+            if settings.special_tokens:  # a text may spell [PAD], which the classifier masks wherever it stands
+                return {"probabilities": edge_graph.classify_batch(token_ids, settings.pad_id)}
+            return {"probabilities": edge_graph.classify(token_ids)}
 
         @tf.function(input_signature=[text])  # type: ignore[untyped-decorator]
         def tokenize(text: Any) -> dict[str, Any]:

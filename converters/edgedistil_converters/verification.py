@@ -95,7 +95,9 @@ def answer_with_keras(classifier: Any, texts: Iterable[str]) -> list[GoldenCase]
     texts = list(texts)
     for first in range(0, len(texts), _BATCH):
         batch = texts[first : first + _BATCH]
-        features = preprocessor([text.split("\0")[0] for text in batch])
+        whole = [text.split("\0")[0] for text in batch]
+        # With split=False, KerasHub takes lists of words; a text is then one word.
+        features = preprocessor(whole if preprocessor.tokenizer.split else [[text] for text in whole])
         token_ids, mask = (np.asarray(features[name]) for name in ("token_ids", "padding_mask"))
         lengths = _lengths(token_ids, int(preprocessor.tokenizer.end_token_id))
         longest = int(lengths.max())  # columns of padding alone change nothing and cost time
@@ -189,8 +191,8 @@ def _token_message(answer: GoldenCase, received: tuple[int, ...]) -> str:
 
 
 def _lengths(token_ids: NDArray[np.int32], end_id: int) -> NDArray[np.int64]:
-    """Tokens of each row up to and including its `[SEP]`, which no text can spell."""
-    lengths: NDArray[np.int64] = np.argmax(token_ids == end_id, axis=1) + 1
+    """Tokens of each row up to and including its last `[SEP]`: a text may spell one out where it is allowed to."""
+    lengths: NDArray[np.int64] = token_ids.shape[1] - np.argmax(token_ids[:, ::-1] == end_id, axis=1)
     return lengths
 
 

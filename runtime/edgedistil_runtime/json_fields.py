@@ -138,16 +138,16 @@ class JsonFields:
             raise self.invalid(key, "an object")
         return value
 
-    def array(self, key: str) -> Sequence[Any]:
+    def array(self, key: str, *, may_be_empty: bool = False) -> Sequence[Any]:
         """A non-empty array of any content."""
         value = self._value[key]
-        if not isinstance(value, list) or not value:
-            raise self.invalid(key, "a non-empty array")
+        if not isinstance(value, list) or not (value or may_be_empty):
+            raise self.invalid(key, "an array" if may_be_empty else "a non-empty array")
         return value
 
-    def strings(self, key: str) -> tuple[str, ...]:
+    def strings(self, key: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
         """A non-empty array of distinct non-empty strings."""
-        value = self.array(key)
+        value = self.array(key, may_be_empty=may_be_empty)
         if not all(isinstance(item, str) and item for item in value) or len(set(value)) != len(value):
             raise self.invalid(key, "an array of distinct non-empty strings")
         return tuple(value)

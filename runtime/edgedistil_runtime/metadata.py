@@ -16,6 +16,7 @@ __all__ = ["METADATA_MEMBER", "SCHEMA_VERSION", "ArtifactMetadata", "GoldenCase"
 SCHEMA_VERSION = 1
 METADATA_MEMBER = "edgedistil.json"
 TOKENIZER_KINDS = ("builtin", "tftext", "none")
+TRUNCATIONS = ("round_robin", "waterfall")
 TARGETS = ("cpu", "gpu", "edgetpu")
 
 
@@ -26,6 +27,8 @@ class TokenizerSettings:
     Attributes:
         kind: `builtin` (in the graph, builtin ops), `tftext` (in the graph, TF-Text's custom ops) or `none`.
         sequence_length: the longest row of token ids, special tokens included.
+        special_tokens: what a text may spell out to get a special token; none unless `special_tokens_in_strings`.
+        truncate: how two texts share the row: `round_robin` or `waterfall`.
         vocabulary_size: pieces in `vocab.txt`.
         vocabulary_sha256: hex digest of `vocab.txt`.
         start_id, end_id, pad_id, unknown_id: ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
@@ -40,6 +43,8 @@ class TokenizerSettings:
     suffix_indicator: str
     oov_token: str
     special_tokens_in_strings: bool
+    special_tokens: tuple[str, ...]
+    truncate: str
     vocabulary_size: int
     vocabulary_sha256: str
     start_id: int
@@ -163,6 +168,8 @@ def _tokenizer_from_dict(data: Any) -> TokenizerSettings:
         suffix_indicator=fields.string("suffix_indicator", may_be_empty=True),
         oov_token=fields.string("oov_token"),
         special_tokens_in_strings=fields.boolean("special_tokens_in_strings"),
+        special_tokens=fields.strings("special_tokens", may_be_empty=True),
+        truncate=fields.one_of("truncate", TRUNCATIONS),
         vocabulary_size=fields.integer("vocabulary_size", minimum=1),
         vocabulary_sha256=fields.sha256("vocabulary_sha256"),
         start_id=fields.integer("start_id"),

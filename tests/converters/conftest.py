@@ -3,7 +3,6 @@
 Imports of TensorFlow stand inside fixtures, so that collecting the tests stays fast.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -128,15 +127,50 @@ def convert(classifier, labels, tmp_path_factory):
 
 
 def _keras_ids(preprocessor, texts) -> list[list[int]]:
-    """Rows of KerasHub's token ids without their padding; a NUL ends a text (DESIGN: the contract)."""
-    rows = np.asarray(preprocessor([text.split("\0")[0] for text in texts])["token_ids"]).tolist()
+    """Rows of token ids of KerasHub's graph path, which `fit` and `predict` take, without their padding.
+
+    A NUL ends a text there, and here.
+    """
+    import tensorflow as tf
+
+    if not preprocessor.tokenizer.split:  # KerasHub then takes lists of words, and a whole text is one word here
+        start, end, limit = 2, 3, preprocessor.sequence_length - 2
+        words = [[text.split("\0")[0]] for text in texts]
+        return [[start, *np.asarray(ids).tolist()[:limit], end] for ids in preprocessor.tokenizer(words)]
+    batch = tf.constant([text.encode("utf-8", "replace") for text in texts], tf.string)
+    rows = _graph_path(preprocessor)(batch)["token_ids"].numpy().tolist()
     end = preprocessor.tokenizer.end_token_id
-    return [row[: row.index(end) + 1] for row in rows]
+    return [row[: _length(row, end, preprocessor)] for row in rows]
+
+
+@cache
+def _graph_path(preprocessor):
+    """The preprocessor inside of a graph, traced once."""
+    import tensorflow as tf
+
+    return tf.function(lambda texts: preprocessor(texts), input_signature=[tf.TensorSpec([None], tf.string)])
+
+
+def _length(row, end, preprocessor):
+    """Up to the last `[SEP]`: a text may spell one out where special tokens in strings are on."""
+    if preprocessor.tokenizer.special_tokens_in_strings:
+        return len(row) - row[::-1].index(end)
+    return row.index(end) + 1
 
 
 @pytest.fixture(scope="session")
 def keras_ids():
     return _keras_ids
+
+
+@pytest.fixture(scope="session")
+def eager_keras_ids():
+    """Token ids of KerasHub's other path, in Python, without special tokens."""
+
+    def ids(preprocessor, text) -> list[int]:
+        return np.asarray(preprocessor.tokenizer(text.split("\0")[0])).tolist()
+
+    return ids
 
 
 @dataclass
@@ -182,8 +216,8 @@ class TokenizerFile:
     def differences(self, texts) -> list[tuple[str, list[int], list[int]]]:
         """(text, KerasHub's ids, the file's ids) of the texts on which they differ."""
         found = []
-        for first in range(0, len(texts), 1000):  # KerasHub pads rows to sequence_length, in Python lists
-            some = texts[first : first + 1000]
+        for first in range(0, len(texts), 10_000):
+            some = texts[first : first + 10_000]
             for text, due in zip(some, _keras_ids(self.preprocessor, some), strict=True):
                 ids = self.ids(text)
                 if ids != due:
@@ -195,13 +229,23 @@ _OPTION_SETS = {
     "lowercase": {},
     "cased": {"lowercase": False},
     "strip_accents": {"strip_accents": True},
+    "strip_accents_cased": {"strip_accents": True, "lowercase": False},
     "whole_cjk": {"split_on_cjk": False},
+    "special_tokens": {"special_tokens_in_strings": True, "special_tokens": ["<x>"]},
+    "special_tokens_stripped": {"special_tokens_in_strings": True, "strip_accents": True},
+    "special_tokens_cased": {"special_tokens_in_strings": True, "lowercase": False},
+    "letter_indicator": {"suffix_indicator": "s"},
+    "unsplit": {"split": False},
+    "hangul": {},
     "custom_indicator": {"suffix_indicator": "@@", "oov_token": "<unk>"},
     "long_pieces": {"sequence_length": 2000},
     "one_piece": {},
     "no_piece": {"sequence_length": 4},
 }
 _VOCABULARIES = {
+    "special_tokens": [*SPECIAL_PIECES, "<x>", *pieces()],
+    # Syllables with and without a final, and jamo, as words and inside of them.
+    "hangul": [*SPECIAL_PIECES, *"가각갂각나ᄂae", *(f"##{c}" for c in "가각각나e\u0301")],
     "custom_indicator": [*SPECIAL_PIECES, "<unk>", *pieces("@@")],
     "long_pieces": [
         *SPECIAL_PIECES, "a", "##b", "é", "##é",
@@ -227,35 +271,6 @@ def tokenizer_file(tmp_path_factory, vocabulary):
         return TokenizerFile(_make_preprocessor(chosen, **options), tmp_path_factory.mktemp(name))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def is_folded_by_code_point():
-    """Whether normalizing a text for a tokenizer is normalizing its code points one by one.
-
-    False for texts in which code points compose with their neighbours (`e` and U+0301 give `é`), which the in-graph
-    tokenizer does not do yet; those are left out of the comparisons with KerasHub.
-    """
-    from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize_python
-    from keras_hub.src.utils.tensor_utils import casefold_utf8
-
-    def strip(text):
-        return "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
-
-    def is_folded(preprocessor, text):
-        tokenizer, text = preprocessor.tokenizer, text.split("\0")[0]
-        if tokenizer.strip_accents:
-            if strip(text) != "".join(map(strip, text)):
-                return False
-            text = strip(text)
-        if not tokenizer.lowercase:
-            return True
-        words = pretokenize_python(
-            text, lowercase=False, strip_accents=False, split=True, split_on_cjk=tokenizer.split_on_cjk
-        )
-        return all(casefold_utf8(word) == "".join(map(casefold_utf8, word)) for word in words)
-
-    return is_folded
 
 
 @pytest.fixture(scope="session")

@@ -45,13 +45,14 @@ def probabilities(classifier, text):
 @pytest.fixture
 def finished(convert, monkeypatch):
     """Lets a conversion to fp32 take the session's flatbuffer, or another: `finished(flatbuffer)`."""
+    whole = convert("fp32").artifact.flatbuffer()  # before anything is replaced
     module = "edgedistil_converters.convert"
     monkeypatch.setattr(f"{module}.TextClassifierModule", lambda *arguments: None)
 
     def use(flatbuffer):
         monkeypatch.setattr(f"{module}.convert_module", lambda *arguments: flatbuffer)
 
-    use(convert("fp32").artifact.flatbuffer())
+    use(whole)
     return use
 
 
@@ -190,7 +191,7 @@ def refused(error, message, *arguments, **options):
     return caught.value
 
 
-def test_an_existing_file_is_kept_without_force(no_conversion, finished, classifier, labels, tmp_path):
+def test_an_existing_file_is_kept_without_force(finished, classifier, labels, tmp_path):
     target = tmp_path / "model.tflite"
     target.write_text("precious")
     refused(OutputError, "exists. Choose another output, or pass --force", classifier, labels, target, plan=FP32)

@@ -7,11 +7,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgedistil_converters.tokenizer.trie import SEPARATOR, UNKNOWN_CHARACTER, build_trie
+from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 
 PIECES = st.dictionaries(st.text("abcdeé東", min_size=1, max_size=6), st.integers(0, 40_000), max_size=40)
 TEXTS = st.text("abcdeé東x", max_size=12)  # x is in no piece
 PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+
+
+class NamedTrie:
+    """A trie over pieces that are strings, with the symbol of every character."""
+
+    def __init__(self, starts, continuations):
+        alphabet = sorted({character for piece in (*starts, *continuations) for character in piece})
+        self.symbols = {character: FIRST_SYMBOL + i for i, character in enumerate(alphabet)}
+        self.size = FIRST_SYMBOL + len(alphabet)
+        pieces = ({tuple(map(self.symbols.get, p)): i for p, i in found.items()} for found in (starts, continuations))
+        self.trie = build_trie(*pieces, self.size)
+
+    def __getattr__(self, name):
+        return getattr(self.trie, name)
 
 
 def longest_match(pieces, text):
@@ -24,7 +38,7 @@ def walk(trie, state, text):
     """What the graph does: one step for every character, dead states included."""
     found = None
     for n, character in enumerate(text, 1):
-        number = trie.character_ids.get(character, UNKNOWN_CHARACTER)
+        number = trie.symbols.get(character, UNKNOWN)
         slot = int(trie.base[state]) + number
         state = slot if trie.check[slot] == number else 0
         if trie.token[state] >= 0:
@@ -39,14 +53,14 @@ def walk(trie, state, text):
 @example({}, {"a": 7}, "a")
 @example({"a": 1, "ab": 2, "abc": 3}, {"abc": 4}, "abcabc")
 def test_a_walk_finds_the_longest_piece(starts, continuations, text):
-    trie = build_trie(starts, continuations)
+    trie = NamedTrie(starts, continuations)
     for suffix in (text[n:] for n in range(len(text) + 1)):
         assert walk(trie, trie.start, suffix) == longest_match(starts, suffix)
         assert walk(trie, trie.continuation, suffix) == longest_match(continuations, suffix)
 
 
 def check_tables(trie, starts, continuations):
-    characters = 2 + len(trie.character_ids)
+    characters = trie.size
     assert len(trie.base) == len(trie.check) == len(trie.token)
     # Every step from every state stays inside the tables: GATHER would read anything outside of them.
     assert trie.base.min() >= 0
@@ -54,7 +68,7 @@ def check_tables(trie, starts, continuations):
     # The dead state leads nowhere, and neither do separators and unknown characters.
     dead = trie.base[0] + np.arange(characters)
     assert (trie.check[dead] == -1).all()
-    assert not np.isin(trie.check, [SEPARATOR, UNKNOWN_CHARACTER]).any()
+    assert not np.isin(trie.check, [SEPARATOR, UNKNOWN]).any()
     assert trie.token[[0, trie.start, trie.continuation]].tolist() == [-1, -1, -1]
     # Every node but the roots is reached by exactly one edge, so bases of nodes with children differ.
     nodes = (
@@ -71,7 +85,7 @@ def check_tables(trie, starts, continuations):
 
 def slot_of(trie, slot, prefix):
     for character in prefix:
-        slot = int(trie.base[slot]) + trie.character_ids[character]
+        slot = int(trie.base[slot]) + trie.symbols[character]
     return slot
 
 
@@ -81,17 +95,12 @@ def slot_of(trie, slot, prefix):
 @example({"a": 0}, {})
 @example({"東": 0}, {"東": 1})
 def test_tables_are_closed_and_no_two_parents_share_a_base(starts, continuations):
-    check_tables(build_trie(starts, continuations), starts, continuations)
+    check_tables(NamedTrie(starts, continuations), starts, continuations)
 
 
 def test_longest_counts_characters_of_both_sets():
-    assert build_trie({"ab": 0}, {"éééé": 1}).longest == 4
-    assert build_trie({}, {}).longest == 1
-
-
-def test_character_ids_leave_room_for_the_two_that_are_no_characters():
-    trie = build_trie({"ba": 0}, {"c": 1})
-    assert trie.character_ids == {"a": 2, "b": 3, "c": 4}
+    assert NamedTrie({"ab": 0}, {"éééé": 1}).longest == 4
+    assert NamedTrie({}, {}).longest == 1
 
 
 @pytest.mark.parametrize(("parents", "children", "alphabet"), [(20, 20, 400), (100, 100, 2000), (3, 3000, 5000)])
@@ -104,8 +113,8 @@ def test_wide_nodes_over_a_wide_alphabet(parents, children, alphabet):
         for parent, first in enumerate(generator.sample(characters, parents))
         for child, second in enumerate(generator.sample(characters, children))
     }
-    trie = build_trie(pieces, {})
+    trie = NamedTrie(pieces, {})
     assert {piece: walk(trie, trie.start, piece) for piece in pieces} == {p: (2, i) for p, i in pieces.items()}
     for text in ("".join(generator.sample(characters, 3)) for _ in range(2000)):
         assert walk(trie, trie.start, text) == longest_match(pieces, text)
-    assert int(trie.base.max()) + 2 + len(trie.character_ids) <= len(trie.check)
+    assert int(trie.base.max()) + trie.size <= len(trie.check)

@@ -31,7 +31,7 @@ from edgedistil_runtime.errors import DataError, OutputError
 
 MIN_TRAIN_WORDINGS = 40
 MAX_TEXT_LENGTH = 200
-FINGERPRINT = "ab03c7ef321f0ff654c58f3dceef6f35f8ebd27c756c0fe75c3b86c2734b5c9d"
+FINGERPRINT = "71c3d063495ad04320665d6a63a351ec22a6c367d4f0fb43fe0eeb13e5eae4c0"
 """SHA-256 over the three splits of seed 0. When the grammar changes on purpose, update it and retrain the preset."""
 
 

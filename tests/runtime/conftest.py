@@ -61,6 +61,8 @@ def metadata(vocabulary):
             suffix_indicator="##",
             oov_token="[UNK]",
             special_tokens_in_strings=False,
+            special_tokens=(),
+            truncate="round_robin",
             vocabulary_size=len(vocabulary),
             vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in vocabulary).encode()).hexdigest(),
             start_id=1,

@@ -1,15 +1,18 @@
 """WordPiece as a straight line of TFLite builtins: UTF-8 bytes in, token ids out.
 
-The graph has no loop, no branch, no string and no custom op; every op is of version 1 or 2.
+There is no loop, no string and no custom op, and every op is of version 1 or 2. One IF skips what few texts need.
 
-1. Decode: four shifted copies of the byte vector give the code point that starts at every byte.
-2. Spell: a two-level table turns each code point into its trie characters, already split and case-folded
-   (`pretokenizer.py`); bytes that start no code point give nothing. A word is what stands between two separators.
-3. Match: for all positions at once, one step down the trie per character of the longest piece; the last state that
+1. Decode: four shifted copies of the byte vector give the code point that starts at every byte, U+FFFD where the
+   bytes are no UTF-8.
+2. Spell: a two-level table turns each code point into its symbols, already split and case-folded (`spelling.py`);
+   bytes that start no code point give nothing. A word is what stands between two separators.
+3. Compose: texts with combining marks or jamo take a branch that normalizes them (`composition.py`).
+4. Match: for all positions at once, one step down the trie per symbol of the longest piece; the last state that
    ended a piece is the longest match there.
-4. Walk: greedy longest-match starts at a word's first character and hops from match to match. Which positions it
-   visits follows from pointer doubling (Wyllie 1979): after k rounds every chain of 2^k hops is marked.
-5. Emit: a word in which the walk got stuck, or which has more than 100 bytes, is one unknown token.
+5. Walk: greedy longest-match starts at a word's first symbol and hops from match to match. Which positions it visits
+   follows from pointer doubling (Wyllie 1979, "The complexity of parallel computations"): after k rounds every chain
+   of 2^k hops is marked.
+6. Emit: a word in which the walk got stuck, or which has more than 100 bytes, is one unknown token.
 """
 
 from collections.abc import Sequence
@@ -17,24 +20,27 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from edgedistil_converters.constants import shared_constant
-from edgedistil_converters.tokenizer.pretokenizer import CODE_POINTS, PAGE_SIZE, CodePointTable, Pretokenizer
+from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
+from edgedistil_converters.tokenizer.decoding import decode_utf8
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_and_continuation_pieces
-from edgedistil_converters.tokenizer.trie import SEPARATOR, Trie, build_trie
+from edgedistil_converters.tokenizer.special_tokens import SpecialTokenFinder
+from edgedistil_converters.tokenizer.spelling import NOTHING, PAGE_SIZE, WORD_BREAK, Spellings, code_point_table
+from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 from edgedistil_runtime.artifact import TokenizerSettings
 
 __all__ = ["GraphTokenizer"]
 
 _MOST_PIECES_PER_WORD = MAX_BYTES_PER_WORD  # a piece has at least one byte
+_LONGEST_CHARACTER = 4  # bytes
 
 
 class GraphTokenizer:
     """The tables of one vocabulary, and the graph that reads them.
 
     Args:
-        settings: tokenizer options; `split=True` and `special_tokens_in_strings=False`.
+        settings: tokenizer options.
         vocabulary: one piece an id.
 
     Example:
@@ -44,67 +50,120 @@ class GraphTokenizer:
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
         self.settings = settings
-        pretokenizer = Pretokenizer(settings)
+        spellings = Spellings(settings)
         starts, continuations = (
-            {piece: token_id for piece, token_id in pieces.items() if pretokenizer.can_be_in_a_word(piece)}
+            {piece: token_id for piece, token_id in pieces.items() if spellings.can_be_in_a_word(piece)}
             for pieces in start_and_continuation_pieces(vocabulary, settings.suffix_indicator)
         )
-        self.trie: Trie = build_trie(starts, continuations)
-        self.code_points: CodePointTable = pretokenizer.table(self.trie.character_ids)
-        self._bytes_of_character = _utf8_lengths(self.trie.character_ids)
+        special = settings.special_tokens
+        characters = frozenset().union(*starts, *continuations)
+        self._alphabet = build_alphabet(characters, is_composed=settings.lowercase, special_tokens=special)
+        symbols = self._alphabet.symbols
+        starts_by_symbols = {tuple(symbols[c] for c in piece): token_id for piece, token_id in starts.items()}
+        starts_by_symbols |= {(symbols[token],): _last_index(vocabulary, token) for token in special}
+        self._trie = build_trie(
+            starts_by_symbols,
+            {tuple(symbols[c] for c in piece): token_id for piece, token_id in continuations.items()},
+            self._alphabet.size,
+        )
+        table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, special)
+        self._code_points = table
+        self._finder = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING) if special else None
+        self._composer = Composer(self._alphabet) if self._alphabet.needs_composing else None
+        self._bytes_of_symbol = np.array(
+            [0, _LONGEST_CHARACTER, *(len(character.encode("utf-8", "replace")) for character in symbols)], np.int32
+        )
+        assert len(self._bytes_of_symbol) == FIRST_SYMBOL + len(symbols)
 
     def __call__(self, text: Any) -> Any:
         """Token ids of one text, special tokens included.
 
         Args:
-            text: int32[n], valid UTF-8 bytes; a zero ends the text.
+            text: int32[n], UTF-8 bytes; a zero ends the text.
 
         Returns:
             int32[1, m] with 2 <= m <= sequence_length.
         """
-        characters, total = self._spell(_code_points(text))
-        first = tf.logical_and(
-            tf.not_equal(characters, SEPARATOR),
-            tf.equal(tf.concat([[SEPARATOR], characters], 0)[0:total], SEPARATOR),
-        )
-        token, length = self._longest_match(characters, first, total)
-        visited = _visited(characters, first, length, total)
-        stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
-        is_unknown = self._is_in_unknown_word(characters, first, stuck)
-        emitted = tf.where(is_unknown, tf.cast(first, tf.int32), visited) > 0
-        emitted = tf.logical_and(emitted, tf.not_equal(characters, SEPARATOR))
-        pieces = tf.boolean_mask(tf.where(is_unknown, self.settings.unknown_id, token), emitted)
+        pieces = self.pieces(text)
         pieces = pieces[0 : tf.minimum(tf.shape(pieces)[0], self.settings.sequence_length - 2)]
         return tf.concat([[self.settings.start_id], pieces, [self.settings.end_id]], 0)[None]
 
-    def _spell(self, code_points: Any) -> tuple[Any, Any]:
-        """The trie characters of the whole text, a separator at the end, and how many they are."""
-        table = self.code_points
-        clipped = tf.clip_by_value(code_points, 0, CODE_POINTS - 1)
-        row = tf.gather(shared_constant(table.page_of), clipped // PAGE_SIZE) * PAGE_SIZE
-        entry = tf.gather(shared_constant(table.entry_of), row + clipped % PAGE_SIZE)
-        entry = tf.where(code_points < 0, table.nothing, entry)
+    def pair(self, text: Any, text_pair: Any) -> Any:
+        """Token ids of two texts: `[CLS] text [SEP] text_pair [SEP]`, as KerasHub's `MultiSegmentPacker` cuts them.
+
+        Args:
+            text: int32[n], UTF-8 bytes; a zero ends the text.
+            text_pair: int32[k], likewise.
+
+        Returns:
+            int32[1, m] with 3 <= m <= sequence_length.
+        """
+        first, second = self.pieces(text), self.pieces(text_pair)
+        room = self.settings.sequence_length - 3
+        lengths = tf.shape(first)[0], tf.shape(second)[0]
+        kept = tf.minimum(lengths[0], room)
+        if self.settings.truncate == "round_robin":  # a token of each in turn, the first text first
+            kept = tf.minimum(lengths[0], tf.maximum((room + 1) // 2, room - lengths[1]))
+        second = second[0 : tf.minimum(lengths[1], room - kept)]
+        end = [self.settings.end_id]
+        return tf.concat([[self.settings.start_id], first[0:kept], end, second, end], 0)[None]
+
+    def pieces(self, text: Any) -> Any:
+        """Token ids of one text, without special tokens and however many they are.
+
+        Args:
+            text: int32[n], UTF-8 bytes; a zero ends the text.
+
+        Returns:
+            int32[m].
+        """
+        symbols = self._compose(self._spell(decode_utf8(text)))
+        total = tf.shape(symbols)[0]
+        is_within = tf.not_equal(symbols, SEPARATOR)
+        follows_separator = tf.equal(tf.concat([[SEPARATOR], symbols], 0)[0:total], SEPARATOR)
+        first = tf.logical_and(is_within, follows_separator)
+        token, length = self._longest_match(symbols, first, total)
+        visited = _visited(symbols, first, length, total)
+        stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
+        is_unknown = self._is_in_unknown_word(symbols, first, stuck)
+        emitted = tf.logical_and(tf.where(is_unknown, tf.cast(first, tf.int32), visited) > 0, is_within)
+        return tf.boolean_mask(tf.where(is_unknown, self.settings.unknown_id, token), emitted)
+
+    def _spell(self, code_points: Any) -> Any:
+        """int32[m]: the symbols of a text, a separator at the end."""
+        table = self._code_points
+        known = tf.maximum(code_points, 0)
+        row = tf.gather(shared_constant(table.page_of), known // PAGE_SIZE) * PAGE_SIZE
+        entry = tf.gather(shared_constant(table.entry_of), row + known % PAGE_SIZE)
+        entry = tf.where(code_points < 0, NOTHING, entry)
+        if self._finder is not None:
+            entry = self._finder(entry)
         length = tf.gather(shared_constant(table.length), entry)
         start = tf.cumsum(length, exclusive=True)
         total = tf.reduce_sum(length)
-        # Entries without characters share their start with the next one, whose number is the higher: counting the
-        # starts up to a position gives the entry that it belongs to.
+        # Entries without symbols share their start with the next one, whose number is the higher: counting the starts
+        # up to a position gives the entry that it belongs to.
         source = tf.cumsum(tf.scatter_nd(start[:, None], tf.ones_like(start), [total + 1]))[0:total] - 1
         where_it_lies = tf.gather(tf.gather(shared_constant(table.offset), entry) - start, source) + tf.range(total)
-        characters = tf.gather(shared_constant(table.characters), where_it_lies)
-        return tf.concat([characters, [SEPARATOR]], 0), total + 1
+        return tf.concat([tf.gather(shared_constant(table.symbols), where_it_lies), [SEPARATOR]], 0)
 
-    def _longest_match(self, characters: Any, first: Any, total: Any) -> tuple[Any, Any]:
+    def _compose(self, symbols: Any) -> Any:
+        if self._composer is None:
+            return symbols
+        is_needed = tf.reduce_max(symbols) >= self._alphabet.first_composing
+        return tf.cond(is_needed, lambda: self._composer(symbols), lambda: symbols)
+
+    def _longest_match(self, symbols: Any, first: Any, total: Any) -> tuple[Any, Any]:
         """Token id and length of the longest piece that starts at each position; length 0 where none does."""
-        trie = self.trie
+        trie = self._trie
         base, check = shared_constant(trie.base), shared_constant(trie.check)
-        ahead = tf.concat([characters, tf.fill([trie.longest], SEPARATOR)], 0)
+        ahead = tf.concat([symbols, tf.fill([trie.longest], SEPARATOR)], 0)
         state = tf.where(first, trie.start, trie.continuation)
         states = []
         for step in range(trie.longest):
-            character = ahead[step : step + total]
-            slot = tf.gather(base, state) + character
-            state = tf.where(tf.equal(tf.gather(check, slot), character), slot, 0)
+            symbol = ahead[step : step + total]
+            slot = tf.gather(base, state) + symbol
+            state = tf.where(tf.equal(tf.gather(check, slot), symbol), slot, 0)
             states.append(state)
         tokens = tf.gather(shared_constant(trie.token), tf.stack(states))
         lengths = tf.constant(np.arange(1, trie.longest + 1, dtype=np.int32)[:, None])
@@ -112,40 +171,25 @@ class GraphTokenizer:
         at = tf.maximum(length - 1, 0) * total + tf.range(total)
         return tf.gather(tf.reshape(tokens, [-1]), at), length
 
-    def _is_in_unknown_word(self, characters: Any, first: Any, stuck: Any) -> Any:
+    def _is_in_unknown_word(self, symbols: Any, first: Any, stuck: Any) -> Any:
         """bool[total]: whether the word at each position cannot be told in pieces, or is too long."""
         word = tf.cumsum(tf.cast(first, tf.int32))
-        cost = tf.gather(shared_constant(self._bytes_of_character), characters)
+        cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)
         cost += tf.cast(stuck, tf.int32) * (MAX_BYTES_PER_WORD + 1)
         cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.reduce_max(word) + 1])
         return tf.gather(cost_of_word, word) > MAX_BYTES_PER_WORD
 
 
-def _utf8_lengths(character_ids: dict[str, int]) -> NDArray[np.int32]:
-    """Bytes of each trie character; 4 for the unknown one, whose word is an unknown token however long it is."""
-    return np.array([0, 4, *(len(c.encode("utf-8", "replace")) for c in character_ids)], np.int32)
+def _last_index(vocabulary: Sequence[str], token: str) -> int:
+    """The id of a token; of several alike the last, as everywhere in KerasHub's map from token to id."""
+    return len(vocabulary) - 1 - list(reversed(vocabulary)).index(token)
 
 
-def _code_points(text: Any) -> Any:
-    """int32[n]: the code point that starts at each byte, -1 where none does; nothing after the first zero byte."""
-    positions = tf.range(tf.shape(text)[0])
-    # The appended position covers a text without a zero, and an empty one.
-    end = tf.reduce_min(tf.concat([tf.where(tf.equal(text, 0), positions, tf.shape(text)[0]), tf.shape(text)], 0))
-    padded = tf.concat([text[0:end], tf.zeros([4], tf.int32)], 0)
-    # One zero stays at the end, so that no tensor is ever empty: code point 0 is dropped as white space is.
-    b0, b1, b2, b3 = (padded[k : k + end + 1] for k in range(4))
-    two = (b0 - 0xC0) * 64 + b1 - 0x80
-    three = (b0 - 0xE0) * 4096 + (b1 - 0x80) * 64 + b2 - 0x80
-    four = (b0 - 0xF0) * 262144 + (b1 - 0x80) * 4096 + (b2 - 0x80) * 64 + b3 - 0x80
-    several = tf.where(b0 < 0xE0, two, tf.where(b0 < 0xF0, three, four))
-    return tf.where(b0 < 0x80, b0, tf.where(b0 < 0xC0, -1, several))
-
-
-def _visited(characters: Any, first: Any, length: Any, total: Any) -> Any:
+def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
     """int32[total]: 1 at the positions that the greedy walk of each word reaches, the stuck one included."""
     nowhere = total  # a position past the end, where chains stop
     target = tf.range(total) + length
-    goes_on = tf.logical_and(length > 0, tf.not_equal(tf.gather(characters, target), SEPARATOR))
+    goes_on = tf.logical_and(length > 0, tf.not_equal(tf.gather(symbols, target), SEPARATOR))
     hop = tf.concat([tf.where(goes_on, target, nowhere), [nowhere]], 0)
     visited = tf.concat([tf.cast(first, tf.int32), [0]], 0)
     for _ in range((_MOST_PIECES_PER_WORD - 1).bit_length()):

@@ -1,6 +1,7 @@
 """From a KerasHub preprocessor to plain tokenizer settings, and from a vocabulary to the pieces a text can reach."""
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
         suffix_indicator=str(tokenizer.suffix_indicator),
         oov_token=str(tokenizer.oov_token),
         special_tokens_in_strings=bool(tokenizer.special_tokens_in_strings),
+        special_tokens=_special_tokens(tokenizer),
+        truncate=str(preprocessor.truncate),
         vocabulary_size=len(vocabulary),
         vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in vocabulary).encode()).hexdigest(),
         start_id=int(tokenizer.start_token_id),
@@ -44,25 +47,41 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
         pad_id=int(tokenizer.pad_token_id),
         unknown_id=int(tokenizer.token_to_id(tokenizer.oov_token)),
     )
-    _refuse_what_the_graph_lacks(settings)
+    _check(settings, vocabulary)
     return settings, vocabulary
 
 
-def _refuse_what_the_graph_lacks(settings: TokenizerSettings) -> None:
-    if not settings.split:
-        raise ConversionError(
-            "The in-graph tokenizer splits text into words itself and needs a tokenizer with split=True. "
-            "Received: split=False. Build the DistilBertTokenizer with split=True."
-        )
-    if settings.special_tokens_in_strings:
-        raise ConversionError(
-            "The in-graph tokenizer reads '[SEP]' typed by a user as plain text. Received: "
-            "special_tokens_in_strings=True. Build the DistilBertTokenizer with special_tokens_in_strings=False."
-        )
+def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """The tokens that a text may spell out, in the order in which KerasHub looks for them."""
+    if not (tokenizer.split and tokenizer.special_tokens_in_strings):
+        return ()
+    return tuple(dict.fromkeys(map(str, tokenizer._special_tokens_for_splitting())))
+
+
+def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
+    """Refuses what the graph cannot do exactly."""
     if settings.sequence_length < 2:
         raise ConversionError(
             f"sequence_length must be at least 2, for [CLS] and [SEP]. Received: {settings.sequence_length}."
         )
+    for token in settings.special_tokens:
+        if token not in vocabulary:
+            raise ConversionError(
+                f"A special token in strings must be a piece of the vocabulary. Received: {token!r}. "
+                "Add it to the vocabulary, or leave it out of special_tokens."
+            )
+        if not token.isascii() or not token:
+            raise ConversionError(
+                f"A special token in strings must be ASCII, so that no accent is stripped from it. Received: {token!r}."
+            )
+    for token, other in itertools.product(settings.special_tokens, repeat=2):
+        if (token != other and token in other) or any(
+            token[-k:] == other[:k] for k in range(1, min(len(token), len(other)))
+        ):
+            raise ConversionError(
+                "Special tokens in strings must not overlap, so that a text can be read in one way only. "
+                f"Received: {token!r} and {other!r}."
+            )
 
 
 def start_and_continuation_pieces(

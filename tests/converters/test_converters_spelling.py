@@ -4,14 +4,23 @@ import dataclasses
 import hashlib
 import random
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
 from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize_python
 
-from edgedistil_converters.tokenizer.pretokenizer import CODE_POINTS, PAGE_SIZE, Pretokenizer
+from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer, start_and_continuation_pieces
-from edgedistil_converters.tokenizer.trie import SEPARATOR, UNKNOWN_CHARACTER
+from edgedistil_converters.tokenizer.spelling import (
+    CODE_POINTS,
+    NOTHING,
+    PAGE_SIZE,
+    WORD_BREAK,
+    Spellings,
+    code_point_table,
+)
+from edgedistil_converters.tokenizer.trie import SEPARATOR, UNKNOWN
 from edgedistil_runtime.errors import ConversionError
 
 OPTIONS = ("lowercase", "cased", "strip_accents", "whole_cjk")
@@ -20,7 +29,9 @@ NOTABLE = [
     *range(0x250),
     *map(ord, "ﬁßİıſ½Ⅷ™東京가ⱼ𝐀👍ΐ‗\u00ad\u034f\u115f\u200b\u200d\u2028\u3000\ufeff\ufe0f≠≮;`𠮷丽豈"),
 ]
-SAMPLE = [*NOTABLE, *random.Random(5).sample([c for c in range(CODE_POINTS) if not 0xD800 <= c < 0xE000], 4000)]
+# The reference here is KerasHub's path in Python, which knows the characters that this Python knows.
+ASSIGNED = [c for c in range(CODE_POINTS) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+SAMPLE = [*NOTABLE, *random.Random(5).sample(ASSIGNED, 4000)]
 
 
 @pytest.fixture(scope="module", params=OPTIONS)
@@ -34,10 +45,14 @@ def words_of(settings, text):
     )
 
 
+def table_of(settings, symbols):
+    return code_point_table(Spellings(settings), {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN)
+
+
 def entry(table, code_point):
     row = table.page_of[code_point // PAGE_SIZE] * PAGE_SIZE
     number = table.entry_of[row + code_point % PAGE_SIZE]
-    return table.characters[table.offset[number] : table.offset[number] + table.length[number]].tolist()
+    return table.symbols[table.offset[number] : table.offset[number] + table.length[number]].tolist()
 
 
 def words_from_table(table, names, text):
@@ -58,41 +73,43 @@ def test_every_code_point_gives_the_words_that_keras_hub_gives(settings):
     expected = {c: [word for word in words_of(settings, text) if word] for c, text in texts.items()}
     alphabet = sorted({character for words in expected.values() for word in words for character in word})
     ids = {character: 2 + i for i, character in enumerate(alphabet)}
-    table = Pretokenizer(settings).table(ids)
+    table = table_of(settings, ids)
     names = {i: character for character, i in ids.items()}
     found = {c: words_from_table(table, names, text) for c, text in texts.items()}
     assert {hex(c): (found[c], due) for c, due in expected.items() if found[c] != due} == {}
 
 
 def test_the_three_kinds_of_entries(tokenizer_file):
-    table = Pretokenizer(read_tokenizer(tokenizer_file("lowercase").preprocessor)[0]).table({"a": 2, "f": 3, "i": 4})
+    table = table_of(read_tokenizer(tokenizer_file("lowercase").preprocessor)[0], {"a": 2, "f": 3, "i": 4})
     expected = {
         "a": [2],
         "A": [2],
         "ﬁ": [3, 4],
-        "z": [UNKNOWN_CHARACTER],
+        "z": [UNKNOWN],
         " ": [SEPARATOR],
         "\0": [SEPARATOR],
         "\u200b": [SEPARATOR],  # a format character divides words
-        "\u3000": [UNKNOWN_CHARACTER],  # folds to a space *after* splitting, which is at ASCII white space only
-        "!": [SEPARATOR, UNKNOWN_CHARACTER, SEPARATOR],
-        "東": [SEPARATOR, UNKNOWN_CHARACTER, SEPARATOR],
+        "\u3000": [UNKNOWN],  # folds to a space *after* splitting, which is at ASCII white space only
+        "!": [SEPARATOR, UNKNOWN, SEPARATOR],
+        "東": [SEPARATOR, UNKNOWN, SEPARATOR],
         "\u034f": [],  # ignorable, and no format character
-        "\ud800": [UNKNOWN_CHARACTER],
+        "\ud800": [UNKNOWN],
     }
     assert {character: entry(table, ord(character)) for character in expected} == expected
 
 
-def test_the_last_entry_is_the_empty_one(tokenizer_file):
-    for name in ("lowercase", "cased"):
-        table = Pretokenizer(read_tokenizer(tokenizer_file(name).preprocessor)[0]).table({"a": 2})
-        assert table.length[table.nothing] == 0
-        assert (table.length[: table.nothing] > 0).all()
-        assert int(table.entry_of.max()) <= table.nothing
+def test_tables_are_closed(tokenizer_file):
+    for name in ("lowercase", "cased", "special_tokens"):
+        settings = read_tokenizer(tokenizer_file(name).preprocessor)[0]
+        symbols = {WORD_BREAK: SEPARATOR, "a": 2, **{token: 3 + i for i, token in enumerate(settings.special_tokens)}}
+        table = code_point_table(Spellings(settings), symbols, UNKNOWN, settings.special_tokens)
+        assert table.length[NOTHING] == 0
+        assert int(table.entry_of.max()) < len(table.length) == len(table.characters)
         assert len(table.entry_of) == PAGE_SIZE * (int(table.page_of.max()) + 1)
         assert len(table.page_of) * PAGE_SIZE == sys.maxunicode + 1
-        assert int((table.offset + table.length).max()) == len(table.characters)
-        assert table.entry_of.dtype == table.page_of.dtype == table.characters.dtype == np.int32
+        assert int((table.offset + table.length).max()) == len(table.symbols)
+        assert table.entry_of.dtype == table.page_of.dtype == table.symbols.dtype == np.int32
+        assert set(table.special_tokens) == set(settings.special_tokens)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +136,12 @@ def test_the_last_entry_is_the_empty_one(tokenizer_file):
 )
 def test_pieces_that_a_word_can_hold(tokenizer_file, piece, lowercase, cased):
     for name, expected in (("lowercase", lowercase), ("cased", cased)):
-        pretokenizer = Pretokenizer(read_tokenizer(tokenizer_file(name).preprocessor)[0])
-        assert pretokenizer.can_be_in_a_word(piece) is expected
+        spellings = Spellings(read_tokenizer(tokenizer_file(name).preprocessor)[0])
+        assert spellings.can_be_in_a_word(piece) is expected
 
 
 def test_whole_cjk_makes_words_of_several_characters_possible(tokenizer_file):
-    assert Pretokenizer(read_tokenizer(tokenizer_file("whole_cjk").preprocessor)[0]).can_be_in_a_word("東京")
+    assert Spellings(read_tokenizer(tokenizer_file("whole_cjk").preprocessor)[0]).can_be_in_a_word("東京")
 
 
 def test_settings_are_those_of_the_tokenizer(make_preprocessor, vocabulary):
@@ -150,6 +167,8 @@ def test_settings_are_those_of_the_tokenizer(make_preprocessor, vocabulary):
         "suffix_indicator": "@@",
         "oov_token": "<unk>",
         "special_tokens_in_strings": False,
+        "special_tokens": (),
+        "truncate": "round_robin",
         "vocabulary_size": len(pieces),
         "vocabulary_sha256": hashlib.sha256("".join(f"{piece}\n" for piece in pieces).encode()).hexdigest(),
         "start_id": pieces.index("[CLS]"),
@@ -162,9 +181,10 @@ def test_settings_are_those_of_the_tokenizer(make_preprocessor, vocabulary):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": False}, "split=True"),
-        ({"special_tokens_in_strings": True}, "special_tokens_in_strings=False"),
         ({"sequence_length": 1}, "at least 2"),
+        ({"special_tokens_in_strings": True, "special_tokens": ["[NEW]"]}, "piece of the vocabulary"),
+        ({"special_tokens_in_strings": True, "special_tokens": ["é"]}, "ASCII"),
+        ({"special_tokens_in_strings": True, "special_tokens": ["ss", "s"]}, "overlap"),
     ],
 )
 def test_options_that_the_graph_lacks_are_refused(make_preprocessor, vocabulary, options, message):
@@ -172,8 +192,24 @@ def test_options_that_the_graph_lacks_are_refused(make_preprocessor, vocabulary,
         read_tokenizer(make_preprocessor(list(vocabulary), **options))
 
 
-def test_a_later_duplicate_wins_and_long_pieces_are_left_out():
-    vocabulary = ["a", "##b", "a", "##b", "é" * 50, "é" * 51, "##" + "c" * 100, "##" + "c" * 101, "", "##"]
+def test_long_pieces_are_left_out():
+    vocabulary = ["a", "##b", "é" * 50, "é" * 51, "##" + "c" * 100, "##" + "c" * 101, "", "##"]
     starts, continuations = start_and_continuation_pieces(vocabulary, "##")
-    assert starts == {"a": 2, "##b": 3, "é" * 50: 4, "##": 9}
-    assert continuations == {"b": 3, "c" * 100: 6}
+    assert starts == {"a": 0, "##b": 1, "é" * 50: 2, "##": 7}
+    assert continuations == {"b": 1, "c" * 100: 4}
+
+
+def test_duplicate_pieces_are_refused_by_keras_hub_itself(make_preprocessor, vocabulary):
+    with pytest.raises(RuntimeError, match="must be unique"):
+        make_preprocessor([*vocabulary, "light"])
+
+
+def test_characters_newer_than_this_python_are_refused_only_if_they_compose(make_preprocessor, vocabulary):
+    new = [c for c in (0x1FAE8, 0x1E4EC, 0x11F02) if unicodedata.category(chr(c)) == "Cn"]
+    for code_point in new:  # a face, a combining mark of Unicode 15, a sign of Unicode 15 that does not compose
+        preprocessor = make_preprocessor([*vocabulary, chr(code_point)])
+        if code_point == 0x1E4EC:
+            with pytest.raises(ConversionError, match=r"U\+1E4EC.*newer Python"):
+                GraphTokenizer(*read_tokenizer(preprocessor))
+        else:
+            GraphTokenizer(*read_tokenizer(preprocessor))
