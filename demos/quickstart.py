@@ -18,8 +18,11 @@ def main(model: str) -> None:
     """Classifies the sentences and prints what it cost."""
     started = time.perf_counter()
     from edgedistil_runtime import TextClassifier
+    from edgedistil_runtime.native_log import native_log_hidden
 
-    with TextClassifier(model) as classifier:
+    with native_log_hidden():
+        classifier = TextClassifier(model)
+    with classifier:
         first = classifier.classify(SENTENCES[0])
         to_first_label = time.perf_counter() - started
         info, parity = classifier.runtime_info, classifier.metadata.parity

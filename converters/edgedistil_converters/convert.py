@@ -121,6 +121,11 @@ def _check_classifier(classifier: Any, labels: Sequence[str]) -> None:
             "The classifier needs its preprocessor: the tokenizer goes into the file. Received: preprocessor=None. "
             "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
         )
+    if isinstance(labels, str) or not all(isinstance(label, str) and label and "\n" not in label for label in labels):
+        raise ConversionError(
+            "Labels must be a list of strings, none of them empty, each on one line. "
+            f"Received: {labels if isinstance(labels, str) else list(labels)[:10]!r}."
+        )
     if len(labels) != classifier.num_classes or len(set(labels)) != len(labels):
         raise ConversionError(
             f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "

@@ -54,6 +54,7 @@ def convert_module(
             raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
     if plan.scheme == "int8":
         model = bytearray(_quantize_weights(bytes(model)))
+    model = bytearray(_as_every_runtime_reads_it(bytes(model)))
     _declare_shapes(model, default_shapes)
     return bytes(model)
 
@@ -68,15 +69,17 @@ def _quantize_weights(model: bytes) -> bytes:
         result = quantizer.Quantizer(str(path), recipe.dynamic_wi8_afp32()).quantize()
     if result.quantized_model is None:
         raise ConversionError("litert-quantizer returned no model for the dynamic-range int8 recipe.")
-    return _as_every_runtime_reads_it(bytes(result.quantized_model))
+    return bytes(result.quantized_model)
 
 
 def _as_every_runtime_reads_it(model: bytes) -> bytes:
-    """Mends two things that litert-quantizer 0.11 leaves, and that older runtimes trip over.
+    """Mends what converters leave.
 
-    Constants lie behind the flatbuffer, where TFLite before 2.15 does not look for them: they are moved into it. And
-    matmuls with one scale per output channel keep version 1, with which tflite-runtime 2.14 accepts the file and
-    applies the first scale to all channels: they get the version that TFLite gives to such a matmul.
+    litert-quantizer 0.11 puts constants behind the flatbuffer, where TFLite before 2.15 does not look for them: they
+    are moved into it. It leaves version 1 on matmuls with one scale per output channel, with which tflite-runtime 2.14
+    accepts the file and applies the first scale to all channels: they get the version that TFLite gives to such a
+    matmul. And TensorFlow numbers the branches of an IF by how many functions the process has traced: they are named
+    by their place, and their tensors not at all, so that equal classifiers give equal files.
     """
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     for buffer in content.buffers:
@@ -84,6 +87,12 @@ def _as_every_runtime_reads_it(model: bytes) -> bytes:
             buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
         buffer.offset = buffer.size = 0
     _raise_versions(content)
+    called = {signature.subgraphIndex for signature in content.signatureDefs}
+    for index, subgraph in enumerate(content.subgraphs):
+        if index not in called:
+            subgraph.name = f"branch_{index}".encode()
+            for tensor in subgraph.tensors:
+                tensor.name = b""
     builder = flatbuffers.Builder(len(model) + 1024)
     builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())

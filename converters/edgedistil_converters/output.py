@@ -22,6 +22,8 @@ def check_output(path: Path, *, force: bool) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"The output folder does not exist. Received: {path}. Create it with: mkdir -p '{folder}'")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The output folder cannot be written to. Received: {folder}. Choose another folder.")
     if path.is_dir():
         raise OutputError(f"The output is a file. Received the folder {path}. Name a file in it.")
     if path.exists() and not path.is_file():

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_runtime import TextClassifier
-from edgedistil_runtime.artifact import GoldenCase
+from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase
+from edgedistil_runtime.backends import default_backend
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.native_log import native_log_hidden
 
@@ -87,12 +88,12 @@ def answer_with_keras(classifier: Any, texts: Iterable[str]) -> list[GoldenCase]
 
     Args:
         classifier: a `DistilBertTextClassifier` with its preprocessor.
-        texts: what to classify; a NUL ends a text, as in KerasHub's graph path.
+        texts: what to classify; a NUL ends a text, as in KerasHub's graph path, and a lone surrogate is U+FFFD.
     """
     activation = read_output_activation(classifier)
     preprocessor = classifier.preprocessor
     answers = []
-    texts = list(texts)
+    texts = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
     for first in range(0, len(texts), _BATCH):
         batch = texts[first : first + _BATCH]
         whole = [text.split("\0")[0] for text in batch]
@@ -141,6 +142,7 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
         candidate = TextClassifier(path, verify=False)
         candidate.classify("")  # the interpreter says what it has to say at its first run
     with candidate:
+        _verify_batch(path, answers, tolerance, candidate.metadata.tokenizer.pad_id)
         for answer in answers:
             token_ids = tuple(candidate.tokenize(answer.text))
             if token_ids != answer.token_ids:
@@ -161,6 +163,21 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
             f"the plan allows {tolerance.mean:g}. Choose a more exact scheme, for instance --quantize fp16."
         )
     return report
+
+
+def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, pad_id: int) -> None:
+    """Runs all token ids through `classify_tokens` as padded rows: the mask must hide the padding."""
+    rows = np.full((len(answers), max(len(answer.token_ids) for answer in answers)), pad_id, np.int32)
+    for row, answer in zip(rows, answers, strict=True):
+        row[: len(answer.token_ids)] = answer.token_ids
+    backend = default_backend(path)
+    try:
+        for first in range(0, len(answers), _BATCH):
+            outputs = backend.run(CLASSIFY_TOKENS, {"token_ids": rows[first : first + _BATCH]})["probabilities"]
+            for answer, received in zip(answers[first : first + _BATCH], outputs, strict=True):
+                _check_probabilities(answer.text, np.array(answer.probabilities), received, tolerance.largest)
+    finally:
+        backend.close()
 
 
 def _check_probabilities(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from edgedistil_runtime import Classification, EdgeDistilError, TextClassifier, __version__
+from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = ["main"]
 
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a label must not fail in a terminal without its letters
     try:
-        with TextClassifier(options.model, options.accelerator, options.num_threads) as classifier:
+        with native_log_hidden():
+            classifier = TextClassifier(options.model, options.accelerator, options.num_threads)
+        with classifier:
             for text in _texts(options.texts):
                 answer = classifier.classify(text)
                 print(_json(answer, options.top) if options.json else _columns(answer, options.top), flush=True)

@@ -390,11 +390,6 @@ def test_a_tampered_graph_is_a_parity_error(finished, convert, classifier, label
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="verify() replays classify_text and tokenize; nothing runs classify_tokens",
-)
 def test_a_tampered_batch_signature_is_a_parity_error(finished, convert, classifier, labels, tmp_path):
     """Without the score that masks padding, `classify_tokens` is wrong on every padded row."""
     content = convert("fp32").artifact.flatbuffer()
@@ -410,7 +405,9 @@ def test_a_tampered_tokenizer_is_a_parity_error(finished, convert, classifier, l
         return token
 
     settings, vocabulary = read_tokenizer(classifier.preprocessor)
-    finished(tampered(convert("fp32").artifact.flatbuffer(), GraphTokenizer(settings, vocabulary).trie.token, swap_two))
+    finished(
+        tampered(convert("fp32").artifact.flatbuffer(), GraphTokenizer(settings, vocabulary)._trie.token, swap_two)
+    )
     error = refused(
         ParityError, "other token ids than KerasHub's", classifier, labels, tmp_path / "m.tflite", plan=FP32
     )
@@ -476,3 +473,30 @@ def test_a_damaged_artefact_is_not_verified(convert, classifier, tmp_path):
     (tmp_path / "damaged.tflite").write_bytes(content)
     with pytest.raises(ArtifactError, match="damaged"):
         verify(tmp_path / "damaged.tflite", answer_with_keras(classifier, ["light"]), Tolerance(1, 1))
+
+
+@pytest.mark.parametrize("labels", ["abc", ["a", "", "c"], ["a", "b\nc", "d"], ["a", 1, "c"]])
+def test_labels_that_are_no_labels(no_conversion, classifier, tmp_path, labels):
+    refused(ConversionError, "list of strings", classifier, labels, tmp_path / "m.tflite")
+
+
+def test_one_output_without_sigmoid(no_conversion, make_classifier, tmp_path):
+    refused(ConversionError, "softmax of one number", make_classifier(num_classes=1), ["spam"], tmp_path / "m.tflite")
+
+
+@pytest.mark.parametrize("token", ["[SEP]", "[PAD]", "[CLS]"])
+def test_an_unknown_token_that_is_a_frame(make_preprocessor, vocabulary, token):
+    with pytest.raises(ConversionError, match="out-of-vocabulary token must not be"):
+        read_tokenizer(make_preprocessor(list(vocabulary), oov_token=token))
+
+
+def test_a_lone_surrogate_in_the_callers_texts_is_a_replacement_character(classifier):
+    [answer] = answer_with_keras(classifier, ["light \ud800 on"])
+    assert answer.text == "light \ufffd on"
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_any_work(
+    no_conversion, classifier, labels, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("edgedistil_converters.output.os.access", lambda *_: False)
+    refused(OutputError, "cannot be written to", classifier, labels, tmp_path / "m.tflite")

@@ -47,7 +47,8 @@ class EdgeGraph:
         """
         length = tf.shape(token_ids)[1]
         x = self._tokens.rows(token_ids[0]) + self._positions.first_rows(length)
-        return self._classify(x, _SingleText(self._weights.num_heads))
+        probabilities = self._classify(x, _SingleText(self._weights.num_heads))
+        return tf.reshape(probabilities, [1, self._weights.num_classes])  # or the file says that it may have more rows
 
     def classify_batch(self, token_ids: Any, pad_id: int) -> Any:
         """Probabilities of several texts.

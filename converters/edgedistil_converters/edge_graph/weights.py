@@ -145,6 +145,11 @@ def read_output_activation(classifier: Any) -> str:
             "The classifier's outputs must be logits or probabilities: activation None, 'softmax' or 'sigmoid'. "
             f"Received: activation={name!r}. Build the classifier with one of these."
         )
+    if classifier.num_classes == 1 and legal[name] != "sigmoid":
+        raise ConversionError(
+            "A classifier with one output needs activation='sigmoid': the softmax of one number is always 1. "
+            f"Received: num_classes=1, activation={name!r}. Use two classes, or a sigmoid."
+        )
     return legal[name]
 
 

@@ -203,14 +203,15 @@ class Composer:
         """Sorts marks by class, and leaves starters, and marks of one class, in their order."""
         combining_class = tf.gather(shared_constant(self._class), symbols)
         run = tf.cumsum(tf.cast(tf.equal(combining_class, 0), tf.int32))
-        key = run * _CLASSES + combining_class
-        return tf.gather(symbols, tf.math.top_k(-key, k=tf.shape(key)[0]).indices)
+        total = tf.shape(symbols)[0]
+        key = (total - run) * _CLASSES - combining_class  # top_k puts the largest first, and of equals the first
+        return tf.gather(symbols, tf.math.top_k(key, k=total).indices)
 
     def _compose_starters(self, symbols: Any) -> Any:
         following = tf.concat([symbols, [SEPARATOR]], 0)[1 : tf.shape(symbols)[0] + 1]
         is_starter = tf.equal(tf.gather(shared_constant(self._class), following), 0)
         composite = tf.where(is_starter, self._composite(symbols, following), -1)
-        is_absorbed = tf.concat([[False], composite >= 0], 0)[0 : tf.shape(symbols)[0]]
+        is_absorbed = tf.concat([[-1], composite], 0)[0 : tf.shape(symbols)[0]] >= 0
         return tf.boolean_mask(tf.where(composite >= 0, composite, symbols), tf.logical_not(is_absorbed))
 
     def _compose_marks(self, symbols: Any, is_open: Any) -> tuple[Any, Any]:

@@ -64,6 +64,11 @@ def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
         raise ConversionError(
             f"sequence_length must be at least 2, for [CLS] and [SEP]. Received: {settings.sequence_length}."
         )
+    if settings.unknown_id in (settings.start_id, settings.end_id, settings.pad_id):
+        raise ConversionError(
+            "The out-of-vocabulary token must not be [CLS], [SEP] or [PAD], which frame and pad every text. "
+            f"Received: oov_token={settings.oov_token!r}. Use the vocabulary's [UNK]."
+        )
     for token in settings.special_tokens:
         if token not in vocabulary:
             raise ConversionError(
