@@ -187,9 +187,9 @@ class Composer:
         composed = self._reorder(self._decompose(tf.concat([[SEPARATOR], symbols], 0)))
         for _ in range(2):  # a Hangul syllable is three starters, and no other character is more
             composed = self._compose_starters(composed)
-        is_open = tf.ones_like(composed) > 0
+        open_marks = tf.ones_like(composed)
         for _ in range(self._rounds):
-            composed, is_open = self._compose_marks(composed, is_open)
+            composed, open_marks = self._compose_marks(composed, open_marks)
         return composed
 
     def _decompose(self, symbols: Any) -> Any:
@@ -214,8 +214,8 @@ class Composer:
         is_absorbed = tf.concat([[-1], composite], 0)[0 : tf.shape(symbols)[0]] >= 0
         return tf.boolean_mask(tf.where(composite >= 0, composite, symbols), tf.logical_not(is_absorbed))
 
-    def _compose_marks(self, symbols: Any, is_open: Any) -> tuple[Any, Any]:
-        """One round; `is_open` tells the marks that come after all that their starter has absorbed."""
+    def _compose_marks(self, symbols: Any, open_marks: Any) -> tuple[Any, Any]:
+        """One round; `open_marks` is 1 where a mark comes after all that its starter has absorbed, else 0."""
         total = tf.shape(symbols)[0]
         position = tf.range(total)
         combining_class = tf.gather(shared_constant(self._class), symbols)
@@ -223,7 +223,7 @@ class Composer:
         starters = tf.cast(tf.reshape(tf.where(is_starter), [-1]), tf.int32)
         starter = tf.gather(starters, tf.cumsum(tf.cast(is_starter, tf.int32)) - 1)
         before = tf.concat([[0], combining_class], 0)[0:total]
-        is_free = tf.logical_and(is_open, combining_class > before)
+        is_free = tf.logical_and(open_marks > 0, combining_class > before)
         composite = self._composite(tf.gather(symbols, starter), symbols)
         is_candidate = tf.logical_and(is_free, composite >= 0)
         earlier = tf.cumsum(tf.cast(is_candidate, tf.int32), exclusive=True)
@@ -232,9 +232,9 @@ class Composer:
         absorbed_at = tf.scatter_nd(target, position, [total + 1])
         replacement = tf.scatter_nd(target, composite + 1, [total + 1])[0:total]
         symbols = tf.where(replacement > 0, replacement - 1, symbols)
-        is_open = tf.logical_and(is_open, position > tf.gather(absorbed_at, starter))
+        open_marks = tf.where(position > tf.gather(absorbed_at, starter), open_marks, 0)
         stays = tf.logical_not(is_absorbed)
-        return tf.boolean_mask(symbols, stays), tf.boolean_mask(is_open, stays)
+        return tf.boolean_mask(symbols, stays), tf.boolean_mask(open_marks, stays)
 
     def _composite(self, first: Any, second: Any) -> Any:
         """int32[n]: the composite of each pair, -1 where there is none."""
