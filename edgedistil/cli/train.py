@@ -11,7 +11,7 @@ from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.data import TrainingData, read_labelled_texts
 from edgedistil.output_directory import check_target
 from edgedistil.sizes import SIZES, BackboneSize
-from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings
+from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 
 if TYPE_CHECKING:
     from edgedistil.training.loop import TrainingResult
@@ -46,7 +46,7 @@ class Start:
     @property
     def defaults(self) -> TrainingSettings:
         """The settings that nothing was said about."""
-        return FINE_TUNING if self.preset else FROM_SCRATCH
+        return FINE_TUNING if self.size is None else from_scratch_settings(self.size.hidden_dim)
 
 
 @click.command()
@@ -69,7 +69,7 @@ class Start:
 @click.option("--intermediate-dim", type=int, help="From scratch: inner width, instead of the size's.")
 @_setting("--epochs", "epochs", int, "Most epochs.")
 @_setting("--batch-size", "batch_size", int, "Texts a step.")
-@_setting("--learning-rate", "learning_rate", float, "Peak learning rate.")
+@_setting("--learning-rate", "learning_rate", float, "Peak learning rate; from scratch x 128 / width, if wider.")
 @_setting("--dropout", "dropout", float, "Dropout of the head, and of a new backbone.")
 @_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")
 @_setting("--seed", "seed", int, "Seed of all that is random.")

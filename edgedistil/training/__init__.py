@@ -12,6 +12,6 @@
 Importing this package brings in the settings alone.
 """
 
-from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings
+from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 
-__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings"]
+__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "from_scratch_settings"]

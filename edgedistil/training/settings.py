@@ -3,12 +3,12 @@
 This module imports no TensorFlow, so the command line can show the defaults in its help.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings"]
+__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "from_scratch_settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,4 +75,16 @@ FINE_TUNING = TrainingSettings()
 """For a backbone that knows its language already (BERT, https://arxiv.org/abs/1810.04805, appendix A.3)."""
 
 FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)
-"""For a small backbone that begins with random weights; measured on snips and sms_spam."""
+"""For a backbone of width 128 that begins with random weights; measured on snips and sms_spam."""
+
+_WIDTH_OF_FROM_SCRATCH = 128
+
+
+def from_scratch_settings(hidden_dim: int) -> TrainingSettings:
+    """`FROM_SCRATCH` for a backbone of another width.
+
+    The learning rate falls with the width: at width 256, 1e-3 leaves a classifier of sms_spam with the most frequent
+    class (accuracy 0.88, macro-F1 0.61).
+    """
+    scale = min(1.0, _WIDTH_OF_FROM_SCRATCH / hidden_dim)
+    return replace(FROM_SCRATCH, learning_rate=FROM_SCRATCH.learning_rate * scale)

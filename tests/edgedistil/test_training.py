@@ -12,7 +12,7 @@ from edgedistil.builder import load_labelled_classifier
 from edgedistil.data import TrainingData, read_labelled_texts
 from edgedistil.output_directory import check_target, written_whole
 from edgedistil.sizes import BackboneSize
-from edgedistil.training import FROM_SCRATCH, TrainingSettings
+from edgedistil.training import FROM_SCRATCH, TrainingSettings, from_scratch_settings
 from edgedistil.training.batches import tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.loop import train
@@ -319,3 +319,9 @@ def test_target_that_cannot_be(tmp_path):
         check_target(tmp_path / "file", is_replaceable=True)
     (tmp_path / "empty").mkdir()
     assert check_target(tmp_path / "empty") == tmp_path / "empty"
+
+
+def test_the_learning_rate_falls_with_the_width():
+    rates = [from_scratch_settings(width).learning_rate for width in (16, 128, 256, 512)]
+    assert rates == [1e-3, 1e-3, 5e-4, 2.5e-4]
+    assert from_scratch_settings(128) == FROM_SCRATCH
