@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LiteRTInterpreterBackend,
         Signature,
         TFLiteRuntimeBackend,
+        TFTextBackend,
     )
     from edgedistil_runtime.classification import Classification
     from edgedistil_runtime.classifier import RuntimeInfo, TextClassifier
@@ -54,6 +55,7 @@ __all__ = [
     "RuntimeInfo",
     "Signature",
     "TFLiteRuntimeBackend",
+    "TFTextBackend",
     "TextClassifier",
     "TokenizerSettings",
     "__version__",
@@ -76,6 +78,7 @@ _HOMES = {
     "RuntimeInfo": "classifier",
     "Signature": "backends",
     "TFLiteRuntimeBackend": "backends",
+    "TFTextBackend": "backends",
     "TextClassifier": "classifier",
     "TokenizerSettings": "metadata",
     "read_artifact": "artifact",

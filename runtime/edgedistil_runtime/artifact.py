@@ -33,9 +33,12 @@ from edgedistil_runtime.trailing_archive import append_archive, has_archive, rea
 
 __all__ = [
     "CLASSIFY_TEXT",
+    "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
     "SCHEMA_VERSION",
+    "SERVING_DEFAULT",
     "TOKENIZE",
+    "TOKENIZE_PAIR",
     "Artifact",
     "ArtifactMetadata",
     "GoldenCase",
@@ -45,10 +48,15 @@ __all__ = [
     "vocabulary_bytes",
 ]
 
-# Signature names. Inputs and outputs are named `text` (int32[n], UTF-8 bytes), `token_ids` and `probabilities`.
-CLASSIFY_TEXT = "classify_text"  # text int32[n] -> probabilities float32[1, num_classes]
-TOKENIZE = "tokenize"  # text int32[n] -> token_ids int32[1, m]
+# Signature names. Inputs and outputs are named `text`, `text_pair`, `token_ids` and `probabilities`. A text is int32[n]
+# with its UTF-8 bytes where the tokenizer is `builtin`, and string[1] where it is `tftext`.
+CLASSIFY_TEXT = "classify_text"  # text -> probabilities float32[1, num_classes]
+TOKENIZE = "tokenize"  # text -> token_ids int32[1, m]
+CLASSIFY_TEXT_PAIR = "classify_text_pair"  # text, text_pair -> probabilities float32[1, num_classes]
+TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
 CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
+# What hosts with a tokenizer of their own look for: ids, segment_ids, mask, each int32[1, m] -> probabilities.
+SERVING_DEFAULT = "serving_default"
 
 LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
 MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)

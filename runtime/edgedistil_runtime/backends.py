@@ -6,6 +6,7 @@ not when this module is, so that the package imports fast and its metadata can b
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "LiteRTInterpreterBackend",
     "Signature",
     "TFLiteRuntimeBackend",
+    "TFTextBackend",
     "default_backend",
 ]
 
@@ -174,6 +176,30 @@ class LiteRTInterpreterBackend(_InterpreterBackend):
     _install: ClassVar[str] = "pip install 'ai-edge-litert>=2.3,<2.4' (Python 3.10 or newer)."
 
 
+class TFTextBackend(LiteRTInterpreterBackend):
+    """The `Interpreter` of ai-edge-litert with TensorFlow Text's ops, for models whose tokenizer is `tftext`.
+
+    The wheel of tensorflow-text brings TensorFlow with it; a host in C++ links the ops alone.
+    """
+
+    _install: ClassVar[str] = (
+        "pip install 'ai-edge-litert>=2.3,<2.4' 'tensorflow-text>=2.21,<2.22' (Linux or macOS), or convert again with "
+        "`--tokenizer builtin`, which needs neither."
+    )
+
+    @classmethod
+    def _import_interpreter(cls) -> Any:
+        try:
+            interpreter = importlib.import_module(cls._module).InterpreterWithCustomOps
+            ops = importlib.import_module("tensorflow_text").tflite_registrar.SELECT_TFTEXT_OPS
+        except ImportError as error:
+            raise BackendError(
+                "The model's tokenizer is made of TensorFlow Text's ops (its kind is `tftext`), which cannot be "
+                f"imported: {error}. Install them: {cls._install}"
+            ) from error
+        return functools.partial(interpreter, custom_op_registerers=ops)
+
+
 class TFLiteRuntimeBackend(_InterpreterBackend):
     """The `Interpreter` of tflite-runtime 2.14: Python up to 3.11, and 32-bit Raspberry Pi OS."""
 
@@ -182,12 +208,21 @@ class TFLiteRuntimeBackend(_InterpreterBackend):
     _install: ClassVar[str] = "pip install tflite-runtime==2.14.0 'numpy<2' (Python 3.11 or older)."
 
 
-def default_backend(model_path: str | os.PathLike[str], *, num_threads: int | None = None) -> Backend:
+def default_backend(
+    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = "builtin"
+) -> Backend:
     """The best interpreter that is installed: ai-edge-litert, else tflite-runtime.
 
+    Args:
+        model_path: a `.tflite` file.
+        num_threads: threads for one run; None leaves it to the interpreter.
+        tokenizer: the kind of the model's tokenizer; `tftext` needs an interpreter with TensorFlow Text's ops.
+
     Raises:
-        BackendError: neither is installed, or the one that is cannot load the model.
+        BackendError: none is installed, or the one that is cannot load the model.
     """
+    if tokenizer == "tftext":
+        return TFTextBackend(model_path, num_threads=num_threads)
     kinds: tuple[type[_InterpreterBackend], ...] = (LiteRTInterpreterBackend, TFLiteRuntimeBackend)
     for kind in kinds:
         if _is_importable(kind._module):

@@ -1,4 +1,4 @@
-"""The answer to one text."""
+"""The answer to one text, to one pair of texts or to one row of token ids."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ class Classification:
     """A text, its label and the probability of every label.
 
     Attributes:
-        text: as it was given.
+        text: as it was given; None where token ids were.
         label: the most probable one.
         score: the probability of `label`, from 0 to 1.
         probabilities: of every label, in the model's order.
+        text_pair: the second text as it was given; None where there is one text.
 
     Example:
         >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
@@ -26,10 +27,11 @@ class Classification:
         [('greet', 0.75), ('order', 0.25)]
     """
 
-    text: str
+    text: str | None
     label: str
     score: float
     probabilities: Mapping[str, float]
+    text_pair: str | None = None
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """The `k` most probable labels with their probabilities, best first; all of them if there are fewer.

@@ -6,23 +6,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edgedistil_runtime.artifact import (
-    CLASSIFY_TEXT,
-    CLASSIFY_TOKENS,
-    TOKENIZE,
-    ArtifactMetadata,
-    read_artifact,
-)
+from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, read_artifact
 from edgedistil_runtime.backends import Array, Backend, default_backend
 from edgedistil_runtime.classification import Classification
 from edgedistil_runtime.errors import BackendError, InputError
 from edgedistil_runtime.golden_cases import replay_golden_cases
-from edgedistil_runtime.text_bytes import encode_text
+from edgedistil_runtime.runner import SignatureRunner
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
 
@@ -97,64 +89,83 @@ class TextClassifier:
             raise BackendError(f"accelerator must be one of {list(ACCELERATORS)}. Received: {accelerator!r}.")
         self.metadata: ArtifactMetadata = read_artifact(path).metadata
         self.labels: tuple[str, ...] = self.metadata.labels
-        self._backend = default_backend(path, num_threads=num_threads) if backend is None else backend
+        if backend is None:
+            backend = default_backend(path, num_threads=num_threads, tokenizer=self.metadata.tokenizer.kind)
+        self._backend = backend
         try:
-            self._signatures = frozenset(self._backend.signatures())
-            self._check_signatures()
+            self._runner = SignatureRunner(backend, self.metadata)
             difference = self._replay() if verify else 0.0
         except BaseException:
-            self._backend.close()
+            backend.close()
             raise
         self.runtime_info = RuntimeInfo(
-            backend=self._backend.name,
-            version=self._backend.version,
+            backend=backend.name,
+            version=backend.version,
             accelerator=accelerator,
             num_threads=num_threads,
             golden_cases=len(self.metadata.golden_cases) if verify else 0,
             largest_difference=difference,
         )
 
-    def classify(self, text: str) -> Classification:
-        """Labels one text.
+    def classify(self, text: str, text_pair: str | None = None) -> Classification:
+        """Labels one text, or one pair of texts.
 
         Args:
             text: any string, the empty one included. A NUL ends it; lone surrogates count as U+FFFD.
+            text_pair: a second text, for a model that was converted with `--text-pair`.
 
         Raises:
-            InputError: `text` is no string.
+            InputError: a text is no string, or the model does not take text, or pairs.
             BackendError: the run failed.
         """
-        return self._classification(text, self._text_probabilities(text))
+        return self._classification(self._runner.classify(self._runner.encode(text, text_pair)), text, text_pair)
 
-    def classify_batch(self, texts: Iterable[str]) -> list[Classification]:
-        """Labels many texts, in their order; where the model can, several in one run.
+    def classify_batch(self, texts: Iterable[str], text_pairs: Iterable[str] | None = None) -> list[Classification]:
+        """Labels many texts, or pairs of texts, in their order; where the model can, several in one run.
 
         Args:
             texts: any number of strings, none included.
+            text_pairs: a second text for each, for a model that was converted with `--text-pair`.
 
         Raises:
-            InputError: `texts` is one string, or an item is no string; nothing is run then.
+            InputError: `texts` is one string, an item is no string, the model does not take them, or there are not as
+                many second texts; nothing is run then.
             BackendError: a run failed.
         """
-        if isinstance(texts, (str, bytes)):
-            raise InputError(
-                f"classify_batch takes a list of texts; classify takes one. Received: {type(texts).__name__}."
-            )
-        rows = [(text, encode_text(text)) for text in texts]
-        if len(rows) > 1 and {TOKENIZE, CLASSIFY_TOKENS} <= self._signatures:
-            probabilities = self._batch_probabilities([encoded for _, encoded in rows])
+        pairs = _pairs(texts, text_pairs)
+        inputs = [self._runner.encode(*pair) for pair in pairs]
+        if len(inputs) > 1 and self._runner.takes_token_batches:
+            probabilities = self._token_probabilities([self._runner.tokenize(one) for one in inputs])
         else:
-            probabilities = [self._probabilities(CLASSIFY_TEXT, {"text": encoded})[0] for _, encoded in rows]
-        return [self._classification(text, row) for (text, _), row in zip(rows, probabilities)]
+            probabilities = [self._runner.classify(one) for one in inputs]
+        return [self._classification(row, *pair) for row, pair in zip(probabilities, pairs)]
 
-    def tokenize(self, text: str) -> list[int]:
-        """The token ids that the model makes of a text, special tokens included.
+    def classify_tokens(self, token_ids: Iterable[Sequence[int]]) -> list[Classification]:
+        """Labels rows of token ids, special tokens included and without padding, from a tokenizer of one's own.
+
+        The model trusts them: an id that the vocabulary has not is an error, and ids of another vocabulary give
+        meaningless labels.
+
+        Args:
+            token_ids: any number of rows of 1 to `sequence_length` ids.
 
         Raises:
-            InputError: `text` is no string.
+            InputError: a row is empty or too long, or an id is none of the vocabulary's; nothing is run then.
+            BackendError: a run failed.
+        """
+        rows = [list(row) for row in token_ids]
+        for number, row in enumerate(rows):
+            self._check_row(number, row)
+        return [self._classification(row) for row in self._token_probabilities(rows)]
+
+    def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
+        """The token ids that the model makes of a text or a pair of texts, special tokens included.
+
+        Raises:
+            InputError: a text is no string, or the model does not take text, or pairs.
             BackendError: the model has no `tokenize` signature, or the run failed.
         """
-        return self._token_ids(encode_text(text))
+        return self._runner.tokenize(self._runner.encode(text, text_pair))
 
     def close(self) -> None:
         """Releases the model; a second call does nothing."""
@@ -170,31 +181,26 @@ class TextClassifier:
         """Closes it."""
         self.close()
 
-    def _check_signatures(self) -> None:
-        if CLASSIFY_TEXT not in self._signatures:
-            raise BackendError(
-                f"The model does not take text: it has the signatures {sorted(self._signatures)}, and "
-                f"{CLASSIFY_TEXT} is due. Convert again with `--tokenizer builtin`, or feed token ids to "
-                "`edgedistil_runtime.backends` yourself."
+    def _replay(self) -> float:
+        runner = self._runner
+        if not runner.takes_text:
+            return replay_golden_cases(
+                self.metadata,
+                tokenize=None,
+                probabilities=lambda case: runner.classify_tokens(np.array([case.token_ids], np.int32))[0],
             )
 
-    def _replay(self) -> float:
-        is_builtin = self.metadata.tokenizer.kind == "builtin"
+        def encode(case: GoldenCase) -> Mapping[str, Array]:
+            return runner.encode(case.text, case.text_pair)
+
         return replay_golden_cases(
-            self.metadata, tokenize=self.tokenize if is_builtin else None, probabilities=self._text_probabilities
+            self.metadata,
+            tokenize=lambda case: runner.tokenize(encode(case)),
+            probabilities=lambda case: runner.classify(encode(case)),
         )
 
-    def _text_probabilities(self, text: str) -> Array:
-        probabilities: Array = self._probabilities(CLASSIFY_TEXT, {"text": encode_text(text)})[0]
-        return probabilities
-
-    def _token_ids(self, encoded: npt.NDArray[np.int32]) -> list[int]:
-        ids: list[int] = self._output(TOKENIZE, {"text": encoded}, "token_ids").reshape(-1).tolist()
-        return ids
-
-    def _batch_probabilities(self, encoded: Sequence[npt.NDArray[np.int32]]) -> list[Array]:
+    def _token_probabilities(self, token_ids: Sequence[Sequence[int]]) -> list[Array]:
         """Rows of equal token count go through the model together: no padding, so the numbers of single runs."""
-        token_ids = [self._token_ids(row) for row in encoded]
         groups: dict[int, list[int]] = {}
         for position, ids in enumerate(token_ids):
             groups.setdefault(len(ids), []).append(position)
@@ -203,27 +209,41 @@ class TextClassifier:
             for start in range(0, len(positions), _LARGEST_BATCH):
                 chunk = positions[start : start + _LARGEST_BATCH]
                 rows = np.array([token_ids[position] for position in chunk], np.int32)
-                found.update(zip(chunk, self._probabilities(CLASSIFY_TOKENS, {"token_ids": rows})))
-        return [found[position] for position in range(len(encoded))]
+                found.update(zip(chunk, self._runner.classify_tokens(rows)))
+        return [found[position] for position in range(len(token_ids))]
 
-    def _probabilities(self, signature: str, inputs: Mapping[str, Array]) -> Array:
-        """Runs a signature; returns float[rows, num_classes], one row for each row of token ids, or one for a text."""
-        probabilities = self._output(signature, inputs, "probabilities")
-        rows = len(inputs["token_ids"]) if "token_ids" in inputs else 1
-        if probabilities.shape != (rows, len(self.labels)) or not np.isfinite(probabilities).all():
-            raise BackendError(
-                f"{signature} must give finite probabilities of shape {(rows, len(self.labels))}. "
-                f"Received: shape {probabilities.shape}, {probabilities.reshape(-1)[:8].tolist()}."
+    def _check_row(self, number: int, row: Sequence[int]) -> None:
+        settings = self.metadata.tokenizer
+        if not 1 <= len(row) <= settings.sequence_length:
+            raise InputError(
+                f"A row must have 1 to {settings.sequence_length} token ids. Received: {len(row)} in row {number}."
             )
-        return probabilities
+        foreign = [token for token in row if not 0 <= int(token) < settings.vocabulary_size]
+        if foreign:
+            raise InputError(
+                f"Token ids must be from 0 to {settings.vocabulary_size - 1}, the vocabulary's. "
+                f"Received: {foreign[:5]} in row {number}."
+            )
 
-    def _output(self, signature: str, inputs: Mapping[str, Array], name: str) -> Array:
-        outputs: Mapping[str, Any] = self._backend.run(signature, inputs)
-        if name not in outputs:
-            raise BackendError(f"{signature} must have the output {name!r}. Received: {sorted(outputs)}.")
-        return np.asarray(outputs[name])
-
-    def _classification(self, text: str, probabilities: Array) -> Classification:
+    def _classification(
+        self, probabilities: Array, text: str | None = None, text_pair: str | None = None
+    ) -> Classification:
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(np.argmax(probabilities))]
-        return Classification(text=text, label=label, score=scores[label], probabilities=scores)
+        return Classification(text, label, scores[label], scores, text_pair)
+
+
+def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:
+    """Each text with its second text or None."""
+    for given in (texts, text_pairs):
+        if isinstance(given, (str, bytes)):
+            raise InputError(
+                f"classify_batch takes a list of texts; classify takes one. Received: {type(given).__name__}."
+            )
+    firsts = list(texts)
+    seconds: list[str | None] = [None] * len(firsts) if text_pairs is None else list(text_pairs)
+    if len(firsts) != len(seconds):
+        raise InputError(
+            f"There must be one second text for each text. Received: {len(firsts)} texts, {len(seconds)} second texts."
+        )
+    return list(zip(firsts, seconds))

@@ -17,8 +17,8 @@ __all__ = ["replay_golden_cases"]
 def replay_golden_cases(
     metadata: ArtifactMetadata,
     *,
-    tokenize: Callable[[str], Sequence[int]] | None,
-    probabilities: Callable[[str], npt.NDArray[Any]],
+    tokenize: Callable[[GoldenCase], Sequence[int]] | None,
+    probabilities: Callable[[GoldenCase], npt.NDArray[Any]],
 ) -> float:
     """Compares every golden case with what the model answers here.
 
@@ -27,8 +27,8 @@ def replay_golden_cases(
 
     Args:
         metadata: with the golden cases and the tolerance.
-        tokenize: text to token ids, or None where the tokenizer's integers are not part of the contract.
-        probabilities: text to float32[num_classes].
+        tokenize: the token ids of a case's text or texts, or None where the model takes token ids.
+        probabilities: what the model answers to a case: float32[num_classes].
 
     Returns:
         The largest absolute difference of a probability.
@@ -39,8 +39,8 @@ def replay_golden_cases(
     differences = []
     for case in metadata.golden_cases:
         if tokenize is not None:
-            _check_token_ids(case, tuple(tokenize(case.text)))
-        differences.append(_check_probabilities(case, probabilities(case.text), metadata))
+            _check_token_ids(case, tuple(tokenize(case)))
+        differences.append(_check_probabilities(case, probabilities(case), metadata))
     return max(differences, default=0.0)
 
 
@@ -63,7 +63,8 @@ def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], metadata:
 
 def _mismatch(case: GoldenCase, what: str, expected: object, received: object) -> AcceleratorMismatch:
     return AcceleratorMismatch(
-        f"This machine computes other {what} than the model was verified with, for the text {case.text!r}. "
+        f"This machine computes other {what} than the model was verified with, for the text {case.text!r}"
+        f"{'' if case.text_pair is None else f' with {case.text_pair!r}'}. "
         f"Expected: {expected}. Received: {received}. Do not trust its labels: update the interpreter or try "
         "another machine; `verify=False` loads the model all the same, to look into it."
     )

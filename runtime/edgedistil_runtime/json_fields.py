@@ -96,6 +96,10 @@ class JsonFields:
             raise self.invalid(key, "a string" if may_be_empty else "a non-empty string")
         return value
 
+    def optional_string(self, key: str) -> str | None:
+        """A string, the empty one included, or None for `null`."""
+        return None if self._value[key] is None else self.string(key, may_be_empty=True)
+
     def one_of(self, key: str, legal: Collection[str]) -> str:
         """One of a few strings."""
         value = self._value[key]

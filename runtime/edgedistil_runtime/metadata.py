@@ -55,11 +55,19 @@ class TokenizerSettings:
 
 @dataclass(frozen=True)
 class GoldenCase:
-    """A text with the token ids and probabilities that the float Keras classifier gave for it."""
+    """A text, or a pair of them, with the token ids and probabilities that the float Keras classifier gave for it.
+
+    Attributes:
+        text: the first or only text.
+        token_ids: special tokens included, without padding.
+        probabilities: one a label.
+        text_pair: the second text; None where there is one text.
+    """
 
     text: str
     token_ids: tuple[int, ...]
     probabilities: tuple[float, ...]
+    text_pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,4 +200,5 @@ def _golden_case_from_dict(data: Any, number: int, *, tokenizer: TokenizerSettin
         text=fields.string("text", may_be_empty=True),
         token_ids=token_ids,
         probabilities=fields.probabilities("probabilities", count=num_classes),
+        text_pair=fields.optional_string("text_pair"),
     )

@@ -1,4 +1,4 @@
-"""Text as the model takes it: the values of its UTF-8 bytes, in a row whose length seldom changes."""
+"""Text as the model takes it: the values of its UTF-8 bytes, in a row whose length seldom changes, or a string."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from edgedistil_runtime.errors import InputError
 
-__all__ = ["encode_text"]
+__all__ = ["encode_string", "encode_text"]
 
 _SHORTEST_ROW = 64  # bytes: most commands and queries fit, and share one allocation
 
@@ -34,13 +34,36 @@ def encode_text(text: str) -> npt.NDArray[np.int32]:
         >>> encode_text("hé")[:4].tolist()
         [104, 195, 169, 0]
     """
+    data = _utf8(text)
+    row = np.zeros(max(_SHORTEST_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
+    row[: len(data)] = np.frombuffer(data, np.uint8)
+    return row
+
+
+def encode_string(text: str) -> npt.NDArray[np.object_]:
+    r"""Encodes a text for the signatures of a model whose tokenizer is `tftext`, which take string tensors.
+
+    Args:
+        text: any string; see `encode_text` for lone surrogates.
+
+    Returns:
+        object[1]: the UTF-8 bytes as one `bytes`.
+
+    Raises:
+        InputError: `text` is no string.
+
+    Example:
+        >>> encode_string("hé").tolist()
+        [b'h\xc3\xa9']
+    """
+    return np.array([_utf8(text)], np.object_)
+
+
+def _utf8(text: str) -> bytes:
     if not isinstance(text, str):
         advice = " Decode it first: text.decode('utf-8')." if isinstance(text, (bytes, bytearray)) else ""
         raise InputError(f"A text must be a str. Received: {type(text).__name__}.{advice}")
     try:
-        data = text.encode("utf-8")
+        return text.encode("utf-8")
     except UnicodeEncodeError:
-        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
-    row = np.zeros(max(_SHORTEST_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
-    row[: len(data)] = np.frombuffer(data, np.uint8)
-    return row
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")

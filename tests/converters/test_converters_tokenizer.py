@@ -331,7 +331,7 @@ def test_every_code_point_alone_and_doubled(bert):
 
 @pytest.mark.slow
 def test_every_column_of_unicodes_normalization_test(bert, normalization_columns):
-    assert len(normalization_columns) > 40_000
+    assert len(normalization_columns) > 35_000  # distinct ones
     assert bert.differences(normalization_columns) == []
     assert bert.differences([f"a{text}b" for text in normalization_columns]) == []
 

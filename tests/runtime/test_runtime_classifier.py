@@ -1,7 +1,5 @@
 """`TextClassifier` over a fake backend: what it checks, how it calls, what it answers."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -159,14 +157,6 @@ class TestGoldenCases:
             self.load(write, flatbuffer, wrong, vocabulary, backend)
         assert backend.is_closed
 
-    def test_token_ids_do_not_count_without_the_builtin_tokenizer(
-        self, write, flatbuffer, with_golden_case, vocabulary, backend, echo, metadata
-    ):
-        tokenizer = dataclasses.replace(metadata.tokenizer, kind="tftext")
-        case = GoldenCase("hi", (1, 104, 2), tuple(echo.probabilities("hi")))
-        other = with_golden_case(case, tokenizer=tokenizer)
-        assert self.load(write, flatbuffer, other, vocabulary, backend).runtime_info.golden_cases == 1
-
     @pytest.mark.parametrize(("shift", "passes"), [(0.0009, True), (0.0011, False), (-0.0009, True), (-0.0011, False)])
     def test_tolerance(self, write, flatbuffer, with_golden_case, vocabulary, backend, echo, shift, passes):
         first, *rest = echo.probabilities("hi").tolist()
@@ -211,11 +201,6 @@ class TestRefusals:
     def test_missing_file(self, tmp_path):
         with pytest.raises(ArtifactError, match="No such file"):
             TextClassifier(tmp_path / "none.tflite")
-
-    def test_model_without_text(self, fake_path):
-        tokens_only = {"classify_tokens": ALL_SIGNATURES["classify_tokens"]}
-        with pytest.raises(BackendError, match="does not take text"):
-            TextClassifier(fake_path, backend=FakeBackend(lambda signature, inputs: {}, signatures=tokens_only))
 
     @pytest.mark.parametrize(
         "outputs",

@@ -1,0 +1,136 @@
+"""What the signatures of an artefact take and give, as Python values: which one to run, with which arrays.
+
+Which signatures a file has depends on how its tokenizer is carried (`TokenizerSettings.kind`) and on whether it takes
+pairs of texts; this module is where that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgedistil_runtime.artifact import (
+    CLASSIFY_TEXT,
+    CLASSIFY_TEXT_PAIR,
+    CLASSIFY_TOKENS,
+    SERVING_DEFAULT,
+    TOKENIZE,
+    TOKENIZE_PAIR,
+    ArtifactMetadata,
+)
+from edgedistil_runtime.backends import Array, Backend
+from edgedistil_runtime.errors import BackendError, InputError
+from edgedistil_runtime.text_bytes import encode_string, encode_text
+
+__all__ = ["SignatureRunner"]
+
+_ENCODERS: Mapping[str, Callable[[str], Array]] = {"builtin": encode_text, "tftext": encode_string}
+
+
+class SignatureRunner:
+    """The signatures of one model.
+
+    Args:
+        backend: what runs them.
+        metadata: of the artefact.
+
+    Raises:
+        BackendError: the model lacks the signatures that its tokenizer's kind demands.
+    """
+
+    def __init__(self, backend: Backend, metadata: ArtifactMetadata) -> None:
+        """Checks the signatures; nothing runs yet."""
+        self._backend, self._metadata = backend, metadata
+        self._signatures = frozenset(backend.signatures())
+        due = (CLASSIFY_TEXT,) if self.takes_text else (CLASSIFY_TOKENS, SERVING_DEFAULT)
+        if not self._signatures.intersection(due):
+            raise BackendError(
+                f"A model whose tokenizer is `{metadata.tokenizer.kind}` has the signature {' or '.join(due)}. "
+                f"Received: {sorted(self._signatures)}. Convert again."
+            )
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the tokenizer is in the model."""
+        return self._metadata.tokenizer.kind in _ENCODERS
+
+    @property
+    def takes_token_batches(self) -> bool:
+        """Whether `classify_tokens` takes more than one row."""
+        return CLASSIFY_TOKENS in self._signatures
+
+    def encode(self, text: str, text_pair: str | None = None) -> Mapping[str, Array]:
+        """The inputs for one text or one pair.
+
+        Raises:
+            InputError: a text is no string, or the model does not take text, or pairs.
+        """
+        if not self.takes_text:
+            raise InputError(
+                "The model has no tokenizer (its kind is `none`): it takes token ids. Give them to classify_tokens, or "
+                "convert again with `--tokenizer builtin`."
+            )
+        encode = _ENCODERS[self._metadata.tokenizer.kind]
+        if text_pair is None:
+            return {"text": encode(text)}
+        if CLASSIFY_TEXT_PAIR not in self._signatures:
+            raise InputError(
+                "The model takes one text, not a pair: it has the signatures "
+                f"{sorted(self._signatures)}. Convert again with `--text-pair`."
+            )
+        return {"text": encode(text), "text_pair": encode(text_pair)}
+
+    def tokenize(self, inputs: Mapping[str, Array]) -> list[int]:
+        """Token ids of what `encode` returned.
+
+        Raises:
+            BackendError: the model does not tell its token ids, or the run failed.
+        """
+        signature = TOKENIZE_PAIR if "text_pair" in inputs else TOKENIZE
+        ids: list[int] = self._output(signature, inputs, "token_ids").reshape(-1).tolist()
+        return ids
+
+    def classify(self, inputs: Mapping[str, Array]) -> Array:
+        """Probabilities float[num_classes] of what `encode` returned.
+
+        Raises:
+            BackendError: the run failed, or gave no probabilities.
+        """
+        signature = CLASSIFY_TEXT_PAIR if "text_pair" in inputs else CLASSIFY_TEXT
+        probabilities: Array = self._probabilities(signature, inputs, rows=1)[0]
+        return probabilities
+
+    def classify_tokens(self, token_ids: npt.NDArray[np.int32]) -> Array:
+        """Probabilities float[b, num_classes] of rows int32[b, m], right-padded with the pad id.
+
+        Raises:
+            BackendError: the run failed, or gave no probabilities.
+        """
+        if self.takes_token_batches:
+            return self._probabilities(CLASSIFY_TOKENS, {"token_ids": token_ids}, rows=len(token_ids))
+        return np.concatenate([self._classify_features(row[None]) for row in token_ids])
+
+    def _classify_features(self, row: npt.NDArray[np.int32]) -> Array:
+        """The three inputs of BERT, as hosts with a tokenizer of their own feed them."""
+        mask = (row != self._metadata.tokenizer.pad_id).astype(np.int32)
+        inputs = {"ids": row, "segment_ids": np.zeros_like(row), "mask": mask}
+        return self._probabilities(SERVING_DEFAULT, inputs, rows=1)
+
+    def _probabilities(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> Array:
+        probabilities = self._output(signature, inputs, "probabilities")
+        due = (rows, len(self._metadata.labels))
+        if probabilities.shape != due or not np.isfinite(probabilities).all():
+            raise BackendError(
+                f"{signature} must give finite probabilities of shape {due}. "
+                f"Received: shape {probabilities.shape}, {probabilities.reshape(-1)[:8].tolist()}."
+            )
+        return probabilities
+
+    def _output(self, signature: str, inputs: Mapping[str, Array], name: str) -> Array:
+        outputs: Mapping[str, Any] = self._backend.run(signature, inputs)
+        if name not in outputs:
+            raise BackendError(f"{signature} must have the output {name!r}. Received: {sorted(outputs)}.")
+        return np.asarray(outputs[name])
