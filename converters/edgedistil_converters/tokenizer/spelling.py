@@ -14,7 +14,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,6 @@ class Spellings:
             is_split=settings.split,
             is_cjk_split=settings.split_on_cjk,
         )
-        self._word_characters = frozenset().union(*(part for s in self._unique for part in s.split(WORD_BREAK)))
-        own_words = (s.strip(WORD_BREAK) for s in self._unique if s.startswith(WORD_BREAK))
-        self._long_own_words = tuple(sorted(word for word in own_words if len(word) > 1))
-        self._within_words = frozenset().union(*(s for s in self._unique if WORD_BREAK not in s))
 
     def __getitem__(self, code_point: int) -> str:
         """The spelling of a code point; U+FFFD's for a surrogate, which no valid text contains."""
@@ -63,9 +59,22 @@ class Spellings:
         """The characters of a code point when accents are stripped and case is not folded yet."""
         return self._plain[0xFFFD if code_point in _SURROGATES else code_point]
 
-    @property
+    @cached_property
     def _unique(self) -> frozenset[str]:
         return frozenset(self._spellings)
+
+    @cached_property
+    def _word_characters(self) -> frozenset[str]:
+        return frozenset().union(*(part for s in self._unique for part in s.split(WORD_BREAK)))
+
+    @cached_property
+    def _long_own_words(self) -> tuple[str, ...]:
+        own_words = (s.strip(WORD_BREAK) for s in self._unique if s.startswith(WORD_BREAK))
+        return tuple(sorted(word for word in own_words if len(word) > 1))
+
+    @cached_property
+    def _within_words(self) -> frozenset[str]:
+        return frozenset().union(*(s for s in self._unique if WORD_BREAK not in s))
 
     def can_be_in_a_word(self, piece: str) -> bool:
         """Whether any text can spell the characters of a vocabulary piece within one word.
