@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgedistil_converters.convert import Conversion, convert_classifier
+    from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.quantization.plan import QuantizationPlan
     from edgedistil_converters.structure import Structure, read_structure
     from edgedistil_converters.verification import ParityReport
 
-__all__ = ["Conversion", "ParityReport", "QuantizationPlan", "Structure", "convert_classifier", "read_structure"]
+__all__ = [
+    "Conversion",
+    "ModelInterface",
+    "ParityReport",
+    "QuantizationPlan",
+    "Structure",
+    "convert_classifier",
+    "read_structure",
+]
 
 _HOMES = {
     "Conversion": "convert",
+    "ModelInterface": "interface",
     "ParityReport": "verification",
     "QuantizationPlan": "quantization.plan",
     "Structure": "structure",

@@ -9,12 +9,16 @@ from typing import Any
 
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, read_weights
 from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
 from edgedistil_converters.output import atomic_path, check_output
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
 from edgedistil_converters.structure import Structure, check_structure, read_structure
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS
 from edgedistil_converters.verification import (
+    VERIFICATION_PAIRS,
     VERIFICATION_TEXTS,
     ParityReport,
     answer_with_keras,
@@ -58,18 +62,20 @@ def convert_classifier(
     output: str | Path,
     *,
     plan: QuantizationPlan | None = None,
+    interface: ModelInterface | None = None,
     name: str | None = None,
     verification_texts: Sequence[str] = (),
     force: bool = False,
     on_stage: Callable[[str], None] | None = None,
 ) -> Conversion:
-    """Converts a trained classifier into one `.tflite` file: UTF-8 text in, class probabilities out.
+    """Converts a trained classifier into one `.tflite` file: text in, class probabilities out.
 
     Args:
         classifier: a `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
         labels: class names, in the order of the classifier's outputs.
         output: path of the file to write.
         plan: how to quantize; int8 with dynamic ranges by default.
+        interface: what the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
         name: what the model is called in its metadata; the file's stem by default.
         verification_texts: texts like those the model will meet, verified beside the built-in ones.
         force: whether to replace an existing file.
@@ -90,28 +96,37 @@ def convert_classifier(
         >>> conversion.parity.label_agreement
         1.0
     """
-    output, plan, stage = Path(output), plan or QuantizationPlan(), on_stage or (lambda _: None)
+    plan, interface = plan or QuantizationPlan(), interface or ModelInterface()
+    output, stage = Path(output), on_stage or (lambda _: None)
     check_output(output, force=force)
     _check_classifier(classifier, labels)
     stage("reading weights and vocabulary")
     weights = read_weights(classifier)
     settings, vocabulary = read_tokenizer(classifier.preprocessor)
+    settings = replace(settings, kind=interface.tokenizer)
     _check_sizes(weights, settings)
+    _check_interface(interface, settings, vocabulary)
     stage("answering the verification texts with Keras")
-    answers = answer_with_keras(classifier, dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS]))
+    texts = dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS])
+    answers = answer_with_keras(classifier, [*texts, *(VERIFICATION_PAIRS if interface.takes_text_pair else ())])
     stage("building the graph and its tokenizer")
-    module = TextClassifierModule(weights, settings, vocabulary, plan)
+    module = TextClassifierModule(weights, settings, vocabulary, plan, interface)
     stage(f"converting to TFLite, {plan.scheme}")
-    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES)
+    custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
+    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES, has_custom_ops=bool(custom_ops))
     structure = read_structure(flatbuffer)
-    check_structure(structure, plan)
-    metadata = _metadata(name or output.stem, labels, weights, settings, plan, structure, choose_golden_cases(answers))
+    check_structure(structure, plan, custom_ops)
+    name, is_deflated = name or output.stem, True
+    if interface.metadata == "mediapipe":
+        flatbuffer, is_deflated = with_mediapipe_metadata(flatbuffer, name=name, settings=settings), False
+    metadata = _metadata(name, labels, weights, settings, plan, structure, choose_golden_cases(answers))
     stage("verifying the file against Keras")
     with atomic_path(output, force=force) as temporary:
-        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
+        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
         parity = verify(temporary, answers, plan.tolerance)
-        metadata = replace(metadata, parity=parity.to_dict())
-        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
+        equal = [answer for answer in answers if answer.text not in parity.differing_texts]
+        metadata = replace(metadata, parity=parity.to_dict(), golden_cases=choose_golden_cases(equal))
+        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
 
 
@@ -145,6 +160,16 @@ def _check_sizes(weights: ClassifierWeights, settings: TokenizerSettings) -> Non
             f"sequence_length must be at most the backbone's max_sequence_length, {positions}. "
             f"Received: {settings.sequence_length}. Build the preprocessor with sequence_length={positions}."
         )
+
+
+def _check_interface(interface: ModelInterface, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
+    if interface.takes_text_pair and settings.sequence_length < 3:
+        raise ConversionError(
+            "A pair of texts needs a sequence_length of at least 3, for [CLS] and two [SEP]. "
+            f"Received: {settings.sequence_length}."
+        )
+    if interface.metadata == "mediapipe":
+        check_mediapipe_tokenizer(settings, vocabulary)
 
 
 def _metadata(

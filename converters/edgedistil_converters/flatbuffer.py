@@ -15,6 +15,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.sites import name_sites
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 from edgedistil_runtime.errors import ConversionError
 
@@ -27,7 +28,11 @@ _PER_CHANNEL_DYNAMIC_VERSION = 12
 
 
 def convert_module(
-    module: Any, plan: QuantizationPlan, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+    module: Any,
+    plan: QuantizationPlan,
+    default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
+    *,
+    has_custom_ops: bool = False,
 ) -> bytes:
     """Converts a module with a `functions` dict, signature name -> traced function.
 
@@ -35,9 +40,10 @@ def convert_module(
         module: a `tf.Module`; every value of `module.functions` is a `tf.function` with an input signature.
         plan: how to quantize.
         default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
+        has_custom_ops: whether ops that are no builtins are let through.
 
     Returns:
-        A TFLite flatbuffer of builtin ops.
+        A TFLite flatbuffer.
 
     Raises:
         ConversionError: TensorFlow's converter refuses the graph.
@@ -45,6 +51,7 @@ def convert_module(
     with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, _quiet():
         tf.saved_model.save(module, folder, signatures=dict(module.functions))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
+        converter.allow_custom_ops = has_custom_ops
         if plan.scheme == "fp16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
@@ -52,11 +59,24 @@ def convert_module(
             model = bytearray(converter.convert())
         except Exception as error:  # the converter's own errors have no common type
             raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
+    model = bytearray(_with_sites(bytes(model)))
     if plan.scheme == "int8":
         model = bytearray(_quantize_weights(bytes(model)))
     model = bytearray(_as_every_runtime_reads_it(bytes(model)))
     _declare_shapes(model, default_shapes)
     return bytes(model)
+
+
+def _with_sites(model: bytes) -> bytes:
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    name_sites(content)
+    return _packed(content, len(model))
+
+
+def _packed(content: Any, size: int) -> bytes:
+    builder = flatbuffers.Builder(size + 1024)
+    builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def _quantize_weights(model: bytes) -> bytes:
@@ -93,9 +113,7 @@ def _as_every_runtime_reads_it(model: bytes) -> bytes:
             subgraph.name = f"branch_{index}".encode()
             for tensor in subgraph.tensors:
                 tensor.name = b""
-    builder = flatbuffers.Builder(len(model) + 1024)
-    builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return _packed(content, len(model))
 
 
 def _raise_versions(content: Any) -> None:

@@ -1,6 +1,6 @@
 """The signatures of an artefact (DESIGN: the contract) as one TensorFlow module over shared weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -8,16 +8,33 @@ import tensorflow as tf
 from edgedistil_converters.edge_graph.embeddings import embedding_table
 from edgedistil_converters.edge_graph.encoder import EdgeGraph
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.mediapipe import mediapipe_features
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
-from edgedistil_runtime.artifact import CLASSIFY_TEXT, CLASSIFY_TOKENS, TOKENIZE, TokenizerSettings
+from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
+from edgedistil_runtime.artifact import (
+    CLASSIFY_TEXT,
+    CLASSIFY_TEXT_PAIR,
+    CLASSIFY_TOKENS,
+    SERVING_DEFAULT,
+    TOKENIZE,
+    TOKENIZE_PAIR,
+    TokenizerSettings,
+)
 
 __all__ = ["DEFAULT_SHAPES", "TextClassifierModule"]
+
+_TEXT, _TEXT_PAIR = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
+_STRING = tf.TensorSpec([1], tf.string, name="text")
+_TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
 
 # Shapes that a runtime which cannot resize an input works with; one that can is free to resize every -1.
 DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     CLASSIFY_TEXT: {"text": (256,)},
     TOKENIZE: {"text": (256,)},
+    CLASSIFY_TEXT_PAIR: {"text": (256,), "text_pair": (256,)},
+    TOKENIZE_PAIR: {"text": (256,), "text_pair": (256,)},
     CLASSIFY_TOKENS: {"token_ids": (1, 64)},
 }
 
@@ -30,6 +47,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         settings: of its tokenizer.
         vocabulary: one piece an id.
         plan: decides how the embedding tables are stored.
+        interface: decides which signatures there are.
 
     `functions` maps each signature's name to its traced function.
     """
@@ -40,31 +58,51 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         settings: TokenizerSettings,
         vocabulary: Sequence[str],
         plan: QuantizationPlan,
+        interface: ModelInterface,
     ) -> None:
         super().__init__()
+        self._settings = settings
         is_int8 = plan.embeddings == "int8"
-        edge_graph = EdgeGraph(
+        self._graph = EdgeGraph(
             weights,
             tokens=embedding_table(weights.token_embeddings, is_int8=is_int8),
             positions=embedding_table(weights.position_embeddings[: settings.sequence_length], is_int8=is_int8),
         )
-        tokenizer = GraphTokenizer(settings, vocabulary)
-        text = tf.TensorSpec([None], tf.int32, name="text")
-        token_ids = tf.TensorSpec([None, None], tf.int32, name="token_ids")
+        self.functions = self._functions(settings, vocabulary, interface)
 
-        @tf.function(input_signature=[text])  # type: ignore[untyped-decorator]
-        def classify_text(text: Any) -> dict[str, Any]:
-            token_ids = tokenizer(text)
-            if settings.special_tokens:  # a text may spell [PAD], which the classifier masks wherever it stands
-                return {"probabilities": edge_graph.classify_batch(token_ids, settings.pad_id)}
-            return {"probabilities": edge_graph.classify(token_ids)}
+    def _functions(
+        self, settings: TokenizerSettings, vocabulary: Sequence[str], interface: ModelInterface
+    ) -> dict[str, Any]:
+        if interface.metadata == "mediapipe":
+            return {SERVING_DEFAULT: mediapipe_features(self._graph, settings)}
+        functions = {CLASSIFY_TOKENS: _function(self._classify_rows, "probabilities", _TOKEN_IDS)}
+        if interface.tokenizer == "tftext":
+            functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, TFTextTokenizer(settings, vocabulary), _STRING)
+        if interface.tokenizer == "builtin":
+            tokenizer = GraphTokenizer(settings, vocabulary)
+            functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, tokenizer, _TEXT)
+            if interface.takes_text_pair:
+                functions |= self._text_functions(CLASSIFY_TEXT_PAIR, TOKENIZE_PAIR, tokenizer.pair, _TEXT, _TEXT_PAIR)
+        return functions
 
-        @tf.function(input_signature=[text])  # type: ignore[untyped-decorator]
-        def tokenize(text: Any) -> dict[str, Any]:
-            return {"token_ids": tokenizer(text)}
+    def _text_functions(
+        self, classify: str, tokenize: str, tokenizer: Callable[..., Any], *texts: tf.TensorSpec
+    ) -> dict[str, Any]:
+        """The two signatures of one way to make token ids."""
+        return {
+            classify: _function(lambda *values: self._classify(tokenizer(*values)), "probabilities", *texts),
+            tokenize: _function(tokenizer, "token_ids", *texts),
+        }
 
-        @tf.function(input_signature=[token_ids])  # type: ignore[untyped-decorator]
-        def classify_tokens(token_ids: Any) -> dict[str, Any]:
-            return {"probabilities": edge_graph.classify_batch(token_ids, settings.pad_id)}
+    def _classify(self, token_ids: Any) -> Any:
+        if self._settings.special_tokens:  # a text may spell [PAD], which the classifier masks wherever it stands
+            return self._classify_rows(token_ids)
+        return self._graph.classify(token_ids)
 
-        self.functions = {CLASSIFY_TEXT: classify_text, TOKENIZE: tokenize, CLASSIFY_TOKENS: classify_tokens}
+    def _classify_rows(self, token_ids: Any) -> Any:
+        return self._graph.classify_batch(token_ids, self._settings.pad_id)
+
+
+def _function(compute: Callable[..., Any], output: str, *inputs: tf.TensorSpec) -> Any:
+    """A traced function with one named output."""
+    return tf.function(lambda *values: {output: compute(*values)}, input_signature=inputs)

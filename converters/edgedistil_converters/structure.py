@@ -85,16 +85,22 @@ def read_structure(flatbuffer: bytes) -> Structure:
     )
 
 
-def check_structure(structure: Structure, plan: QuantizationPlan) -> None:
+def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: frozenset[str] = frozenset()) -> None:
     """Compares a structure with the contract and with its plan.
 
+    Args:
+        structure: of the file.
+        plan: that made it.
+        custom_ops: names of ops that it may have although they are no builtins.
+
     Raises:
-        StructureError: an op that is no builtin, weights of another dtype than the plan's, or large float constants
+        StructureError: an op that it may not have, weights of another dtype than the plan's, or large float constants
             in an int8 file.
     """
-    foreign = [*structure.custom_ops, *(name for name, _ in structure.ops if name.startswith("Flex"))]
+    foreign = sorted(set(structure.custom_ops) - custom_ops)
     if foreign:
-        raise StructureError(f"The file must hold builtin ops alone. Received: {', '.join(sorted(set(foreign)))}.")
+        beside = f" and {', '.join(sorted(custom_ops))}" if custom_ops else ""
+        raise StructureError(f"The file must hold builtin ops{beside} alone. Received: {', '.join(foreign)}.")
     wrong = {dtype: n for dtype, n in structure.matmul_weights.items() if dtype != plan.weights}
     if wrong or not structure.matmul_weights:
         raise StructureError(

@@ -15,12 +15,19 @@ from numpy.typing import NDArray
 from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_runtime import TextClassifier
-from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase
+from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings
 from edgedistil_runtime.backends import default_backend
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.native_log import native_log_hidden
 
-__all__ = ["VERIFICATION_TEXTS", "ParityReport", "answer_with_keras", "choose_golden_cases", "verify"]
+__all__ = [
+    "VERIFICATION_PAIRS",
+    "VERIFICATION_TEXTS",
+    "ParityReport",
+    "answer_with_keras",
+    "choose_golden_cases",
+    "verify",
+]
 
 _BATCH = 16
 _GOLDEN_CASES = 8
@@ -59,6 +66,14 @@ VERIFICATION_TEXTS = (
     "this product is terrible and i want my money back",
     "Play some jazz by Miles Davis in the kitchen",
 )
+# Each text beside one far from it in the list, so that short and long ones meet in either order.
+VERIFICATION_PAIRS = (
+    *((text, VERIFICATION_TEXTS[(7 * i + 10) % len(VERIFICATION_TEXTS)]) for i, text in enumerate(VERIFICATION_TEXTS)),
+    ("The quick brown fox jumps over the lazy dog. " * 6,) * 2,
+    ("", ""),
+)
+
+_Input = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -66,63 +81,82 @@ class ParityReport:
     """How the file compares with the Keras classifier.
 
     Attributes:
-        texts: how many were compared; token ids were equal on every one.
+        texts: how many texts, or pairs of texts, were compared; token ids were equal on every one, the differing ones
+            excepted.
         largest_difference: of a probability.
         mean_difference: of all probabilities.
         label_agreement: share of texts with the same label, 0 to 1. A label may only flip where Keras gives the two
             labels probabilities closer to each other than the tolerance.
+        differing_texts: where the file's token ids are not KerasHub's; always none for the builtin tokenizer. They
+            count in no other attribute but `texts`.
     """
 
     texts: int
     largest_difference: float
     mean_difference: float
     label_agreement: float
+    differing_texts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
-        return asdict(self)
+        return {**asdict(self), "differing_texts": list(self.differing_texts)}
 
 
-def answer_with_keras(classifier: Any, texts: Iterable[str]) -> list[GoldenCase]:
+def answer_with_keras(classifier: Any, inputs: Iterable[_Input]) -> list[GoldenCase]:
     """Token ids and probabilities of the float Keras classifier.
 
     Args:
         classifier: a `DistilBertTextClassifier` with its preprocessor.
-        texts: what to classify; a NUL ends a text, as in KerasHub's graph path, and a lone surrogate is U+FFFD.
+        inputs: what to classify, texts or pairs of texts; a NUL ends a text, as in KerasHub's graph path, and a lone
+            surrogate is U+FFFD.
     """
-    activation = read_output_activation(classifier)
+    parts = [tuple(map(_scalar_values, (one,) if isinstance(one, str) else one)) for one in inputs]
+    answers: dict[int, GoldenCase] = {}
+    for count in (1, 2):
+        chosen = [i for i, texts in enumerate(parts) if len(texts) == count]
+        for first in range(0, len(chosen), _BATCH):
+            numbers = chosen[first : first + _BATCH]
+            answers |= zip(numbers, _answer_batch(classifier, [parts[i] for i in numbers]), strict=True)
+    return [answers[i] for i in range(len(parts))]
+
+
+def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[GoldenCase]:
+    """Answers to a few texts, or a few pairs."""
     preprocessor = classifier.preprocessor
-    answers = []
-    texts = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
-    for first in range(0, len(texts), _BATCH):
-        batch = texts[first : first + _BATCH]
-        whole = [text.split("\0")[0] for text in batch]
-        # With split=False, KerasHub takes lists of words; a text is then one word.
-        features = preprocessor(whole if preprocessor.tokenizer.split else [[text] for text in whole])
-        token_ids, mask = (np.asarray(features[name]) for name in ("token_ids", "padding_mask"))
-        lengths = _lengths(token_ids, int(preprocessor.tokenizer.end_token_id))
-        longest = int(lengths.max())  # columns of padding alone change nothing and cost time
-        inputs = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
-        outputs = np.asarray(classifier(inputs, training=False), np.float64)
-        probabilities = outputs if activation != "logits" else _softmax(outputs)
-        answers += [
-            GoldenCase(text, tuple(map(int, ids[:length])), tuple(map(float, row)))
-            for text, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
-        ]
-    return answers
+    columns: list[Any] = [[text.split("\0")[0] for text in column] for column in zip(*batch, strict=True)]
+    if not preprocessor.tokenizer.split:  # KerasHub then takes lists of words; a text is one word
+        columns = [[[text] for text in column] for column in columns]
+    features = preprocessor(x=tuple(columns) if len(columns) > 1 else columns[0])
+    token_ids, mask = (np.asarray(features[name]) for name in ("token_ids", "padding_mask"))
+    lengths = _lengths(token_ids, int(preprocessor.tokenizer.end_token_id))
+    longest = int(lengths.max())  # columns of padding alone change nothing and cost time
+    features = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
+    outputs = np.asarray(classifier(features, training=False), np.float64)
+    probabilities = outputs if read_output_activation(classifier) != "logits" else _softmax(outputs)
+    return [
+        GoldenCase(one[0], tuple(map(int, ids[:length])), tuple(map(float, row)), *one[1:])
+        for one, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
+    ]
+
+
+def _scalar_values(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
-    """A few answers that tell much: the longest and the shortest row of tokens, then one for each label in turn."""
-    by_length = sorted(answers, key=lambda answer: len(answer.token_ids))
-    chosen = {answer.text: answer for answer in (by_length[:1] + by_length[-1:])}
+    """A few answers that tell much: the longest and the shortest row of tokens, then one for each label in turn.
+
+    Where there are pairs of texts, the longest row is one of them.
+    """
+    by_length = sorted(answers, key=lambda answer: (len(answer.token_ids), answer.text_pair is not None))
+    chosen = {(answer.text, answer.text_pair): answer for answer in (by_length[:1] + by_length[-1:])}
     by_label: dict[int, GoldenCase] = {}
     for answer in answers:
         by_label.setdefault(int(np.argmax(answer.probabilities)), answer)
     for answer in [*by_label.values(), *answers]:
         if len(chosen) >= _GOLDEN_CASES:
             break
-        chosen.setdefault(answer.text, answer)
+        chosen.setdefault((answer.text, answer.text_pair), answer)
     return tuple(chosen.values())
 
 
@@ -135,27 +169,31 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
         tolerance: of the plan.
 
     Raises:
-        ParityError: token ids differ, a probability is off by more than the tolerance, or a label flips.
+        ParityError: token ids differ where the tokenizer is the builtin one, or on most texts where it is TF-Text's;
+            a probability is off by more than the tolerance, or a label flips.
     """
-    differences, agreed = [], 0
     with native_log_hidden():
         candidate = TextClassifier(path, verify=False)
-        candidate.classify("")  # the interpreter says what it has to say at its first run
+        candidate.classify_tokens([answers[0].token_ids])  # the interpreter says what it has to say at its first run
     with candidate:
-        _verify_batch(path, answers, tolerance, candidate.metadata.tokenizer.pad_id)
-        for answer in answers:
-            token_ids = tuple(candidate.tokenize(answer.text))
-            if token_ids != answer.token_ids:
-                raise ParityError(_token_message(answer, token_ids))
-            received = np.array(list(candidate.classify(answer.text).probabilities.values()))
-            expected = np.array(answer.probabilities)
+        equal = [answer for answer in answers if _has_equal_ids(candidate, answer)]
+        if 2 * len(equal) < len(answers):
+            raise ParityError(
+                f"The tokenizer in the file gives KerasHub's token ids on {len(equal)} of {len(answers)} texts alone. "
+                "Use the builtin tokenizer (--tokenizer builtin)."
+            )
+        _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
+        differences, agreed = [], 0
+        for answer in equal:
+            received, expected = _probabilities(candidate, answer), np.array(answer.probabilities)
             differences.append(np.abs(received - expected))
             agreed += _check_probabilities(answer.text, expected, received, tolerance.largest)
     report = ParityReport(
         texts=len(answers),
         largest_difference=float(np.max(differences)),
         mean_difference=float(np.mean(differences)),
-        label_agreement=agreed / len(answers),
+        label_agreement=agreed / len(equal),
+        differing_texts=tuple(answer.text for answer in answers if answer not in equal),
     )
     if report.mean_difference > tolerance.mean:
         raise ParityError(
@@ -165,13 +203,33 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
     return report
 
 
-def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, pad_id: int) -> None:
+def _has_equal_ids(candidate: TextClassifier, answer: GoldenCase) -> bool:
+    kind = candidate.metadata.tokenizer.kind
+    if kind == "none":
+        return True
+    token_ids = tuple(candidate.tokenize(answer.text, answer.text_pair))
+    if token_ids != answer.token_ids and kind == "builtin":
+        raise ParityError(_token_message(answer, token_ids))
+    return token_ids == answer.token_ids
+
+
+def _probabilities(candidate: TextClassifier, answer: GoldenCase) -> NDArray[np.float64]:
+    if candidate.metadata.tokenizer.kind == "none":
+        [classification] = candidate.classify_tokens([answer.token_ids])
+    else:
+        classification = candidate.classify(answer.text, answer.text_pair)
+    return np.array(list(classification.probabilities.values()))
+
+
+def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, settings: TokenizerSettings) -> None:
     """Runs all token ids through `classify_tokens` as padded rows: the mask must hide the padding."""
-    rows = np.full((len(answers), max(len(answer.token_ids) for answer in answers)), pad_id, np.int32)
+    rows = np.full((len(answers), max(len(answer.token_ids) for answer in answers)), settings.pad_id, np.int32)
     for row, answer in zip(rows, answers, strict=True):
         row[: len(answer.token_ids)] = answer.token_ids
-    backend = default_backend(path)
+    backend = default_backend(path, tokenizer=settings.kind)
     try:
+        if CLASSIFY_TOKENS not in backend.signatures():
+            return
         for first in range(0, len(answers), _BATCH):
             outputs = backend.run(CLASSIFY_TOKENS, {"token_ids": rows[first : first + _BATCH]})["probabilities"]
             for answer, received in zip(answers[first : first + _BATCH], outputs, strict=True):

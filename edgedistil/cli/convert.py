@@ -16,13 +16,26 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
-_SCHEMES = ("fp32", "fp16", "int8")  # a test compares them with the converter's, which imports TensorFlow
+# A test compares these with the converter's own, which are not imported here: `--help` is to answer at once.
+_SCHEMES = ("fp32", "fp16", "int8")
+_TOKENIZERS = ("builtin", "tftext", "none")
+_HOSTS = ("mediapipe",)
+_MOST_TEXTS_SHOWN = 10
 
 
 @click.command()
 @click.option("--preset", required=True, help="A name (`edgedistil presets`), kaggle://…, hf://… or a directory.")
 @click.option("-o", "--output", type=_FILE, required=True, help="The .tflite file to write.")
 @click.option("--quantize", type=click.Choice(_SCHEMES), default="int8", show_default=True, help="How to quantize.")
+@click.option(
+    "--tokenizer",
+    type=click.Choice(_TOKENIZERS),
+    default="builtin",
+    show_default=True,
+    help="In the file as builtin ops, as TensorFlow Text's ops, or not at all: token ids in.",
+)
+@click.option("--text-pair", is_flag=True, help="Add signatures for pairs of texts, cut as the preprocessor cuts them.")
+@click.option("--metadata", type=click.Choice(_HOSTS), help="Add what a host reads; with --tokenizer none.")
 @click.option("--train-data", type=_FILE, help="Labelled texts: train a head for a preset that has none first.")
 @click.option("--verification-data", type=_FILE, help="Texts to verify the file with, beside the built-in ones.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
@@ -36,6 +49,9 @@ def convert(
     preset: str,
     output: Path,
     quantize: str,
+    tokenizer: str,
+    text_pair: bool,
+    metadata: str | None,
     train_data: Path | None,
     verification_data: Path | None,
     text_column: str,
@@ -55,10 +71,13 @@ def convert(
     edgedistil convert --preset smart_home_tiny_en -o smart_home.tflite
     edgedistil convert --preset ./my_classifier --quantize fp16 -o my_classifier.tflite
     edgedistil convert --preset distil_bert_base_en_uncased --train-data train.csv -o intents.tflite
+    edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
     from edgedistil.data import read_texts
+    from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.output import check_output
 
+    interface = ModelInterface(tokenizer, takes_text_pair=text_pair, metadata=metadata)
     check_output(output, force=force)
     texts = read_texts(verification_data, text_column) if verification_data else ()
     with _stages() as show:
@@ -72,6 +91,7 @@ def convert(
             trained.labels,
             output,
             plan=QuantizationPlan(quantize),
+            interface=interface,
             name=name or trained.name,
             verification_texts=texts,
             force=force,
@@ -155,14 +175,24 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
                 "bytes": artifact.size,
                 "labels": list(artifact.metadata.labels),
                 "quantization": dict(artifact.metadata.quantization),
+                "tokenizer": artifact.metadata.tokenizer.kind,
                 "oldest_runtime": artifact.metadata.oldest_runtime,
                 "parity": parity.to_dict(),
             }
         )
         return
     click.echo(f"{output}: {artifact.size / 1e6:.2f} MB, {len(artifact.metadata.labels)} classes")
+    kind, different = artifact.metadata.tokenizer.kind, len(parity.differing_texts)
+    ids = {"none": "token ids in", "builtin": "token ids equal"}.get(kind, f"token ids equal on all but {different}")
     click.echo(
-        f"verified on {parity.texts} texts: token ids equal, labels agree on {parity.label_agreement:.1%}, "
+        f"verified on {parity.texts} texts: {ids}, labels agree on {parity.label_agreement:.1%}, "
         f"largest difference of a probability {parity.largest_difference:.2g}"
     )
-    click.echo(f'next: edgedistil predict {output} "some text"')
+    if different:
+        click.echo("token ids differ from KerasHub's on:")
+        for text in parity.differing_texts[:_MOST_TEXTS_SHOWN]:
+            click.echo(f"  {text[:100]!r}")
+        if different > _MOST_TEXTS_SHOWN:
+            click.echo(f"  and {different - _MOST_TEXTS_SHOWN} more; --json lists them all")
+    if kind != "none":
+        click.echo(f'next: edgedistil predict {output} "some text"')

@@ -16,6 +16,8 @@ from edgedistil.cli.output import print_json, stdout_console
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--input", "input_file", metavar="FILE", help="A data file with a text column, or - for lines of stdin.")
 @click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
+@click.option("--text-pair", "text_pairs", multiple=True, help="A second text for each TEXT, in their order.")
+@click.option("--text-pair-column", help="Column that holds the second text.")
 @click.option("--accelerator", default="cpu", show_default=True, help="What runs the model.")
 @click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text.")
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many labels a text.")
@@ -25,6 +27,8 @@ def predict(
     texts: tuple[str, ...],
     input_file: str | None,
     text_column: str,
+    text_pairs: tuple[str, ...],
+    text_pair_column: str | None,
     accelerator: str,
     num_threads: int | None,
     top: int,
@@ -35,28 +39,39 @@ def predict(
     \b
     edgedistil predict smart_home.tflite "turn the lights off" "is it going to rain"
     edgedistil predict smart_home.tflite --input commands.csv --json
+    edgedistil predict entailment.tflite "It rains." --text-pair "The street is wet."
     """  # noqa: D301  # \b is for click
     from edgedistil_runtime import TextClassifier
     from edgedistil_runtime.native_log import native_log_hidden
 
     if bool(texts) == bool(input_file):
         raise click.UsageError("Give texts as arguments, or a file with --input; one of the two.")
+    if (text_pairs and input_file) or (text_pair_column and input_file in (None, "-")):
+        raise click.UsageError("--text-pair goes with texts as arguments, --text-pair-column with a data file.")
     batch = texts or _read(str(input_file), text_column)
+    seconds = _read(str(input_file), text_pair_column) if text_pair_column else text_pairs or None
     with native_log_hidden():
         classifier = TextClassifier(model, accelerator=accelerator, num_threads=num_threads)
     with classifier:
-        answers = classifier.classify_batch(batch)
+        answers = classifier.classify_batch(batch, seconds)
     if as_json:
         results = [
-            {"text": a.text, "label": a.label, "score": a.score, "top": [list(pair) for pair in a.top(top)]}
-            for a in answers
+            {
+                "text": answer.text,
+                **({"text_pair": answer.text_pair} if seconds is not None else {}),
+                "label": answer.label,
+                "score": answer.score,
+                "top": [list(pair) for pair in answer.top(top)],
+            }
+            for answer in answers
         ]
         print_json({"model": model.name, "results": results})
         return
     table = Table("label", "score", "text", box=None, header_style="bold")
     for answer in answers:
         for rank, (label, score) in enumerate(answer.top(top)):
-            table.add_row(Text(label), f"{score:.3f}", Text(answer.text if rank == 0 else ""))
+            shown = " | ".join(filter(None, (answer.text, answer.text_pair))) if rank == 0 else ""
+            table.add_row(Text(label), f"{score:.3f}", Text(shown))
     stdout_console().print(table)
 
 

@@ -55,7 +55,7 @@ TOKENIZE = "tokenize"  # text -> token_ids int32[1, m]
 CLASSIFY_TEXT_PAIR = "classify_text_pair"  # text, text_pair -> probabilities float32[1, num_classes]
 TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
 CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
-# What hosts with a tokenizer of their own look for: ids, segment_ids, mask, each int32[1, m] -> probabilities.
+# What MediaPipe reads: ids, segment_ids, mask, each int32[1, sequence_length] -> probabilities.
 SERVING_DEFAULT = "serving_default"
 
 LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
@@ -100,13 +100,16 @@ def vocabulary_bytes(vocabulary: Sequence[str]) -> bytes:
     return _lines(vocabulary, "vocabulary piece")
 
 
-def artifact_bytes(flatbuffer: bytes, metadata: ArtifactMetadata, vocabulary: Sequence[str]) -> bytes:
+def artifact_bytes(
+    flatbuffer: bytes, metadata: ArtifactMetadata, vocabulary: Sequence[str], *, is_deflated: bool = True
+) -> bytes:
     """Puts a model and what is known about it into one file; equal arguments give equal bytes.
 
     Args:
         flatbuffer: a TFLite model.
         metadata: all about it; the flatbuffer's size and digest are filled in here.
         vocabulary: one piece an id, as counted and digested in `metadata.tokenizer`.
+        is_deflated: whether the archive is compressed; hosts that read TFLite Metadata need it stored.
 
     Returns:
         The content of a `.tflite` file that `read_artifact` accepts.
@@ -128,7 +131,7 @@ def artifact_bytes(flatbuffer: bytes, metadata: ArtifactMetadata, vocabulary: Se
     pieces = vocabulary_bytes(vocabulary)
     _check_vocabulary(pieces, metadata.tokenizer)
     members = (_checked_document(metadata), _lines(metadata.labels, "label"), pieces)
-    return append_archive(flatbuffer, dict(zip(MEMBERS, members)))
+    return append_archive(flatbuffer, dict(zip(MEMBERS, members)), is_deflated=is_deflated)
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:

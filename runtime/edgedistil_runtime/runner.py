@@ -114,9 +114,12 @@ class SignatureRunner:
         return np.concatenate([self._classify_features(row[None]) for row in token_ids])
 
     def _classify_features(self, row: npt.NDArray[np.int32]) -> Array:
-        """The three inputs of BERT, as hosts with a tokenizer of their own feed them."""
-        mask = (row != self._metadata.tokenizer.pad_id).astype(np.int32)
-        inputs = {"ids": row, "segment_ids": np.zeros_like(row), "mask": mask}
+        """The three inputs of BERT as MediaPipe feeds them: padded to the sequence length."""
+        settings = self._metadata.tokenizer
+        ids = np.full((1, settings.sequence_length), settings.pad_id, np.int32)
+        ids[:, : row.shape[1]] = row
+        mask = (np.arange(settings.sequence_length) < row.shape[1]).astype(np.int32)[None]
+        inputs = {"ids": ids, "segment_ids": np.zeros_like(ids), "mask": mask}
         return self._probabilities(SERVING_DEFAULT, inputs, rows=1)
 
     def _probabilities(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> Array:

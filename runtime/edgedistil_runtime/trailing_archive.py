@@ -63,15 +63,16 @@ class TrailingArchive:
     members: Mapping[str, bytes]
 
 
-def append_archive(front: bytes, members: Mapping[str, bytes]) -> bytes:
-    """Returns `front` with a deflated archive of `members` behind it; equal arguments give equal bytes."""
+def append_archive(front: bytes, members: Mapping[str, bytes], *, is_deflated: bool = True) -> bytes:
+    """Returns `front` with an archive of `members` behind it; equal arguments give equal bytes."""
+    method = zipfile.ZIP_DEFLATED if is_deflated else zipfile.ZIP_STORED
     buffer = io.BytesIO()
     buffer.write(front)
     with zipfile.ZipFile(buffer, "w") as archive:  # "w" keeps what is there and counts offsets from the start
         for name, content in members.items():
             entry = zipfile.ZipInfo(name, date_time=_EPOCH)
             entry.create_system, entry.external_attr = _UNIX, _READABLE_FILE
-            archive.writestr(entry, content, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(entry, content, compress_type=method, compresslevel=9)
         archive.comment = b" " * COMMENT_SIZE  # its length is digested, its text is written below
     view = buffer.getbuffer()
     view[-COMMENT_SIZE:] = COMMENT_PREFIX + hashlib.sha256(view[:-COMMENT_SIZE]).hexdigest().encode()

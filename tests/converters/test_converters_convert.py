@@ -47,10 +47,10 @@ def finished(convert, monkeypatch):
     """Lets a conversion to fp32 take the session's flatbuffer, or another: `finished(flatbuffer)`."""
     whole = convert("fp32").artifact.flatbuffer()  # before anything is replaced
     module = "edgedistil_converters.convert"
-    monkeypatch.setattr(f"{module}.TextClassifierModule", lambda *arguments: None)
+    monkeypatch.setattr(f"{module}.TextClassifierModule", lambda *_, **__: None)
 
     def use(flatbuffer):
-        monkeypatch.setattr(f"{module}.convert_module", lambda *arguments: flatbuffer)
+        monkeypatch.setattr(f"{module}.convert_module", lambda *_, **__: flatbuffer)
 
     use(whole)
     return use

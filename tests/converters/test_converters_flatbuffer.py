@@ -201,7 +201,7 @@ def test_a_file_satisfies_its_own_plan_alone(convert, scheme, due):
     ("changes", "message"),
     [
         ({"custom_ops": ("MyOp",)}, "builtin ops alone. Received: MyOp"),
-        ({"ops": {("FlexErf", 1): 1}}, "builtin ops alone. Received: FlexErf"),
+        ({"custom_ops": ("FlexErf", "MyOp")}, "builtin ops alone. Received: FlexErf, MyOp"),
         ({"matmul_weights": {"int8": 27, "float32": 1}}, "must have int8 weights"),
         ({"matmul_weights": {}}, "must have int8 weights"),
         ({"large_float_constants": ("table",)}, "no large float constants. Received: table"),
@@ -278,9 +278,12 @@ def test_constants_behind_the_flatbuffer_are_moved_into_it(int8_model):
 
 
 def make_module(classifier, plan):
+    from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.signatures import TextClassifierModule
 
-    return TextClassifierModule(read_weights(classifier), *read_tokenizer(classifier.preprocessor), plan)
+    return TextClassifierModule(
+        read_weights(classifier), *read_tokenizer(classifier.preprocessor), plan, ModelInterface()
+    )
 
 
 def test_the_same_classifier_gives_the_same_bytes_and_no_output(convert, classifier, capfd):

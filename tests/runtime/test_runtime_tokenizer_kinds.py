@@ -46,6 +46,7 @@ def probabilities(ids):
 def answer(signature, inputs):
     """A model with every signature: its probabilities are a function of its token ids."""
     if signature == "serving_default":
+        assert {value.shape for value in inputs.values()} == {(1, 128)}  # the sequence length
         assert (inputs["mask"] == (inputs["ids"] != 0)).all()
         assert not inputs["segment_ids"].any()
     names = [name for name in ("text", "text_pair") if name in inputs]

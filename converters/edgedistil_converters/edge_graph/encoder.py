@@ -6,9 +6,11 @@ It computes what `DistilBertTextClassifier` computes, to rounding, from the same
   longest and masks attention with one added bias.
 * Matmuls with weights are rank 2, which every backend knows as FULLY_CONNECTED.
 * The last layer computes its first position alone: the classifier reads nothing else.
+
+Every step has a name, a *site*: `transformer_layer_0/query`, `transformer_layer_0/gelu`, `logits`. Files keep them
+(`sites.py`), so that plans can choose layers by name and quantizers can be told the range of each.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -46,7 +48,8 @@ class EdgeGraph:
             float32[1, num_classes].
         """
         length = tf.shape(token_ids)[1]
-        x = self._tokens.rows(token_ids[0]) + self._positions.first_rows(length)
+        with tf.name_scope("embeddings"):
+            x = self._tokens.rows(token_ids[0]) + self._positions.first_rows(length)
         probabilities = self._classify(x, _SingleText(self._weights.num_heads))
         return tf.reshape(probabilities, [1, self._weights.num_classes])  # or the file says that it may have more rows
 
@@ -61,27 +64,31 @@ class EdgeGraph:
             float32[b, num_classes].
         """
         batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
-        rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
-        x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
+        with tf.name_scope("embeddings"):
+            rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
+            x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
         bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * _MASKED_SCORE
         bias = tf.reshape(bias, [batch, 1, 1, length])
         return self._classify(x, _Batch(self._weights.num_heads, batch, length, bias))
 
     def _classify(self, x: Any, texts: "_SingleText | _Batch") -> Any:
         weights = self._weights
-        x = _layer_norm(x, weights.embeddings_norm)
-        for layer in weights.layers[:-1]:
-            x = _transformer_layer(x, x, layer, texts, texts.split_heads)
-        if weights.layers:
-            x = _transformer_layer(texts.first_positions(x), x, weights.layers[-1], texts, texts.split_first_heads)
-        else:
+        x = _layer_norm("embeddings_layer_norm", x, weights.embeddings_norm)
+        for number, layer in enumerate(weights.layers):
+            is_last = layer is weights.layers[-1]
+            with tf.name_scope(f"transformer_layer_{number}"):
+                x = _transformer_layer(x, layer, texts, is_last=is_last)
+        if not weights.layers:
             x = texts.first_positions(x)
-        logits = _dense(tf.nn.relu(_dense(x, weights.pooled)), weights.logits)
-        return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
+        logits = _dense("logits", tf.nn.relu(_dense("pooled_dense", x, weights.pooled)), weights.logits)
+        with tf.name_scope("probabilities"):
+            return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
 
 
 class _SingleText:
     """Shapes of one text: x is [length, width], heads are [heads, length, head width]."""
+
+    attention_site = "attention"
 
     def __init__(self, num_heads: int) -> None:
         self._num_heads = num_heads
@@ -103,6 +110,8 @@ class _SingleText:
 
 class _Batch:
     """Shapes of a padded batch: x is [batch * length, width], heads are [batch, heads, length, head width]."""
+
+    attention_site = "masked_attention"
 
     def __init__(self, num_heads: int, batch: Any, length: Any, bias: Any) -> None:
         self._num_heads, self._batch, self._length, self._bias = num_heads, batch, length, bias
@@ -127,25 +136,44 @@ class _Batch:
         return scores + self._bias
 
 
-def _transformer_layer(
-    query_rows: Any, x: Any, layer: TransformerLayer, texts: _SingleText | _Batch, split_query: Callable[[Any], Any]
-) -> Any:
-    """One encoder layer for the positions in `query_rows`, which attend to all of `x`."""
-    query = split_query(_dense(query_rows, layer.query))
-    key, value = texts.split_heads(_dense(x, layer.key)), texts.split_heads(_dense(x, layer.value))
-    attention = tf.nn.softmax(texts.mask(tf.matmul(query, key, transpose_b=True)))
-    mixed = texts.merge_heads(tf.matmul(attention, value), layer.query.bias.shape[0])
-    x = _layer_norm(query_rows + _dense(mixed, layer.attention_output), layer.attention_norm)
-    hidden = tf.nn.gelu(_dense(x, layer.intermediate), approximate=False)
-    return _layer_norm(x + _dense(hidden, layer.output), layer.output_norm)
+def _transformer_layer(x: Any, layer: TransformerLayer, texts: _SingleText | _Batch, *, is_last: bool) -> Any:
+    """One encoder layer; of the last one, the first positions alone."""
+    queries, split_queries = (texts.first_positions(x), texts.split_first_heads) if is_last else (x, texts.split_heads)
+    query = split_queries(_dense("query", queries, layer.query))
+    key, value = texts.split_heads(_dense("key", x, layer.key)), texts.split_heads(_dense("value", x, layer.value))
+    with tf.name_scope("scores"):
+        scores = tf.matmul(query, key, transpose_b=True)
+    with tf.name_scope(texts.attention_site):
+        attention = tf.nn.softmax(texts.mask(scores))
+    with tf.name_scope("mixed"):
+        mixed = texts.merge_heads(tf.matmul(attention, value), layer.query.bias.shape[0])
+    mixed = _dense("attention_output", mixed, layer.attention_output)
+    x = _layer_norm("attention_norm", _add("attention_residual", queries, mixed), layer.attention_norm)
+    hidden = _dense("intermediate", x, layer.intermediate)
+    with tf.name_scope("gelu"):
+        hidden = tf.nn.gelu(hidden, approximate=False)
+    hidden = _dense("output", hidden, layer.output)
+    return _layer_norm("output_norm", _add("output_residual", x, hidden), layer.output_norm)
 
 
-def _dense(x: Any, dense: Dense) -> Any:
-    return tf.matmul(x, shared_constant(dense.kernel)) + shared_constant(dense.bias)
+def _add(site: str, x: Any, y: Any) -> Any:
+    with tf.name_scope(site):
+        return x + y
 
 
-def _layer_norm(x: Any, norm: LayerNorm) -> Any:
-    """Written with SUB where Keras has NEG and ADD: some accelerators know no NEG."""
-    centred = x - tf.reduce_mean(x, -1, keepdims=True)
-    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + norm.epsilon)
-    return centred * scale * shared_constant(norm.gamma) + shared_constant(norm.beta)
+def _dense(site: str, x: Any, dense: Dense) -> Any:
+    with tf.name_scope(site):
+        return tf.matmul(x, shared_constant(dense.kernel)) + shared_constant(dense.bias)
+
+
+def _layer_norm(site: str, x: Any, norm: LayerNorm) -> Any:
+    """Written with SUB where Keras has NEG and ADD: some accelerators know no NEG.
+
+    The last step is a SUB too: TensorFlow's converter would fold an ADD and the MUL before it into the next matmuls,
+    whose weights would be quantized with gamma in them.
+    """
+    with tf.name_scope(site):
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.add(tf.reduce_mean(tf.square(centred), -1, keepdims=True), norm.epsilon, name="variance")
+        scaled = centred * tf.math.rsqrt(variance) * shared_constant(norm.gamma)
+        return tf.subtract(scaled, shared_constant(norm.negative_beta), name="shifted")

@@ -1,6 +1,7 @@
 """A Keras classifier as plain arrays: the one place that knows where KerasHub keeps its weights."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ class LayerNorm:
     gamma: Floats
     beta: Floats
     epsilon: float
+
+    @cached_property
+    def negative_beta(self) -> Floats:
+        """-beta, one array however often it is asked for."""
+        return -self.beta
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""The form of a classifier that MediaPipe Tasks' `TextClassifier` reads, on phones, in browsers and in Python.
+
+MediaPipe tokenizes by itself and takes a model as BERT has it: one subgraph, three inputs of one length whose metadata
+call them `ids`, `segment_ids` and `mask`, and a vocabulary and labels in the archive behind the model. Sources, in
+MediaPipe's repository: calculators/tensor/bert_preprocessor_calculator.cc (preprocessing), tasks/cc/text/tokenizers/
+bert_tokenizer.h (its constants), tasks/cc/text/utils/text_model_utils.cc (which models it takes).
+
+Its preprocessing is not KerasHub's: it lowercases ASCII letters alone, so that `É` stays a capital, folds nothing else,
+strips no accents, delimits by no control character, and knows no option. Printable ASCII text gets the same ids.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from edgedistil_converters.edge_graph.encoder import EdgeGraph
+from edgedistil_converters.tflite_metadata import AssociatedFile, TensorMetadata, metadata_bytes, with_metadata
+from edgedistil_runtime.artifact import LABELS_MEMBER, SERVING_DEFAULT, VOCABULARY_MEMBER, TokenizerSettings
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["check_mediapipe_tokenizer", "mediapipe_features", "with_mediapipe_metadata"]
+
+IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"
+PROBABILITIES = "probabilities"
+# Constants of MediaPipe's BertTokenizer and BertPreprocessorCalculator.
+_SUFFIX_INDICATOR, _UNKNOWN, _START, _END = "##", "[UNK]", "[CLS]", "[SEP]"
+
+
+def check_mediapipe_tokenizer(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
+    """Refuses tokenizers from whose ids MediaPipe's would differ on plain ASCII texts.
+
+    Raises:
+        ConversionError: an option that MediaPipe does not have, or a vocabulary that it reads otherwise.
+    """
+    fixed = {
+        "lowercase": (settings.lowercase, True),
+        "split": (settings.split, True),
+        "special_tokens_in_strings": (settings.special_tokens_in_strings, False),
+        "suffix_indicator": (settings.suffix_indicator, _SUFFIX_INDICATOR),
+        "oov_token": (settings.oov_token, _UNKNOWN),
+        "start token": (vocabulary[settings.start_id], _START),
+        "end token": (vocabulary[settings.end_id], _END),
+    }
+    for option, (received, legal) in fixed.items():
+        if received != legal:
+            raise ConversionError(
+                f"MediaPipe's tokenizer is fixed to {option}={legal!r}. Received: {received!r}. Convert without "
+                "`--metadata mediapipe`: with `--tokenizer builtin`, the tokenizer is in the file as it was trained."
+            )
+    for token_id, piece in enumerate(vocabulary):
+        if not piece or piece.endswith("\r"):
+            raise ConversionError(
+                "MediaPipe skips empty lines of a vocabulary and cuts a carriage return off a line, which would give "
+                f"other pieces other ids. Received: {piece!r} with id {token_id}. Train with a vocabulary without it."
+            )
+
+
+def mediapipe_features(edge_graph: EdgeGraph, settings: TokenizerSettings) -> Any:
+    """The function of the signature `serving_default`.
+
+    Args:
+        edge_graph: the classifier.
+        settings: of its tokenizer; MediaPipe cuts and pads to their `sequence_length`.
+
+    Returns:
+        A `tf.function` from `ids`, `segment_ids` and `mask`, int32[1, sequence_length], to `probabilities`
+        float32[1, num_classes]. `mask` is 1 at the tokens and 0 at the padding behind them; `segment_ids` are 0, for
+        DistilBERT has no segments.
+    """
+    shape = [1, settings.sequence_length]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.int32, name=name) for name in (IDS, SEGMENT_IDS, MASK)])  # type: ignore[untyped-decorator]
+    def classify_features(ids: Any, segment_ids: Any, mask: Any) -> dict[str, Any]:
+        # The tokens alone go through the graph: a short text then costs what it costs unpadded. Inputs of zeros, as in
+        # a first run to warm up, are one token: with none, the slice would be empty.
+        length = tf.maximum(tf.reduce_sum(mask), 1)
+        # Legal segments are 0 and 1, so that this adds 0. MediaPipe wants the input, and converters drop unused ones.
+        ids += tf.minimum(segment_ids, 0)
+        return {PROBABILITIES: edge_graph.classify(ids[:, :length])}
+
+    return classify_features
+
+
+def with_mediapipe_metadata(flatbuffer: bytes, *, name: str, settings: TokenizerSettings) -> bytes:
+    """Adds the metadata by which MediaPipe finds a model's inputs, vocabulary and labels.
+
+    Args:
+        flatbuffer: a TFLite model with the one signature of `mediapipe_features`.
+        name: of the model, for people.
+        settings: of its tokenizer.
+
+    Returns:
+        The model with its metadata. The archive that is put behind it must hold `labels.txt` and `vocab.txt`, both
+        stored uncompressed.
+
+    Raises:
+        ConversionError: a model with other subgraphs, inputs or outputs, or with metadata already.
+
+    Example:
+        ```python
+        module.functions = {"serving_default": mediapipe_features(edge_graph, settings)}
+        model = with_mediapipe_metadata(convert_module(module, plan, {}), name="intents", settings=settings)
+        ```
+    """
+    vocabulary = AssociatedFile(
+        VOCABULARY_MEMBER, "Word pieces, one a line; line numbers are ids.", AssociatedFile.VOCABULARY
+    )
+    labels = AssociatedFile(LABELS_MEMBER, "Class names, in the order of the output.", AssociatedFile.LABELS)
+    inputs = {
+        IDS: TensorMetadata(IDS, "Token ids: [CLS], the text, [SEP], then padding."),
+        SEGMENT_IDS: TensorMetadata(SEGMENT_IDS, "0 everywhere."),
+        MASK: TensorMetadata(MASK, "1 at tokens, 0 at padding."),
+    }
+    metadata = metadata_bytes(
+        name=name,
+        description=f"DistilBERT text classifier; texts are cut to {settings.sequence_length} tokens.",
+        inputs=tuple(inputs[tensor] for tensor in _input_order(flatbuffer)),
+        outputs=(TensorMetadata(PROBABILITIES, "Probability of each class.", (labels,)),),
+        vocabulary=vocabulary,
+    )
+    return with_metadata(flatbuffer, metadata)
+
+
+def _input_order(flatbuffer: bytes) -> list[str]:
+    """Names of the signature's inputs in the order of the subgraph's inputs, which the converter chooses."""
+    model = schema.Model.GetRootAs(flatbuffer, 0)
+    keys = [model.SignatureDefs(i).SignatureKey().decode() for i in range(model.SignatureDefsLength())]
+    if model.SubgraphsLength() != 1 or keys != [SERVING_DEFAULT]:
+        raise ConversionError(
+            f"MediaPipe takes a model of one subgraph; its signature must be {SERVING_DEFAULT}. "
+            f"Received: {model.SubgraphsLength()} subgraphs with signatures {keys}."
+        )
+    signature, subgraph = model.SignatureDefs(0), model.Subgraphs(0)
+    names = {
+        entry.TensorIndex(): entry.Name().decode() for entry in map(signature.Inputs, range(signature.InputsLength()))
+    }
+    order = [names.get(int(tensor), "") for tensor in subgraph.InputsAsNumpy()]
+    if sorted(order) != sorted((IDS, SEGMENT_IDS, MASK)) or subgraph.OutputsLength() != 1:
+        raise ConversionError(
+            f"MediaPipe takes a model with the inputs {IDS}, {SEGMENT_IDS} and {MASK} and one output. "
+            f"Received: inputs {order} and {subgraph.OutputsLength()} outputs."
+        )
+    return order
