@@ -1,0 +1,264 @@
+"""Vocabulary pruning: a smaller classifier that knows only the pieces that its texts need.
+
+A multilingual DistilBERT keeps two thirds of its parameters in the embeddings of 119,547 pieces, and a file in one
+language for one task meets a few thousand of them. Dropping a row of the embedding table changes nothing for a text
+that does not use it: the tokenizer takes the longest piece that fits, so a piece that was the longest among all is
+still the longest among fewer. Words of dropped pieces fall apart into shorter pieces, in the end into characters.
+
+The result is a classifier of KerasHub's own classes, so that everything after it (conversion, verification, the
+golden cases) goes on as if the classifier had had the small vocabulary from the start. What pruning itself changed
+against the full classifier stands in the report.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras_hub
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification import answer_with_keras
+from edgedistil_converters.vocabulary_pruning import PieceChoice, choose_pieces, texts_with_piece
+from edgedistil_runtime.errors import ConversionError, DataError
+
+__all__ = ["PrunedClassifier", "PruningReport", "prune_classifier", "token_id_rows"]
+
+Ids = NDArray[np.int32]
+
+_BATCH = 1024
+_TEXTS_TO_CLASSIFY = 256  # of those whose ids changed; enough to know the label agreement to some percent
+
+
+@dataclass(frozen=True)
+class PruningReport:
+    """What pruning changed.
+
+    Attributes:
+        vocabulary_before: pieces of the full vocabulary.
+        vocabulary_after: pieces that were kept.
+        texts: how many texts the pieces were chosen by.
+        unchanged: share of these texts whose token ids, mapped back, are the full tokenizer's, 0 to 1. Their
+            probabilities are the same too. Below 1 only with a given `vocabulary_size`, or where a word that was
+            unknown can now be read.
+        unchanged_unseen: estimate of that share for texts of the same kind that were not among these: each text is
+            taken as if the others alone had chosen the pieces (leave-one-out).
+        unknown_before: share of unknown tokens in these texts, by the full tokenizer.
+        unknown_after: the same by the pruned one.
+        label_agreement: share of these texts that keep their label. Of the texts with changed ids, at most 256 are
+            classified.
+    """
+
+    vocabulary_before: int
+    vocabulary_after: int
+    texts: int
+    unchanged: float
+    unchanged_unseen: float
+    unknown_before: float
+    unknown_after: float
+    label_agreement: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class PrunedClassifier:
+    """A classifier with a smaller vocabulary.
+
+    Attributes:
+        classifier: a new `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
+        kept: int32[pieces], the full classifier's id of each of its ids; `kept[token_ids]` maps ids back.
+        report: what pruning changed.
+    """
+
+    classifier: Any
+    kept: Ids
+    report: PruningReport
+
+
+def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: int | None = None) -> PrunedClassifier:
+    """Builds a classifier with the same weights, and only the pieces that texts need.
+
+    Kept are the special tokens, every piece that the texts use, and every single character of the vocabulary, both
+    at the start of a word and inside of one; see `choose_pieces` for what a given size does to them.
+
+    Args:
+        classifier: a `keras_hub.models.DistilBertTextClassifier` with its preprocessor; it is not changed.
+        texts: what the classifier will meet; its training texts, for instance. Only the first `sequence_length`
+            tokens of a text count.
+        vocabulary_size: how many pieces to keep.
+
+    Returns:
+        The new classifier and what pruning changed.
+
+    Raises:
+        DataError: no texts, or texts that are no strings.
+        ConversionError: the classifier has no preprocessor or one that cannot be converted, its weights cannot be
+            copied, or `vocabulary_size` is too small.
+
+    Example:
+        >>> pruned = prune_classifier(classifier, training_texts)
+        >>> pruned.report.vocabulary_before, pruned.report.vocabulary_after
+        (119547, 24310)
+        >>> convert_classifier(pruned.classifier, labels, "intents.tflite")
+    """
+    texts = _checked_texts(texts)
+    _check_classifier(classifier)
+    settings, vocabulary = read_tokenizer(classifier.preprocessor)
+    rows = token_id_rows(classifier.preprocessor, texts)
+    choice = choose_pieces(
+        vocabulary,
+        texts_with_piece(rows, len(vocabulary)),
+        special_tokens={*_special_tokens(classifier.preprocessor), *settings.special_tokens, settings.oov_token},
+        suffix_indicator=settings.suffix_indicator,
+        vocabulary_size=vocabulary_size,
+    )
+    pruned = _with_pieces(classifier, choice.kept)
+    report = _report(classifier, pruned, choice, texts, rows)
+    return PrunedClassifier(classifier=pruned, kept=choice.kept, report=report)
+
+
+def token_id_rows(preprocessor: Any, texts: Sequence[str]) -> Ids:
+    """Token ids that KerasHub's preprocessor gives.
+
+    Args:
+        preprocessor: a `DistilBertTextClassifierPreprocessor`.
+        texts: a NUL ends a text, as in KerasHub's graph path, and a lone surrogate is U+FFFD.
+
+    Returns:
+        int32[texts, sequence_length], padded.
+    """
+    whole = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split("\0")[0] for text in texts]
+    # With split=False, KerasHub takes lists of words; a text is then one word.
+    inputs: Sequence[Any] = whole if preprocessor.tokenizer.split else [[text] for text in whole]
+    batches = [inputs[first : first + _BATCH] for first in range(0, len(inputs), _BATCH)]
+    return np.concatenate([np.asarray(preprocessor(batch)["token_ids"], np.int32) for batch in batches])
+
+
+def _checked_texts(texts: Iterable[str]) -> tuple[str, ...]:
+    found = (texts,) if isinstance(texts, (str, bytes)) else tuple(texts)
+    strange = [text for text in found if not isinstance(text, str)]
+    if strange or isinstance(texts, str):
+        raise DataError(
+            "The texts that choose the vocabulary must be a list of strings. "
+            f"Received: {strange[0] if strange else texts!r}"[:200]
+        )
+    if not found:
+        raise DataError(
+            "The vocabulary is pruned to the pieces that texts need, so there must be texts, best the training texts. "
+            "Received: 0 texts"
+        )
+    return found
+
+
+def _check_classifier(classifier: Any) -> None:
+    if getattr(classifier, "preprocessor", None) is None:
+        raise ConversionError(
+            "The classifier needs its preprocessor: the vocabulary is in it. Received: preprocessor=None. "
+            "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
+        )
+    backbone = classifier.backbone
+    if type(backbone).__name__ != "DistilBertBackbone":
+        raise ConversionError(
+            "Only a DistilBertTextClassifier with a DistilBertBackbone can be pruned. "
+            f"Received a backbone of type {type(backbone).__name__}."
+        )
+    size = classifier.preprocessor.tokenizer.vocabulary_size()
+    if size > backbone.vocabulary_size:
+        raise ConversionError(
+            f"The vocabulary has {size} pieces and the embedding table {backbone.vocabulary_size} rows. "
+            "The tokenizer belongs to another backbone; load both from one preset."
+        )
+
+
+def _special_tokens(preprocessor: Any) -> set[str]:
+    """KerasHub's own, and BERT's unknown token, which a tokenizer with another one only carries along."""
+    return {*map(str, preprocessor.tokenizer.special_tokens), "[UNK]"}
+
+
+def _with_pieces(classifier: Any, kept: Ids) -> Any:
+    """A new classifier whose embedding table and tokenizer have only the pieces `kept`."""
+    config = {**classifier.backbone.get_config(), "vocabulary_size": len(kept)}
+    pruned = keras_hub.models.DistilBertTextClassifier(
+        type(classifier.backbone).from_config(config),
+        classifier.num_classes,
+        preprocessor=_preprocessor_with_pieces(classifier.preprocessor, kept),
+        activation=classifier.activation,
+        hidden_dim=classifier.hidden_dim,
+        dropout=classifier.dropout,
+        name=classifier.name,
+    )
+    _copy_weights(classifier, pruned, kept)
+    return pruned
+
+
+def _preprocessor_with_pieces(preprocessor: Any, kept: Ids) -> Any:
+    tokenizer = preprocessor.tokenizer
+    vocabulary = tokenizer.get_vocabulary()
+    config = {
+        **tokenizer.get_config(),
+        "vocabulary": [vocabulary[i] for i in kept],
+        "split_on_cjk": tokenizer.split_on_cjk,  # KerasHub 0.32 leaves it out of the config
+    }
+    return keras_hub.models.DistilBertTextClassifierPreprocessor(
+        type(tokenizer).from_config(config),
+        sequence_length=preprocessor.sequence_length,
+        truncate=preprocessor.truncate,
+        name=preprocessor.name,
+    )
+
+
+def _copy_weights(source: Any, target: Any, kept: Ids) -> None:
+    """Copies variable by variable, so that no second copy of all weights is ever in memory."""
+    table = source.backbone.token_embedding.embeddings
+    shapes = [(len(kept), *v.shape[1:]) if v is table else tuple(v.shape) for v in source.weights]
+    if shapes != [tuple(variable.shape) for variable in target.weights]:
+        raise ConversionError(
+            "The classifier's weights are not those of a plain DistilBertTextClassifier: it is quantized, or has "
+            f"adapters (LoRA). Received {len(shapes)} weights where {len(target.weights)} are due. "
+            "Merge the adapters by save_to_preset and load the classifier again, or prune before quantizing."
+        )
+    for variable, new in zip(source.weights, target.weights, strict=True):
+        values = np.asarray(variable.numpy())
+        new.assign(values[kept] if variable is table else values)
+
+
+def _report(classifier: Any, pruned: Any, choice: PieceChoice, texts: Sequence[str], rows: Ids) -> PruningReport:
+    pruned_rows = token_id_rows(pruned.preprocessor, texts)
+    is_unchanged = (choice.kept[pruned_rows] == rows).all(axis=1)
+    return PruningReport(
+        vocabulary_before=classifier.preprocessor.tokenizer.vocabulary_size(),
+        vocabulary_after=len(choice.kept),
+        texts=len(texts),
+        unchanged=float(is_unchanged.mean()),
+        unchanged_unseen=float(choice.is_lasting[rows].all(axis=1).mean()),
+        unknown_before=_unknown_share(classifier.preprocessor.tokenizer, rows),
+        unknown_after=_unknown_share(pruned.preprocessor.tokenizer, pruned_rows),
+        label_agreement=_label_agreement(classifier, pruned, texts, is_unchanged),
+    )
+
+
+def _unknown_share(tokenizer: Any, rows: Ids) -> float:
+    """Of all tokens but padding, [CLS] and [SEP]."""
+    tokens = ~np.isin(rows, [tokenizer.pad_token_id, tokenizer.start_token_id, tokenizer.end_token_id])
+    return float((rows == tokenizer.token_to_id(tokenizer.oov_token)).sum() / max(1, tokens.sum()))
+
+
+def _label_agreement(classifier: Any, pruned: Any, texts: Sequence[str], is_unchanged: NDArray[np.bool_]) -> float:
+    """Share of texts with the same label; equal ids have equal labels, so only the others are classified."""
+    changed = np.flatnonzero(~is_unchanged)
+    if not changed.size:
+        return 1.0
+    chosen = changed[np.linspace(0, changed.size - 1, min(changed.size, _TEXTS_TO_CLASSIFY)).astype(np.int64)].tolist()
+    before, after = (_labels(model, [texts[i] for i in chosen]) for model in (classifier, pruned))
+    return float(1 - changed.size / len(texts) * (before != after).mean())
+
+
+def _labels(classifier: Any, texts: Sequence[str]) -> NDArray[np.int64]:
+    probabilities = np.array([answer.probabilities for answer in answer_with_keras(classifier, texts)])
+    is_binary = probabilities.shape[1] == 1
+    labels = probabilities[:, 0] > 0.5 if is_binary else probabilities.argmax(axis=1)
+    return np.asarray(labels, np.int64)
