@@ -5,9 +5,12 @@ PYTHON ?= python3
 UV ?= $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := .venv/bin/python
 RUNTIME_ENVIRONMENT := .venv-runtime
+MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
+TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
 DEMO := build/demo
 
-.PHONY: help demo test test-slow test-runtime lint format setup setup-runtime benchmark clean
+.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime lint format benchmark clean
+.PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -25,6 +28,12 @@ test-slow: setup ## Everything, the exhaustive Unicode runs included.
 
 test-runtime: setup-runtime ## The runtime's tests, in an environment that has nothing but the runtime.
 	$(RUNTIME_ENVIRONMENT)/bin/python -m pytest tests/runtime
+
+test-mediapipe: setup setup-mediapipe ## MediaPipe itself reads what is written for it; its environment is half a gigabyte.
+	$(RUN) -m pytest tests/mediapipe
+
+test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runtime 2.14 of 2023, which needs Python 3.11.
+	$(RUN) -m pytest tests/converters/test_converters_tokenizer_runtimes.py
 
 lint: setup ## ruff and mypy.
 	.venv/bin/ruff check
@@ -50,9 +59,24 @@ $(RUNTIME_ENVIRONMENT)/.complete: uv.lock runtime/pyproject.toml | uv
 	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test
 	@touch $@
 
+setup-mediapipe: $(MEDIAPIPE_ENVIRONMENT)/.complete
+
+# Not in uv.lock: MediaPipe and TensorFlow Model Optimization want different versions of absl-py.
+$(MEDIAPIPE_ENVIRONMENT)/.complete: tests/mediapipe/requirements.txt | uv
+	$(UV) venv --clear --python 3.11 $(MEDIAPIPE_ENVIRONMENT)
+	$(UV) pip install --python $(MEDIAPIPE_ENVIRONMENT)/bin/python -r $<
+	@touch $@
+
+setup-tflite-runtime: $(TFLITE_RUNTIME_ENVIRONMENT)/.complete
+
+$(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_requirements.txt | uv
+	$(UV) venv --clear --python 3.11 $(TFLITE_RUNTIME_ENVIRONMENT)
+	$(UV) pip install --python $(TFLITE_RUNTIME_ENVIRONMENT)/bin/python -r $<
+	@touch $@
+
 .PHONY: uv
 uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) .uv build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build .mypy_cache .ruff_cache .pytest_cache

@@ -26,7 +26,8 @@ import keras
 import keras_hub
 
 from edgedistil_converters import QuantizationPlan, convert_classifier
-from edgedistil_converters.pruning import prune_classifier, token_id_rows
+from edgedistil_converters.pruning import prune_classifier
+from edgedistil_converters.tokenizer.reference import token_id_rows
 
 DATA_SETS = ("snips", "clinc150", "banking77", "sms_spam")
 PIECES = 20_000

@@ -15,27 +15,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgedistil_converters.convert import Conversion, convert_classifier
     from edgedistil_converters.interface import ModelInterface
-    from edgedistil_converters.quantization.plan import QuantizationPlan
+    from edgedistil_converters.pruning import PrunedClassifier, PruningReport, prune_classifier
+    from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
     from edgedistil_converters.structure import Structure, read_structure
     from edgedistil_converters.verification import ParityReport
 
 __all__ = [
     "Conversion",
+    "LayerScheme",
     "ModelInterface",
     "ParityReport",
+    "PrunedClassifier",
+    "PruningReport",
     "QuantizationPlan",
     "Structure",
     "convert_classifier",
+    "prune_classifier",
     "read_structure",
 ]
 
 _HOMES = {
     "Conversion": "convert",
     "ModelInterface": "interface",
+    "LayerScheme": "quantization.plan",
     "ParityReport": "verification",
+    "PrunedClassifier": "pruning",
+    "PruningReport": "pruning",
     "QuantizationPlan": "quantization.plan",
     "Structure": "structure",
     "convert_classifier": "convert",
+    "prune_classifier": "pruning",
     "read_structure": "structure",
 }
 

@@ -1,7 +1,7 @@
 """The main job: a Keras classifier in, one verified artefact out."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +13,10 @@ from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
 from edgedistil_converters.output import atomic_path, check_output
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
 from edgedistil_converters.structure import Structure, check_structure, read_structure
+from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS
 from edgedistil_converters.verification import (
@@ -38,6 +40,7 @@ from edgedistil_runtime.errors import ConversionError
 __all__ = ["Conversion", "convert_classifier"]
 
 _log = logging.getLogger(__name__)
+_FEW_TEXTS = 32
 _PACKAGES = ("edgedistil-converters", "tensorflow", "keras", "keras-hub", "ai-edge-litert", "litert-quantizer")
 
 
@@ -63,6 +66,9 @@ def convert_classifier(
     *,
     plan: QuantizationPlan | None = None,
     interface: ModelInterface | None = None,
+    calibration_texts: Sequence[str] = (),
+    ranges: Ranges | None = None,
+    preparation: Mapping[str, Any] | None = None,
     name: str | None = None,
     verification_texts: Sequence[str] = (),
     force: bool = False,
@@ -76,6 +82,9 @@ def convert_classifier(
         output: path of the file to write.
         plan: how to quantize; int8 with dynamic ranges by default.
         interface: what the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
+        calibration_texts: texts like those the model will meet, for a plan of `int8-static`.
+        ranges: of activations, site -> (least, greatest), learned in training, for a plan of `int8-qat`.
+        preparation: what was done to the classifier before, as plain data for the metadata.
         name: what the model is called in its metadata; the file's stem by default.
         verification_texts: texts like those the model will meet, verified beside the built-in ones.
         force: whether to replace an existing file.
@@ -100,6 +109,7 @@ def convert_classifier(
     output, stage = Path(output), on_stage or (lambda _: None)
     check_output(output, force=force)
     _check_classifier(classifier, labels)
+    _check_calibration(plan, calibration_texts, ranges)
     stage("reading weights and vocabulary")
     weights = read_weights(classifier)
     settings, vocabulary = read_tokenizer(classifier.preprocessor)
@@ -113,13 +123,20 @@ def convert_classifier(
     module = TextClassifierModule(weights, settings, vocabulary, plan, interface)
     stage(f"converting to TFLite, {plan.scheme}")
     custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
-    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES, has_custom_ops=bool(custom_ops))
+
+    def calibrate(model: bytes) -> Ranges:
+        stage("measuring the ranges of activations")
+        rows = unpadded_rows(classifier.preprocessor, calibration_texts) if ranges is None else []
+        return activation_ranges(model, rows) if ranges is None else ranges
+
+    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES, has_custom_ops=bool(custom_ops), calibrate=calibrate)
     structure = read_structure(flatbuffer)
     check_structure(structure, plan, custom_ops)
     name, is_deflated = name or output.stem, True
     if interface.metadata == "mediapipe":
         flatbuffer, is_deflated = with_mediapipe_metadata(flatbuffer, name=name, settings=settings), False
     metadata = _metadata(name, labels, weights, settings, plan, structure, choose_golden_cases(answers))
+    metadata = replace(metadata, preparation=preparation or {})
     stage("verifying the file against Keras")
     with atomic_path(output, force=force) as temporary:
         temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
@@ -145,6 +162,26 @@ def _check_classifier(classifier: Any, labels: Sequence[str]) -> None:
         raise ConversionError(
             f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "
             f"Received {len(labels)} labels: {', '.join(map(str, labels[:10]))}."
+        )
+
+
+def _check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: Ranges | None) -> None:
+    if plan.needs == "calibration data" and not texts:
+        raise ConversionError(
+            "A plan of int8-static fixes the ranges of activations, which are measured on texts like those the model "
+            "will meet: some hundred of them, without labels. Received: none. Pass --calibration-data FILE "
+            "(calibration_texts=...), or use int8, which needs none."
+        )
+    if plan.needs == "calibration data" and len(texts) < _FEW_TEXTS:
+        _log.warning(
+            "Calibration on %d texts: ranges measured on fewer than %d may be too narrow for others.",
+            len(texts),
+            _FEW_TEXTS,
+        )
+    if plan.needs == "training data" and ranges is None:
+        raise ConversionError(
+            "A plan of int8-qat takes ranges that were learned in training. Received: none. Train with "
+            "edgedistil_converters.quantization_aware, or pass --train-data FILE to `edgedistil convert`."
         )
 
 

@@ -1,12 +1,8 @@
 """From a TensorFlow module to the bytes of a TFLite flatbuffer, quantized as the plan says."""
 
-import contextlib
 import copy
-import io
-import logging
 import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flatbuffers
@@ -15,16 +11,20 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.sites import name_sites
+from edgedistil_converters.quantization.quantize import quantize
+from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quiet import quiet
+from edgedistil_converters.sites import matmul_sites, name_sites
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["convert_module"]
 
-_log = logging.getLogger(__name__)
 _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
-# GetBuiltinOperatorVersion in TFLite's tools/versioning/op_version.cc.
-_PER_CHANNEL_DYNAMIC_VERSION = 12
+# Of float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
+# tools/versioning/op_version.cc. int4 weights get it too: with version 1, tflite-runtime 2.14 loads them and answers
+# nonsense.
+_NEW_KERNEL_VERSION = 12
 
 
 def convert_module(
@@ -33,6 +33,7 @@ def convert_module(
     default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
     *,
     has_custom_ops: bool = False,
+    calibrate: Callable[[bytes], Ranges] | None = None,
 ) -> bytes:
     """Converts a module with a `functions` dict, signature name -> traced function.
 
@@ -41,14 +42,15 @@ def convert_module(
         plan: how to quantize.
         default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
         has_custom_ops: whether ops that are no builtins are let through.
+        calibrate: the ranges of activations, for a plan that fixes them: given the float model with its sites named.
 
     Returns:
         A TFLite flatbuffer.
 
     Raises:
-        ConversionError: TensorFlow's converter refuses the graph.
+        ConversionError: TensorFlow's converter refuses the graph, or the plan does not fit it.
     """
-    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, quiet():
         tf.saved_model.save(module, folder, signatures=dict(module.functions))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
         converter.allow_custom_ops = has_custom_ops
@@ -59,37 +61,26 @@ def convert_module(
             model = bytearray(converter.convert())
         except Exception as error:  # the converter's own errors have no common type
             raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
-    model = bytearray(_with_sites(bytes(model)))
-    if plan.scheme == "int8":
-        model = bytearray(_quantize_weights(bytes(model)))
-    model = bytearray(_as_every_runtime_reads_it(bytes(model)))
+    named, num_layers = _with_sites(bytes(model))
+    dtypes = plan.weight_dtypes(num_layers)
+    if {"int8", "int4"} & {dtypes[site] for site in matmul_sites(num_layers)}:
+        named = quantize(named, plan, dtypes, calibrate(named) if plan.is_static and calibrate else None)
+    model = bytearray(_as_every_runtime_reads_it(named))
     _declare_shapes(model, default_shapes)
     return bytes(model)
 
 
-def _with_sites(model: bytes) -> bytes:
+def _with_sites(model: bytes) -> tuple[bytes, int]:
+    """The model with its sites named, and how many transformer layers it has."""
     content = schema.ModelT.InitFromPackedBuf(model, 0)
-    name_sites(content)
-    return _packed(content, len(model))
+    num_layers = name_sites(content)
+    return _packed(content, len(model)), num_layers
 
 
 def _packed(content: Any, size: int) -> bytes:
     builder = flatbuffers.Builder(size + 1024)
     builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
-
-
-def _quantize_weights(model: bytes) -> bytes:
-    """int8 matmul weights, one scale per output channel; activations are quantized while the model runs."""
-    from litert_quantizer import quantizer, recipe
-
-    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, _quiet():
-        path = Path(folder, "float.tflite")
-        path.write_bytes(model)
-        result = quantizer.Quantizer(str(path), recipe.dynamic_wi8_afp32()).quantize()
-    if result.quantized_model is None:
-        raise ConversionError("litert-quantizer returned no model for the dynamic-range int8 recipe.")
-    return bytes(result.quantized_model)
 
 
 def _as_every_runtime_reads_it(model: bytes) -> bytes:
@@ -117,26 +108,28 @@ def _as_every_runtime_reads_it(model: bytes) -> bytes:
 
 
 def _raise_versions(content: Any) -> None:
-    """Gives matmuls of float activations and per-channel int8 weights an operator code of the version they need."""
+    """Gives matmuls that an old kernel would get wrong an operator code that it refuses."""
     matmuls = {i for i, code in enumerate(content.operatorCodes) if code.builtinCode == _FULLY_CONNECTED}
     per_channel = [
         op
         for subgraph in content.subgraphs
         for op in subgraph.operators
-        if op.opcodeIndex in matmuls and _is_dynamic_per_channel(subgraph, op)
+        if op.opcodeIndex in matmuls and _needs_a_new_kernel(subgraph, op)
     ]
     if per_channel:
         code = copy.copy(content.operatorCodes[per_channel[0].opcodeIndex])
-        code.version = _PER_CHANNEL_DYNAMIC_VERSION
+        code.version = _NEW_KERNEL_VERSION
         content.operatorCodes.append(code)
     for op in per_channel:
         op.opcodeIndex = len(content.operatorCodes) - 1
 
 
-def _is_dynamic_per_channel(subgraph: Any, op: Any) -> bool:
+def _needs_a_new_kernel(subgraph: Any, op: Any) -> bool:
+    """Whether an old kernel would take a matmul's weights for int8 with one scale, and compute something else."""
     activations, weights = (subgraph.tensors[op.inputs[k]] for k in (0, 1))
     scales = weights.quantization.scale if weights.quantization is not None else None
-    return activations.type == schema.TensorType.FLOAT32 and scales is not None and len(scales) > 1
+    is_per_channel = scales is not None and len(scales) > 1
+    return activations.type == schema.TensorType.FLOAT32 and (is_per_channel or weights.type == schema.TensorType.INT4)
 
 
 def _declare_shapes(model: bytearray, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
@@ -155,13 +148,3 @@ def _declare_shapes(model: bytearray, default_shapes: Mapping[str, Mapping[str, 
 def _first_line(error: Exception) -> str:
     """The converter appends the whole graph to its messages."""
     return str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the progress bars and prints of converters off the caller's stdout and stderr."""
-    captured = io.StringIO()
-    with contextlib.redirect_stdout(captured), contextlib.redirect_stderr(captured):
-        yield
-    for line in captured.getvalue().splitlines():
-        _log.debug("%s", line)

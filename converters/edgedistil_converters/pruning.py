@@ -18,12 +18,13 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil_converters.tokenizer.reference import token_id_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.verification import answer_with_keras
 from edgedistil_converters.vocabulary_pruning import PieceChoice, choose_pieces, texts_with_piece
 from edgedistil_runtime.errors import ConversionError, DataError
 
-__all__ = ["PrunedClassifier", "PruningReport", "prune_classifier", "token_id_rows"]
+__all__ = ["PrunedClassifier", "PruningReport", "prune_classifier"]
 
 Ids = NDArray[np.int32]
 
@@ -119,23 +120,6 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
     pruned = _with_pieces(classifier, choice.kept)
     report = _report(classifier, pruned, choice, texts, rows)
     return PrunedClassifier(classifier=pruned, kept=choice.kept, report=report)
-
-
-def token_id_rows(preprocessor: Any, texts: Sequence[str]) -> Ids:
-    """Token ids that KerasHub's preprocessor gives.
-
-    Args:
-        preprocessor: a `DistilBertTextClassifierPreprocessor`.
-        texts: a NUL ends a text, as in KerasHub's graph path, and a lone surrogate is U+FFFD.
-
-    Returns:
-        int32[texts, sequence_length], padded.
-    """
-    whole = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split("\0")[0] for text in texts]
-    # With split=False, KerasHub takes lists of words; a text is then one word.
-    inputs: Sequence[Any] = whole if preprocessor.tokenizer.split else [[text] for text in whole]
-    batches = [inputs[first : first + _BATCH] for first in range(0, len(inputs), _BATCH)]
-    return np.concatenate([np.asarray(preprocessor(batch)["token_ids"], np.int32) for batch in batches])
 
 
 def _checked_texts(texts: Iterable[str]) -> tuple[str, ...]:

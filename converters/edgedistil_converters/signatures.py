@@ -11,6 +11,7 @@ from edgedistil_converters.edge_graph.weights import ClassifierWeights
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.mediapipe import mediapipe_features
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.sites import EMBEDDING_SITES
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
 from edgedistil_runtime.artifact import (
@@ -62,11 +63,11 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> None:
         super().__init__()
         self._settings = settings
-        is_int8 = plan.embeddings == "int8"
+        tokens, positions = (plan.weight_dtypes(len(weights.layers))[site] for site in EMBEDDING_SITES)
         self._graph = EdgeGraph(
             weights,
-            tokens=embedding_table(weights.token_embeddings, is_int8=is_int8),
-            positions=embedding_table(weights.position_embeddings[: settings.sequence_length], is_int8=is_int8),
+            tokens=embedding_table(weights.token_embeddings, tokens),
+            positions=embedding_table(weights.position_embeddings[: settings.sequence_length], positions),
         )
         self.functions = self._functions(settings, vocabulary, interface)
 

@@ -11,7 +11,27 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["name_sites"]
+__all__ = ["ACTIVATION_SITES", "EMBEDDING_SITES", "matmul_sites", "name_sites", "site_of"]
+
+EMBEDDING_SITES = ("token_embeddings", "position_embeddings")
+_MATMULS_OF_LAYER = ("query", "key", "value", "attention_output", "intermediate", "output")
+# Every step of a layer whose output a quantizer gives a range, in the order in which they run.
+ACTIVATION_SITES = (
+    "query",
+    "key",
+    "value",
+    "scores",
+    "attention",
+    "mixed",
+    "attention_output",
+    "attention_residual",
+    "attention_norm",
+    "intermediate",
+    "gelu",
+    "output",
+    "output_residual",
+    "output_norm",
+)
 
 _OPERATORS = schema.BuiltinOperator
 # The last part of the name that TensorFlow gives to the op of a step, for each TFLite op that can carry a step.
@@ -26,8 +46,25 @@ _STEPS = {
 }
 
 
-def name_sites(content: Any) -> None:
-    """Renames, in place, the tensors of a `ModelT` that steps of the edge graph put out."""
+def matmul_sites(num_layers: int) -> tuple[str, ...]:
+    """The steps that multiply by constant weights, in the order in which they run."""
+    layers = (f"transformer_layer_{i}/{name}" for i in range(num_layers) for name in _MATMULS_OF_LAYER)
+    return (*layers, "pooled_dense", "logits")
+
+
+def site_of(tensor_name: str, signature: str) -> str:
+    """The site that a tensor of a signature is named by, or an empty string."""
+    prefix = f"{signature}/"
+    return tensor_name.removeprefix(prefix) if tensor_name.startswith(prefix) else ""
+
+
+def name_sites(content: Any) -> int:
+    """Renames, in place, the tensors of a `ModelT` that steps of the edge graph put out.
+
+    Returns:
+        How many transformer layers it has.
+    """
+    layers: set[str] = set()
     for signature in content.signatureDefs:
         subgraph = content.subgraphs[signature.subgraphIndex]
         for op in subgraph.operators:
@@ -37,3 +74,5 @@ def name_sites(content: Any) -> None:
             sites = [match.group(1) for match in parts if match]
             if sites:
                 tensor.name = signature.signatureKey + b"/" + sites[-1].encode()
+                layers.update(site.split("/")[0] for site in sites[-1:] if site.startswith("transformer_layer_"))
+    return len(layers)

@@ -1,13 +1,14 @@
 """What a .tflite file is made of: signatures, ops and versions, dtypes of weights; and whether that is allowed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.sites import EMBEDDING_SITES, site_of
 from edgedistil_runtime.errors import StructureError
 
 __all__ = ["Structure", "TensorInfo", "check_structure", "read_structure"]
@@ -15,6 +16,7 @@ __all__ = ["Structure", "TensorInfo", "check_structure", "read_structure"]
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _MATMUL = "FULLY_CONNECTED"
+_HEAD_MATMULS = 2  # a classifier without transformer layers has no others
 # What an int8 file may still hold in float32: biases, LayerNorm vectors and scales, which are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
 # The file's own `min_runtime_version` is written before quantization. Op versions that come in later, with the TFLite
@@ -40,7 +42,9 @@ class Structure:
         signatures: name -> (inputs, outputs).
         ops: (op, version) -> how many, over all subgraphs; custom ops by their custom name, version 0.
         custom_ops: names of ops that are no builtins.
-        matmul_weights: dtype -> how many matmuls with constant weights of it.
+        matmul_weights: dtype -> how many matmuls with constant weights of it, over all subgraphs.
+        matmuls: site -> the dtypes of its weights and of what it puts out, in all signatures `a, b`.
+        integer_ops: op -> how many of them put out int8 numbers that stand for floats, over all subgraphs.
         constant_bytes: dtype -> bytes of constants, each buffer counted once.
         large_float_constants: names of float32 constants of rank >= 2 with 1,024 values or more.
         minimum_runtime: the oldest TFLite that knows every op version, as far as the file and `_NEWER_OPS` tell.
@@ -50,6 +54,8 @@ class Structure:
     ops: dict[tuple[str, int], int]
     custom_ops: tuple[str, ...]
     matmul_weights: dict[str, int]
+    matmuls: dict[str, tuple[str, str]]
+    integer_ops: dict[str, int]
     constant_bytes: dict[str, int]
     large_float_constants: tuple[str, ...]
     minimum_runtime: str
@@ -60,8 +66,11 @@ def read_structure(flatbuffer: bytes) -> Structure:
     model = schema.Model.GetRootAs(flatbuffer, 0)
     ops: Counter[tuple[str, int]] = Counter()
     custom: set[str] = set()
-    matmuls: Counter[str] = Counter()
-    for subgraph, op in _operators(model):
+    weights: Counter[str] = Counter()
+    integers: Counter[str] = Counter()
+    matmuls: dict[str, tuple[str, str]] = {}
+    names = _signature_names(model)
+    for index, subgraph, op in _operators(model):
         code = model.OperatorCodes(op.OpcodeIndex())
         if code.CustomCode():
             custom.add(code.CustomCode().decode())
@@ -69,14 +78,21 @@ def read_structure(flatbuffer: bytes) -> Structure:
             continue
         name = _op_name(code)
         ops[name, code.Version()] += 1
+        output = subgraph.Tensors(op.Outputs(0))
+        integers[name] += output.Type() == schema.TensorType.INT8 and _has_scale(output)
         if name == _MATMUL:
-            matmuls[_weight_dtype(model, subgraph, op)] += 1
+            weights[_weight_dtype(model, subgraph, op)] += 1
+            site = site_of(output.Name().decode(), names.get(index, ""))
+            found = (_weight_dtype(model, subgraph, op), str(_DTYPES[output.Type()]))
+            matmuls[site] = _joined(matmuls.get(site, found), found)
     bytes_of_dtype, large = _constants(model)
     return Structure(
         signatures=_signatures(model),
         ops=dict(sorted(ops.items())),
         custom_ops=tuple(sorted(custom)),
-        matmul_weights=dict(matmuls),
+        matmul_weights=dict(weights),
+        matmuls=matmuls,
+        integer_ops={name: count for name, count in sorted(integers.items()) if count},
         constant_bytes=bytes_of_dtype,
         large_float_constants=large,
         minimum_runtime=max(
@@ -101,24 +117,59 @@ def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: fr
     if foreign:
         beside = f" and {', '.join(sorted(custom_ops))}" if custom_ops else ""
         raise StructureError(f"The file must hold builtin ops{beside} alone. Received: {', '.join(foreign)}.")
-    wrong = {dtype: n for dtype, n in structure.matmul_weights.items() if dtype != plan.weights}
-    if wrong or not structure.matmul_weights:
+    dtypes = plan.weight_dtypes(len({site.split("/")[0] for site in structure.matmuls if "/" in site}))
+    due = {site: dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}
+    received = {site: weights for site, (weights, _) in structure.matmuls.items()}
+    if received != due:
+        wrong = {site: (due.get(site), received.get(site)) for site in due | received}
+        shown = [f"{site}: {a} due, {b} found" for site, (a, b) in wrong.items() if a != b]
         raise StructureError(
-            f"Every matmul of a {plan.scheme} file must have {plan.weights} weights. "
-            f"Received: {structure.matmul_weights}."
+            f"The matmuls of a {plan.scheme} file must have the weights that the plan says. "
+            f"Received: {'; '.join(shown[:5])}."
         )
-    if plan.weights == "int8" and structure.large_float_constants:
+    if plan.is_static:
+        _check_integer_activations(structure, due)
+    if "float32" not in dtypes.values() and plan.scheme != "fp16" and structure.large_float_constants:
         raise StructureError(
-            "An int8 file must hold no large float constants. "
+            f"An {plan.scheme} file must hold no large float constants. "
             f"Received: {', '.join(structure.large_float_constants[:5])}."
         )
 
 
-def _operators(model: Any) -> Iterator[tuple[Any, Any]]:
+def _check_integer_activations(structure: Structure, due: Mapping[str, str]) -> None:
+    """Every matmul that the plan has not taken out puts out int8; so do attention and GELU in some signature."""
+    floats = [site for site, dtype in due.items() if dtype == "int8" and structure.matmuls[site][1] != "int8"]
+    missing = [op for op in ("BATCH_MATMUL", "SOFTMAX", "GELU") if op not in structure.integer_ops]
+    if len(due) > _HEAD_MATMULS and (floats or missing):
+        raise StructureError(
+            "Matmuls, attention and GELU of a file with fixed ranges must put out int8. "
+            f"Received: float from {', '.join([*floats, *missing])}."
+        )
+
+
+def _has_scale(tensor: Any) -> bool:
+    """Whether a tensor's integers stand for floats; rows of our own int8 tables are bare integers to TFLite."""
+    quantization = tensor.Quantization()
+    return quantization is not None and quantization.ScaleLength() > 0
+
+
+def _joined(first: tuple[str, str], second: tuple[str, str]) -> tuple[str, str]:
+    """Two dtypes that differ as `a, b`."""
+    weights, outputs = (", ".join(sorted({*a.split(", "), b})) for a, b in zip(first, second, strict=True))
+    return weights, outputs
+
+
+def _signature_names(model: Any) -> dict[int, str]:
+    """Subgraph -> the signature that it computes."""
+    signatures = (model.SignatureDefs(i) for i in range(model.SignatureDefsLength()))
+    return {signature.SubgraphIndex(): signature.SignatureKey().decode() for signature in signatures}
+
+
+def _operators(model: Any) -> Iterator[tuple[int, Any, Any]]:
     for i in range(model.SubgraphsLength()):
         subgraph = model.Subgraphs(i)
         for k in range(subgraph.OperatorsLength()):
-            yield subgraph, subgraph.Operators(k)
+            yield i, subgraph, subgraph.Operators(k)
 
 
 def _op_name(code: Any) -> str:

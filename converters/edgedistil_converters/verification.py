@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
+from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings
 from edgedistil_runtime.backends import default_backend
@@ -110,7 +111,7 @@ def answer_with_keras(classifier: Any, inputs: Iterable[_Input]) -> list[GoldenC
         inputs: what to classify, texts or pairs of texts; a NUL ends a text, as in KerasHub's graph path, and a lone
             surrogate is U+FFFD.
     """
-    parts = [tuple(map(_scalar_values, (one,) if isinstance(one, str) else one)) for one in inputs]
+    parts = [tuple(map(scalar_values, (one,) if isinstance(one, str) else one)) for one in inputs]
     answers: dict[int, GoldenCase] = {}
     for count in (1, 2):
         chosen = [i for i, texts in enumerate(parts) if len(texts) == count]
@@ -122,13 +123,8 @@ def answer_with_keras(classifier: Any, inputs: Iterable[_Input]) -> list[GoldenC
 
 def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[GoldenCase]:
     """Answers to a few texts, or a few pairs."""
-    preprocessor = classifier.preprocessor
-    columns: list[Any] = [[text.split("\0")[0] for text in column] for column in zip(*batch, strict=True)]
-    if not preprocessor.tokenizer.split:  # KerasHub then takes lists of words; a text is one word
-        columns = [[[text] for text in column] for column in columns]
-    features = preprocessor(x=tuple(columns) if len(columns) > 1 else columns[0])
-    token_ids, mask = (np.asarray(features[name]) for name in ("token_ids", "padding_mask"))
-    lengths = _lengths(token_ids, int(preprocessor.tokenizer.end_token_id))
+    token_ids, mask = keras_features(classifier.preprocessor, *zip(*batch, strict=True))
+    lengths = row_lengths(token_ids, int(classifier.preprocessor.tokenizer.end_token_id))
     longest = int(lengths.max())  # columns of padding alone change nothing and cost time
     features = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
     outputs = np.asarray(classifier(features, training=False), np.float64)
@@ -137,10 +133,6 @@ def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[Gol
         GoldenCase(one[0], tuple(map(int, ids[:length])), tuple(map(float, row)), *one[1:])
         for one, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
     ]
-
-
-def _scalar_values(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
@@ -263,12 +255,6 @@ def _token_message(answer: GoldenCase, received: tuple[int, ...]) -> str:
         f"Expected: {list(answer.token_ids[:20])}. Received: {list(received[:20])}. This is a defect of EdgeDistil; "
         "please report it with this message."
     )
-
-
-def _lengths(token_ids: NDArray[np.int32], end_id: int) -> NDArray[np.int64]:
-    """Tokens of each row up to and including its last `[SEP]`: a text may spell one out where it is allowed to."""
-    lengths: NDArray[np.int64] = token_ids.shape[1] - np.argmax(token_ids[:, ::-1] == end_id, axis=1)
-    return lengths
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,14 +10,15 @@ import click
 from edgedistil.cli.output import console, import_quietly, print_json
 
 if TYPE_CHECKING:
-    from edgedistil.presets.loading import LabelledClassifier
+    from edgedistil.conversion import ConversionRequest
     from edgedistil_converters import Conversion
+    from edgedistil_converters.quantization.plan import LayerScheme
 
 __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
 # A test compares these with the converter's own, which are not imported here: `--help` is to answer at once.
-_SCHEMES = ("fp32", "fp16", "int8")
+_SCHEMES = ("fp32", "fp16", "int8", "int4", "int8-static", "int8-qat")
 _TOKENIZERS = ("builtin", "tftext", "none")
 _HOSTS = ("mediapipe",)
 _MOST_TEXTS_SHOWN = 10
@@ -28,6 +29,13 @@ _MOST_TEXTS_SHOWN = 10
 @click.option("-o", "--output", type=_FILE, required=True, help="The .tflite file to write.")
 @click.option("--quantize", type=click.Choice(_SCHEMES), default="int8", show_default=True, help="How to quantize.")
 @click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="PATTERN=SCHEME",
+    help="Another scheme (fp32, int8, int4) for layers by name, as in 'transformer_layer_0/*=fp32'.",
+)
+@click.option(
     "--tokenizer",
     type=click.Choice(_TOKENIZERS),
     default="builtin",
@@ -36,32 +44,22 @@ _MOST_TEXTS_SHOWN = 10
 )
 @click.option("--text-pair", is_flag=True, help="Add signatures for pairs of texts, cut as the preprocessor cuts them.")
 @click.option("--metadata", type=click.Choice(_HOSTS), help="Add what a host reads; with --tokenizer none.")
-@click.option("--train-data", type=_FILE, help="Labelled texts: train a head for a preset that has none first.")
+@click.option(
+    "--prune-vocabulary", type=_FILE, help="Keep the pieces that these texts need, and all single characters."
+)
+@click.option("--vocabulary-size", type=click.IntRange(min=1), help="How many pieces to keep, with --prune-vocabulary.")
+@click.option("--train-data", type=_FILE, help="Labelled texts: for int8-qat, or to train a head on a preset first.")
+@click.option("--calibration-data", type=_FILE, help="Texts on which int8-static measures ranges; some hundreds.")
 @click.option("--verification-data", type=_FILE, help="Texts to verify the file with, beside the built-in ones.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option("--labels", "labels_file", type=_FILE, help="Class names, one a line, instead of the preset's.")
 @click.option("--sequence-length", type=click.IntRange(min=3), help="Tokens that a text is cut to. [the preset's]")
 @click.option("--name", help="What the model is called in its metadata. [the preset's name]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of training.")
 @click.option("--force", is_flag=True, help="Replace a file that stands there.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def convert(
-    preset: str,
-    output: Path,
-    quantize: str,
-    tokenizer: str,
-    text_pair: bool,
-    metadata: str | None,
-    train_data: Path | None,
-    verification_data: Path | None,
-    text_column: str,
-    label_column: str,
-    labels_file: Path | None,
-    sequence_length: int | None,
-    name: str | None,
-    force: bool,
-    is_json: bool,
-) -> None:
+def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     """Convert a trained classifier into one .tflite file: UTF-8 text in, class probabilities out.
 
     The file holds the tokenizer, the labels and its own test cases, and is compared with the Keras classifier before
@@ -71,77 +69,61 @@ def convert(
     edgedistil convert --preset smart_home_tiny_en -o smart_home.tflite
     edgedistil convert --preset ./my_classifier --quantize fp16 -o my_classifier.tflite
     edgedistil convert --preset distil_bert_base_en_uncased --train-data train.csv -o intents.tflite
+    edgedistil convert --preset ./my_classifier --quantize int8-static --calibration-data texts.csv -o static.tflite
+    edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
-    from edgedistil.data import read_texts
-    from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.output import check_output
 
-    interface = ModelInterface(tokenizer, takes_text_pair=text_pair, metadata=metadata)
-    check_output(output, force=force)
-    texts = read_texts(verification_data, text_column) if verification_data else ()
+    check_output(output, force=options["force"])
+    request = _request(preset, output, options)
     with _stages() as show:
         show("starting TensorFlow")
         import_quietly("edgedistil.presets.loading", "edgedistil_converters.convert")
-        trained = _classifier(preset, train_data, (text_column, label_column), labels_file, sequence_length, show)
-        from edgedistil_converters import QuantizationPlan, convert_classifier
+        from edgedistil.conversion import convert_preset
 
-        conversion = convert_classifier(
-            trained.classifier,
-            trained.labels,
-            output,
-            plan=QuantizationPlan(quantize),
-            interface=interface,
-            name=name or trained.name,
-            verification_texts=texts,
-            force=force,
-            on_stage=show,
-        )
+        conversion = convert_preset(request, show)
     _report(conversion, output, is_json=is_json)
 
 
-def _classifier(
-    preset: str,
-    train_data: Path | None,
-    columns: tuple[str, str],
-    labels_file: Path | None,
-    sequence_length: int | None,
-    show: Any,
-) -> "LabelledClassifier":
-    """The preset's own classifier, or one with a head trained on labelled texts."""
-    from edgedistil.presets.loading import load_labelled_classifier, set_sequence_length
+def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionRequest":
+    """What the options say, with their files read."""
+    from edgedistil.conversion import ConversionRequest
+    from edgedistil.data import read_labelled_texts, read_texts
+    from edgedistil_converters.interface import ModelInterface
+    from edgedistil_converters.quantization.plan import QuantizationPlan
 
-    if train_data is not None:
-        return _train(preset, train_data, columns, sequence_length, show)
-    show(f"loading {preset}")
-    trained = load_labelled_classifier(preset, labels=_read_labels(labels_file))
-    set_sequence_length(trained.classifier, sequence_length, preset)
-    return trained
+    def texts(option: str) -> tuple[str, ...]:
+        return read_texts(options[option], options["text_column"]) if options[option] else ()
 
-
-def _train(
-    preset: str, train_data: Path, columns: tuple[str, str], sequence_length: int | None, show: Any
-) -> "LabelledClassifier":
-    """Fine-tunes with the defaults; `edgedistil train` is where one chooses."""
-    from dataclasses import replace
-
-    from edgedistil.data import TrainingData, read_labelled_texts
-    from edgedistil.training import FINE_TUNING
-
-    settings = FINE_TUNING if sequence_length is None else replace(FINE_TUNING, sequence_length=sequence_length)
-    data = TrainingData.prepare(
-        read_labelled_texts(train_data, text_column=columns[0], label_column=columns[1]),
-        validation_fraction=settings.validation_fraction,
-        seed=settings.seed,
+    columns = {"text_column": options["text_column"], "label_column": options["label_column"]}
+    return ConversionRequest(
+        preset=preset,
+        output=output,
+        plan=QuantizationPlan(options["quantize"], tuple(map(_layer, options["layers"]))),
+        interface=ModelInterface(
+            options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]
+        ),
+        labels=_read_labels(options["labels_file"]),
+        training=read_labelled_texts(options["train_data"], **columns) if options["train_data"] else None,
+        calibration_texts=texts("calibration_data"),
+        verification_texts=texts("verification_data"),
+        pruning_texts=texts("prune_vocabulary"),
+        vocabulary_size=options["vocabulary_size"],
+        sequence_length=options["sequence_length"],
+        name=options["name"],
+        force=options["force"],
+        seed=options["seed"],
     )
-    show(f"loading {preset}")
-    import_quietly("edgedistil.training.start")
-    from edgedistil.training.loop import train
-    from edgedistil.training.start import from_preset
 
-    classifier = from_preset(preset, data, settings)
-    show(f"training on {len(data.training):,} texts")
-    return train(classifier, data, settings, name=Path(preset).name).trained
+
+def _layer(option: str) -> "LayerScheme":
+    from edgedistil_converters.quantization.plan import LayerScheme
+
+    pattern, separator, scheme = option.rpartition("=")
+    if not separator or not pattern:
+        raise click.BadParameter(f"must be PATTERN=SCHEME. Received: {option!r}", param_hint="--layer")
+    return LayerScheme(pattern, scheme)
 
 
 def _read_labels(path: Path | None) -> tuple[str, ...] | None:
@@ -178,10 +160,18 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
                 "tokenizer": artifact.metadata.tokenizer.kind,
                 "oldest_runtime": artifact.metadata.oldest_runtime,
                 "parity": parity.to_dict(),
+                "preparation": dict(artifact.metadata.preparation),
             }
         )
         return
     click.echo(f"{output}: {artifact.size / 1e6:.2f} MB, {len(artifact.metadata.labels)} classes")
+    pruning = artifact.metadata.preparation.get("vocabulary_pruning")
+    if pruning:
+        click.echo(
+            f"vocabulary pruned from {pruning['vocabulary_before']:,} to {pruning['vocabulary_after']:,} pieces: token "
+            f"ids unchanged on {pruning['unchanged']:.1%} of the texts, and on about {pruning['unchanged_unseen']:.1%} "
+            "of others like them"
+        )
     kind, different = artifact.metadata.tokenizer.kind, len(parity.differing_texts)
     ids = {"none": "token ids in", "builtin": "token ids equal"}.get(kind, f"token ids equal on all but {different}")
     click.echo(

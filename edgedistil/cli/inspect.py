@@ -9,6 +9,18 @@ from rich.text import Text
 
 from edgedistil.cli.output import print_json, stdout_console
 
+_SECTIONS = (
+    "quantization",
+    "tokenizer",
+    "architecture",
+    "preparation",
+    "parity",
+    "matmul_weights",
+    "integer_ops",
+    "constant_bytes",
+    "versions",
+)
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -44,7 +56,10 @@ def inspect(model: Path, as_json: bool) -> None:
         "golden_cases": len(metadata.golden_cases),
         "oldest_runtime": metadata.oldest_runtime,
         "versions": dict(metadata.versions),
+        "preparation": dict(metadata.preparation),
         "matmul_weights": structure.matmul_weights,
+        "matmuls": {site: {"weights": w, "outputs": o} for site, (w, o) in structure.matmuls.items()},
+        "integer_ops": structure.integer_ops,
         "constant_bytes": structure.constant_bytes,
         "signatures": {
             name: {
@@ -77,8 +92,9 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_column(overflow="fold")
     table.add_row("model", Text(f"{facts['name']}  ({facts['bytes'] / 1e6:.2f} MB)"))
     table.add_row("labels", Text(", ".join(facts["labels"])))
-    for key in ("quantization", "tokenizer", "architecture", "parity", "matmul_weights", "constant_bytes", "versions"):
-        table.add_row(key.replace("_", " "), Text(", ".join(f"{k} {_number(v)}" for k, v in facts[key].items())))
+    for key in _SECTIONS:
+        if facts[key]:
+            table.add_row(key.replace("_", " "), Text(", ".join(f"{k} {_number(v)}" for k, v in facts[key].items())))
     table.add_row("target", f"{facts['target']}, TFLite {facts['oldest_runtime']} or newer")
     for name, signature in facts["signatures"].items():
         inputs, outputs = (", ".join(map(_tensor_text, signature[side])) for side in ("inputs", "outputs"))

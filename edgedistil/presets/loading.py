@@ -16,6 +16,7 @@ from edgedistil_runtime.errors import EdgeDistilError, PresetError
 __all__ = [
     "LABELS_FILE",
     "LabelledClassifier",
+    "NoTrainedHead",
     "load_classifier",
     "load_labelled_classifier",
     "set_sequence_length",
@@ -23,6 +24,10 @@ __all__ = [
 
 LABELS_FILE: Final = "labels.txt"
 _FROM_PRESET: Final = "from_preset"
+
+
+class NoTrainedHead(PresetError):
+    """A preset that is a backbone alone, where a classifier is needed."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ def set_sequence_length(classifier: Any, sequence_length: int | None, preset: st
 
 
 def _no_trained_head(preset: str) -> PresetError:
-    return PresetError(
+    return NoTrainedHead(
         f"The preset {preset} has no trained head: it does not know any classes yet. Pass labelled texts with "
         f"--train-data, or train first: `edgedistil train --preset {preset} --train-data FILE -o DIRECTORY`"
     )

@@ -84,6 +84,7 @@ class ArtifactMetadata:
         tolerance: the largest absolute difference of a probability that a replay may show.
         parity: what the conversion measured against the Keras classifier.
         model: the architecture: layers, widths, parameters.
+        preparation: what was done to the trained classifier before it was converted, and what that changed.
         versions: package versions that made the file.
         oldest_runtime: the oldest TFLite runtime that knows every op version in the file.
         flatbuffer_size: bytes before the ZIP archive.
@@ -100,6 +101,7 @@ class ArtifactMetadata:
     tolerance: float
     parity: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
+    preparation: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     oldest_runtime: str = ""
     flatbuffer_size: int = 0
@@ -156,6 +158,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
         tolerance=fields.fraction("tolerance"),
         parity=fields.mapping("parity"),
         model=fields.mapping("model"),
+        preparation=fields.mapping("preparation"),
         versions=versions,
         oldest_runtime=fields.string("oldest_runtime", may_be_empty=True),
         flatbuffer_size=fields.integer("flatbuffer_size", minimum=8),  # a flatbuffer's root and its identifier

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedistil_converters.edge_graph.embeddings import FloatTable, Int8Table, embedding_table
+from edgedistil_converters.edge_graph.embeddings import FloatTable, Int4Table, Int8Table, embedding_table
 from edgedistil_converters.edge_graph.encoder import EdgeGraph
 from edgedistil_converters.edge_graph.weights import read_output_activation, read_weights
 from edgedistil_runtime.errors import ConversionError
@@ -17,12 +17,12 @@ SEQUENCE_LENGTH = 24
 PAD = 0
 
 
-def edge_graph(classifier, *, is_int8=False):
+def edge_graph(classifier):
     weights = read_weights(classifier)
     return EdgeGraph(
         weights,
-        tokens=embedding_table(weights.token_embeddings, is_int8=is_int8),
-        positions=embedding_table(weights.position_embeddings[:SEQUENCE_LENGTH], is_int8=is_int8),
+        tokens=embedding_table(weights.token_embeddings, "float32"),
+        positions=embedding_table(weights.position_embeddings[:SEQUENCE_LENGTH], "float32"),
     )
 
 
@@ -199,7 +199,7 @@ FINITE = st.floats(-1e4, 1e4, width=32)
 @given(st.lists(st.lists(FINITE, min_size=3, max_size=3), min_size=1, max_size=5))
 def test_int8_rows_are_within_half_a_scale(rows):
     values = np.array(rows, np.float32)
-    table = embedding_table(values, is_int8=True)
+    table = embedding_table(values, "int8")
     assert isinstance(table, Int8Table)
     assert (table.values.dtype, table.scales.dtype, table.scales.shape) == (np.int8, np.float32, (len(rows), 1))
     assert int(table.values.min()) >= -127
@@ -211,16 +211,139 @@ def test_int8_rows_are_within_half_a_scale(rows):
 
 
 def test_a_row_of_zeros_stays_zeros():
-    table = embedding_table(np.array([[0, 0], [1, -2]], np.float32), is_int8=True)
+    table = embedding_table(np.array([[0, 0], [1, -2]], np.float32), "int8")
     assert table.values.tolist() == [[0, 0], [64, -127]]
     assert np.isfinite(table.scales).all()
     assert table.rows(np.array([0])).numpy().tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize("is_int8", [False, True])
-def test_tables_look_up_rows(is_int8):
-    values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    table = embedding_table(values, is_int8=is_int8)
-    half_step = np.abs(values).max() / 127 / 2 if is_int8 else 0
-    np.testing.assert_allclose(table.rows(np.array([5, 0, 5])).numpy(), values[[5, 0, 5]], rtol=0, atol=half_step)
-    np.testing.assert_allclose(table.first_rows(3).numpy(), values[:3], rtol=0, atol=half_step)
+# dtype -> half a step, in units of a row's largest value.
+HALF_STEP = {"float32": 0, "float16": 0, "int8": 0.5 / 127, "int4": 0.5 / 7}
+
+
+@pytest.mark.parametrize("dtype", HALF_STEP)
+def test_tables_look_up_rows(dtype):
+    values = np.random.default_rng(0).uniform(0.5, 1, size=(6, 4)).astype(np.float32)
+    table = embedding_table(values, dtype)
+    error = HALF_STEP[dtype] * 1.01
+    np.testing.assert_allclose(table.rows(np.array([5, 0, 5])).numpy(), values[[5, 0, 5]], rtol=0, atol=error)
+    np.testing.assert_allclose(table.first_rows(3).numpy(), values[:3], rtol=0, atol=error)
+
+
+def unpacked(table):
+    """The weights of an `Int4Table` in float64, from its bytes and with integers alone."""
+    packed = table.packed.astype(int)
+    steps = np.concatenate([packed >> 4, (packed & 15) - 8], axis=1)
+    scales = table.multiples * table.scales.astype(np.float64)
+    return steps, np.repeat(scales, table.width // table.multiples.shape[1], axis=1)
+
+
+@st.composite
+def tables(draw):
+    """Rows of every size of number, some of zeros, some of one large value among small ones."""
+    shape = draw(st.tuples(st.integers(1, 5), st.sampled_from([2, 6, 16, 26, 32, 34, 40, 64, 74, 96, 312])))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = generator.normal(size=shape) * 10.0 ** generator.integers(-3, 1, size=shape)
+    exponents = draw(st.lists(st.sampled_from([-50, -38, -20, -3, 0, 5, 30, 37]), min_size=shape[0], max_size=shape[0]))
+    values = values * 10.0 ** np.array(exponents)[:, None]
+    values[generator.random(shape) < draw(st.sampled_from([0, 0.5, 1]))] = 0
+    return values.astype(np.float32)
+
+
+PROPERTY = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+
+
+@PROPERTY
+@given(tables())
+def test_int4_blocks_are_as_near_as_a_scale_that_cuts_nothing_allows(values):
+    table = embedding_table(values, "int4")
+    assert isinstance(table, Int4Table)
+    assert (table.packed.shape, table.scales.shape) == ((len(values), values.shape[1] // 2), (len(values), 1))
+    assert (table.packed.dtype, table.multiples.dtype, table.scales.dtype) == (np.int8, np.int8, np.float32)
+    steps, scales = unpacked(table)
+    assert (steps.min() >= -8) & (steps.max() <= 7)
+    assert (table.multiples != 0).all()
+    assert (table.multiples >= -127).all()
+
+    blocks = values.astype(np.float64).reshape(*table.multiples.shape, -1)
+    error = np.square(blocks - (steps * scales).reshape(blocks.shape)).sum(2)
+    row_scales = table.scales[:, :, None].astype(np.float64)
+    whole = np.maximum(np.ceil(np.abs(blocks).max(2, keepdims=True) / row_scales / 7 * (1 - 1e-6)), 1) * row_scales
+    uncut = np.square(blocks - np.rint(blocks / whole) * whole).sum(2)
+    assert (np.abs(np.rint(blocks / whole)) <= 7).all()
+    assert (error <= uncut * (1 + 1e-3) + 1e-300).all()
+    # Half a step of a block without cutting, whose scale was rounded up to one of 127 of its row's.
+    half = 0.5 * (np.abs(blocks).max(2) / 7 + row_scales[:, :, 0])
+    assert (error <= blocks.shape[2] * half**2 * (1 + 1e-3)).all()
+
+
+@PROPERTY
+@given(tables())
+def test_the_graph_unpacks_int4_as_integers_do(values):
+    table = embedding_table(values, "int4")
+    steps, scales = unpacked(table)
+    due = (steps * scales).astype(np.float32)
+    ids = np.array([len(values) - 1, 0, 0])
+    tiny = np.finfo(np.float32).tiny  # TensorFlow may flush smaller numbers to 0
+    np.testing.assert_allclose(table.rows(ids).numpy(), due[ids], rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(table.first_rows(len(values)).numpy(), due, rtol=1e-6, atol=tiny)
+    np.testing.assert_allclose(table.first_rows(1).numpy(), due[:1], rtol=1e-6, atol=tiny)
+
+
+def test_numbers_that_int4_holds_exactly_come_back():
+    exact = np.arange(-7, 9, dtype=np.float32).repeat(2)[None] % 8 * np.float32(0.25)
+    rows = np.concatenate([exact, -exact, 127 * exact, 0 * exact])
+    np.testing.assert_allclose(embedding_table(rows, "int4").first_rows(4).numpy(), rows, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("width", "block"),
+    [
+        (2, 2),
+        (6, 6),
+        (16, 16),
+        (24, 24),
+        (32, 32),
+        (34, 17),
+        (38, 19),
+        (58, 29),
+        (62, 31),
+        (74, 74),
+        (40, 20),
+        (48, 24),
+        (96, 32),
+        (312, 26),
+    ],
+)
+def test_the_size_of_int4_blocks(width, block):
+    table = embedding_table(np.ones((3, width), np.float32), "int4")
+    assert table.multiples.shape == (3, width // block)
+    assert sum(part.nbytes for part in (table.packed, table.multiples, table.scales)) == 3 * (
+        width // 2 + width // block + 4
+    )
+
+
+def test_int4_is_finer_than_steps_of_one_scale_a_block():
+    """Negative multiples and cut ranges lower the error of normally distributed weights by more than a tenth."""
+    values = np.random.default_rng(5).normal(size=(100, 256)).astype(np.float32)
+    blocks = values.reshape(100, 8, 32)
+    scales = np.abs(blocks).max(2, keepdims=True) / 7
+    plain = np.square(blocks - np.rint(blocks / scales) * scales).sum()
+    found = embedding_table(values, "int4").first_rows(100).numpy()
+    assert np.square(values - found).sum() < 0.8 * plain
+
+
+def test_tables_of_more_rows_than_are_packed_at_once(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(10, 32)).astype(np.float32)
+    whole = embedding_table(values, "int4")
+    monkeypatch.setattr("edgedistil_converters.edge_graph.embeddings._ROWS_AT_ONCE", 4)
+    parts = embedding_table(values, "int4")
+    for name in ("packed", "multiples", "scales"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("width", [1, 15, 33])
+def test_int4_rows_of_an_odd_width_are_refused(width):
+    with pytest.raises(ConversionError, match=f"even width. Received: hidden_dim={width}. Use --quantize int8"):
+        embedding_table(np.ones((2, width), np.float32), "int4")
+    assert embedding_table(np.ones((2, width), np.float32), "int8").first_rows(2).shape == (2, width)

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["ClassifierWeights", "Dense", "LayerNorm", "TransformerLayer", "read_output_activation", "read_weights"]
+__all__ = [
+    "ClassifierWeights",
+    "Dense",
+    "LayerNorm",
+    "TransformerLayer",
+    "read_output_activation",
+    "read_weights",
+    "write_weights",
+]
 
 Floats = NDArray[np.float32]
 
@@ -138,6 +146,27 @@ def read_weights(classifier: Any) -> ClassifierWeights:
     )
 
 
+def write_weights(classifier: Any, weights: ClassifierWeights) -> None:
+    """Puts weights into a classifier of the same sizes: the inverse of `read_weights`."""
+    backbone = classifier.backbone
+    backbone.token_embedding.embeddings.assign(weights.token_embeddings)
+    backbone.embeddings.position_embedding.position_embeddings.assign(weights.position_embeddings)
+    _assign_norm(backbone.embeddings_layer_norm, weights.embeddings_norm)
+    for layer, found in zip(backbone.transformer_layers, weights.layers, strict=True):
+        attention = layer._self_attention_layer
+        head_width = int(backbone.hidden_dim) // int(backbone.num_heads)
+        _assign_dense(attention.query_dense, found.query, scale=head_width**0.5)
+        _assign_dense(attention.key_dense, found.key)
+        _assign_dense(attention.value_dense, found.value)
+        _assign_dense(attention.output_dense, found.attention_output)
+        _assign_norm(layer._self_attention_layer_norm, found.attention_norm)
+        _assign_dense(layer._feedforward_intermediate_dense, found.intermediate)
+        _assign_dense(layer._feedforward_output_dense, found.output)
+        _assign_norm(layer._feedforward_layer_norm, found.output_norm)
+    _assign_dense(classifier.pooled_dense, weights.pooled)
+    _assign_dense(classifier.output_dense, weights.logits)
+
+
 def read_output_activation(classifier: Any) -> str:
     """What a classifier's outputs are: `logits` (KerasHub's `activation=None`), `softmax` or `sigmoid`.
 
@@ -173,6 +202,16 @@ def _dense(layer: Any, inputs: int | None = None, scale: float = 1.0) -> Dense:
     kernel, bias = _array(layer.kernel), _array(layer.bias)
     rows = inputs if inputs is not None else kernel.shape[0]
     return Dense(kernel=(kernel * scale).reshape(rows, -1), bias=(bias * scale).reshape(-1))
+
+
+def _assign_dense(layer: Any, dense: Dense, scale: float = 1.0) -> None:
+    layer.kernel.assign((dense.kernel * scale).reshape(layer.kernel.shape))
+    layer.bias.assign((dense.bias * scale).reshape(layer.bias.shape))
+
+
+def _assign_norm(layer: Any, norm: LayerNorm) -> None:
+    layer.gamma.assign(norm.gamma)
+    layer.beta.assign(norm.beta)
 
 
 def _layer_norm(layer: Any) -> LayerNorm:

@@ -1,12 +1,14 @@
 """What a conversion does to the numbers of a model, as one frozen value."""
 
+import fnmatch
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from edgedistil_converters.sites import EMBEDDING_SITES, matmul_sites
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["SCHEMES", "QuantizationPlan", "Scheme", "Tolerance"]
+__all__ = ["SCHEMES", "LayerScheme", "QuantizationPlan", "Scheme", "Tolerance"]
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,68 @@ class Scheme:
         weights: dtype of matmul weights in the file.
         embeddings: dtype of the embedding tables in the file.
         tolerance: for probabilities. float32 reorders sums; float16 rounds to 11 bits; int8 rounds a weight to 1/127
-            of the largest of its output channel, and each row of activations likewise, as it runs.
+            of the largest of its output channel, and each row of activations likewise, as it runs; static int8 rounds
+            activations to 1/255 of the range that calibration saw; int4 rounds weights to 1/7 of the largest of 32.
+        activations: `float32`, or `int8` where the file fixes the range of every activation.
+        needs: what the conversion must be given beside the classifier: `calibration data`, `training data` or nothing.
     """
 
     summary: str
     weights: str
     embeddings: str
     tolerance: Tolerance
+    activations: str = "float32"
+    needs: str = ""
 
 
+_STATIC = Tolerance(0.3, 0.03)
 SCHEMES: Mapping[str, Scheme] = {
     "fp32": Scheme("float32 weights and arithmetic", "float32", "float32", Tolerance(1e-4, 1e-5)),
     "fp16": Scheme("float16 weights, float32 arithmetic", "float16", "float16", Tolerance(1e-2, 1e-3)),
     "int8": Scheme(
         "int8 weights, activations quantized as they run (dynamic range)", "int8", "int8", Tolerance(0.1, 0.01)
     ),
+    "int4": Scheme("int4 weights in blocks of 32, activations as in int8", "int4", "int4", Tolerance(0.5, 0.05)),
+    "int8-static": Scheme(
+        "int8 weights and activations, ranges measured on calibration data",
+        "int8",
+        "int8",
+        _STATIC,
+        activations="int8",
+        needs="calibration data",
+    ),
+    "int8-qat": Scheme(
+        "int8 weights and activations, ranges learned in training",
+        "int8",
+        "int8",
+        _STATIC,
+        activations="int8",
+        needs="training data",
+    ),
 }
+# What a layer may have instead of its plan's scheme, and which plans may mix at all.
+_LAYER_SCHEMES = ("fp32", "int8", "int4")
+_MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")
+
+
+@dataclass(frozen=True)
+class LayerScheme:
+    """Layers by name, and the scheme of their weights.
+
+    Attributes:
+        pattern: matched against site names, with `*`, `?` and `[...]` as in a shell: `transformer_layer_0/*`.
+        scheme: `fp32`, `int8` or `int4`; of int8 activations, `fp32` takes a matmul out.
+    """
+
+    pattern: str
+    scheme: str
+
+    def __post_init__(self) -> None:
+        if self.scheme not in _LAYER_SCHEMES:
+            raise ConversionError(
+                f"The scheme of a layer is one of {', '.join(_LAYER_SCHEMES)}. Received: {self.scheme!r} for "
+                f"{self.pattern!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -55,33 +103,100 @@ class QuantizationPlan:
 
     Attributes:
         scheme: a key of `SCHEMES`.
+        layers: exceptions by layer name; where several match, the last one counts.
 
     Example:
         >>> QuantizationPlan("int8").tolerance.largest
         0.1
+        >>> QuantizationPlan("int8", (LayerScheme("transformer_layer_5/*", "fp32"),)).weight_dtypes(6)["logits"]
+        'int8'
     """
 
     scheme: str = "int8"
+    layers: tuple[LayerScheme, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise ConversionError(f"A quantization scheme is one of {', '.join(SCHEMES)}. Received: {self.scheme!r}.")
+        if self.layers and self.scheme not in _MIXED:
+            raise ConversionError(
+                f"Layers can have schemes of their own in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
+            )
+        if self.is_static and any(layer.scheme == "int4" for layer in self.layers):
+            raise ConversionError(
+                f"In a plan of {self.scheme}, a layer can be taken out with fp32, and not be int4: the kernels for "
+                "int8 activations take int8 weights."
+            )
 
     @property
-    def weights(self) -> str:
-        """The dtype of matmul weights in the file."""
-        return SCHEMES[self.scheme].weights
+    def _scheme(self) -> Scheme:
+        return SCHEMES[self.scheme]
 
     @property
-    def embeddings(self) -> str:
-        """The dtype of the embedding tables in the file."""
-        return SCHEMES[self.scheme].embeddings
+    def is_static(self) -> bool:
+        """Whether the file fixes the ranges of activations."""
+        return self._scheme.activations == "int8"
+
+    @property
+    def needs(self) -> str:
+        """What the conversion must be given beside the classifier; see `Scheme`."""
+        return self._scheme.needs
 
     @property
     def tolerance(self) -> Tolerance:
         """How far probabilities may be from those of the Keras classifier."""
-        return SCHEMES[self.scheme].tolerance
+        widest = max([self._scheme, *(SCHEMES[layer.scheme] for layer in self.layers)], key=_largest)
+        return widest.tolerance
+
+    def weight_dtypes(self, num_layers: int) -> dict[str, str]:
+        """The dtype of the weights at every site that has some: matmuls and embedding tables.
+
+        Args:
+            num_layers: transformer layers of the classifier.
+
+        Raises:
+            ConversionError: a pattern matches no site, or makes an embedding table float in a file of integers, or the
+                patterns leave no matmul for a static plan to quantize.
+        """
+        dtypes = dict.fromkeys(matmul_sites(num_layers), self._scheme.weights)
+        dtypes |= dict.fromkeys(EMBEDDING_SITES, self._scheme.embeddings)
+        for layer in self.layers:
+            matched = fnmatch.filter(dtypes, layer.pattern)
+            if not matched:
+                raise ConversionError(
+                    f"The pattern {layer.pattern!r} matches no layer. The layers are: {', '.join(dtypes)}."
+                )
+            dtypes |= dict.fromkeys(matched, SCHEMES[layer.scheme].weights)
+        self._check_dtypes(dtypes)
+        return dtypes
+
+    def _check_dtypes(self, dtypes: Mapping[str, str]) -> None:
+        if self.is_static and all(dtypes[site] == "float32" for site in dtypes if site not in EMBEDDING_SITES):
+            raise ConversionError(
+                f"This plan of {self.scheme} takes every matmul out, and leaves nothing whose range could be fixed. "
+                "Use fp32 with the pattern *_embeddings at int8, or take fewer layers out."
+            )
+        floats = [site for site in EMBEDDING_SITES if dtypes[site] == "float32"]
+        if floats and self.scheme != "fp32":
+            raise ConversionError(
+                f"Embedding tables are not float in a plan of {self.scheme}: they are most of the file, and rows of "
+                f"int8 lose nothing that shows. Received: fp32 for {', '.join(floats)}."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, for the artefact's metadata."""
-        return {**asdict(self), "weights": self.weights, "embeddings": self.embeddings}
+        scheme, layers = self._scheme, dict[str, str]()
+        for layer in self.layers:
+            layers.pop(layer.pattern, None)  # a pattern given twice counts where it was given last
+            layers[layer.pattern] = layer.scheme
+        return {
+            "scheme": self.scheme,
+            "weights": scheme.weights,
+            "embeddings": scheme.embeddings,
+            "activations": scheme.activations,
+            "layers": layers,
+        }
+
+
+def _largest(scheme: Scheme) -> float:
+    return scheme.tolerance.largest

@@ -1,0 +1,132 @@
+"""A float flatbuffer in, a quantized one out: a plan as a recipe of Google's litert-quantizer."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.ranges import Ranges, quantizer_statistics
+from edgedistil_converters.quiet import quiet
+from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES, site_of
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["quantize"]
+
+# Patterns are searched in the names of what an op puts out, each followed by a semicolon.
+# Everything inside of the encoder and the head; LayerNorm's own arithmetic, whose squares need more than 8 bits, and
+# the attention of padded batches, whose mask would stretch its range, stay float.
+_ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|logits)"
+_FLOAT_INSIDE = (r"_norm[/;]", r"/masked_attention[/;]")
+_BLOCK = 32
+
+
+def quantize(
+    model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str, str], ranges: Ranges | None = None
+) -> bytes:
+    """Quantizes the matmuls of a model, and its activations where the plan fixes their ranges.
+
+    Embedding tables are not touched: the graph was built with them as the plan says.
+
+    Args:
+        model: a float flatbuffer with named sites.
+        plan: how.
+        weight_dtypes: of every site, see `QuantizationPlan.weight_dtypes`.
+        ranges: of activations; for a static plan alone.
+
+    Raises:
+        ConversionError: a range is missing or is none, or the quantizer refuses the model.
+    """
+    from litert_quantizer import quantizer
+
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    with TemporaryDirectory(prefix="edgedistil-") as folder:
+        path = Path(folder, "float.tflite")
+        path.write_bytes(model)
+        work = quantizer.Quantizer(str(path))
+        statistics = None
+        if plan.is_static:
+            _check_ranges(ranges or {}, weight_dtypes)
+            _add_static_recipe(work, weight_dtypes)
+            statistics = quantizer_statistics(content, ranges or {})
+        else:
+            _add_dynamic_recipe(work, weight_dtypes, _input_widths(content))
+        try:
+            with quiet():
+                quantized = work.quantize(statistics).quantized_model
+        except Exception as error:  # the quantizer's own errors have no common type
+            raise ConversionError(f"litert-quantizer refused a plan of {plan.scheme}: {error}") from error
+    if quantized is None:
+        raise ConversionError(f"litert-quantizer returned no model for a plan of {plan.scheme}.")
+    return bytes(quantized)
+
+
+def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
+    layers = sorted({site.split("/")[0] for site in weight_dtypes if "/" in site})
+    due = [*(f"{layer}/{name}" for layer in layers for name in ACTIVATION_SITES), "pooled_dense", "logits"]
+    missing = [site for site in due if site not in ranges]
+    if missing:
+        raise ConversionError(
+            "Fixed ranges need one for every activation of the encoder and the head. "
+            f"Missing: {', '.join(missing[:5])}."
+        )
+    wrong = {site: pair for site, pair in ranges.items() if not -math.inf < pair[0] <= 0 <= pair[1] < math.inf}
+    if wrong:
+        site, pair = next(iter(wrong.items()))
+        raise ConversionError(
+            f"A range is (least, greatest), finite, with zero between them, which int8 holds exactly. "
+            f"Received: {tuple(pair)} for {site}."
+        )
+
+
+def _add_dynamic_recipe(work: Any, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]) -> None:
+    """int8: one scale per output channel; int4: one per 32 weights of a channel. Activations as they run.
+
+    TFLite's blocks divide a channel evenly: int4 channels that 32 does not divide have one scale each.
+    """
+    from litert_quantizer import qtyping
+
+    whole, blocks = qtyping.QuantGranularity.CHANNELWISE, qtyping.QuantGranularity.BLOCKWISE_32
+    narrow = _matmuls(weight_dtypes, "int4")
+    even = [site for site in narrow if input_widths[site] % _BLOCK == 0]
+    uneven = [site for site in narrow if site not in even]
+    recipe = ((_matmuls(weight_dtypes, "int8"), 8, whole), (even, 4, blocks), (uneven, 4, whole))
+    for sites, bits, granularity in recipe:
+        if sites:
+            work.add_dynamic_config(_is_one_of(sites), qtyping.TFLOperationName.FULLY_CONNECTED, bits, granularity)
+
+
+def _input_widths(content: Any) -> dict[str, int]:
+    """Site -> how many weights an output channel of its matmul has."""
+    widths = {}
+    for signature in content.signatureDefs:
+        subgraph = content.subgraphs[signature.subgraphIndex]
+        for op in subgraph.operators:
+            if content.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED:
+                site = site_of(subgraph.tensors[op.outputs[0]].name.decode(), signature.signatureKey.decode())
+                widths[site] = int(subgraph.tensors[op.inputs[1]].shape[1])
+    return widths
+
+
+def _add_static_recipe(work: Any, weight_dtypes: Mapping[str, str]) -> None:
+    from litert_quantizer import algorithm_manager, qtyping
+
+    every, nothing = qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_manager.AlgorithmName.NO_QUANTIZE
+    work.add_static_config(_ENCODER, every, 8, 8)
+    for pattern in _FLOAT_INSIDE:
+        work.update_quantization_recipe(pattern, every, algorithm_key=nothing)
+    floats = _matmuls(weight_dtypes, "float32")
+    if floats:
+        work.update_quantization_recipe(_is_one_of(floats), every, algorithm_key=nothing)
+
+
+def _matmuls(weight_dtypes: Mapping[str, str], dtype: str) -> list[str]:
+    return [site for site, found in weight_dtypes.items() if found == dtype and site not in EMBEDDING_SITES]
+
+
+def _is_one_of(sites: Sequence[str]) -> str:
+    return f"/({'|'.join(map(re.escape, sites))});"

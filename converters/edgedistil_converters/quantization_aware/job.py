@@ -1,0 +1,176 @@
+"""The folder that the parent and its child share: a job goes in, checkpoints and a result come out.
+
+    job.npz         weights, data and settings
+    checkpoint.npz  the state after an epoch
+    result.npz      trained weights, ranges and history
+
+Every file is replaced in one step and carries the digest of its job, so a file of another job is never taken for one
+of this. Arrays and JSON only: nothing in the folder can run code.
+"""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.output import atomic_path
+from edgedistil_converters.quantization_aware.named_arrays import named_arrays, named_parts, with_arrays
+from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
+
+__all__ = ["CHECKPOINT", "RESULT", "Job", "read_arrays", "read_job", "read_result", "write_arrays", "write_job"]
+
+CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
+_JOB = "job.npz"
+_FORMAT = 1  # counts changes of what training computes or of how files are written; an older checkpoint starts over
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that the outcome of training depends on.
+
+    Attributes:
+        weights: the float classifier.
+        data: the training texts.
+        settings: how to train.
+        pad_id: the id that attention masks.
+    """
+
+    weights: ClassifierWeights
+    data: QATData
+    settings: QATSettings
+    pad_id: int
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for equal jobs alone."""
+        hashed = hashlib.sha256(_header(self).encode())
+        for name, array in _arrays(self).items():
+            hashed.update(f"{name} {array.dtype} {array.shape}".encode())
+            hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Writes a job for the child; what another job left in the folder goes."""
+    for name in (_JOB, CHECKPOINT, RESULT):
+        if not _belongs(folder / name, job.digest):
+            (folder / name).unlink(missing_ok=True)
+    if not (folder / _JOB).exists():
+        write_arrays(folder / _JOB, job.digest, {**_arrays(job), "header": np.array(_header(job))})
+
+
+def read_job(folder: Path) -> Job:
+    """The job that `write_job` wrote.
+
+    Raises:
+        OSError: there is none.
+        ValueError, KeyError: it is damaged.
+    """
+    with (folder / _JOB).open("rb") as file, np.load(file) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    header = json.loads(str(found["header"]))
+    rows = tuple(tuple(found["ids"][a:b].tolist()) for a, b in pairwise(found["starts"].tolist()))
+    data = QATData(token_ids=rows, targets=found["targets"], teacher=found["teacher"])
+    weights = with_arrays(_hollow_weights(found, header), found)
+    return Job(weights, data, QATSettings(**header["settings"]), header["pad_id"])
+
+
+def write_arrays(path: Path, digest: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Replaces an .npz file in one step; `digest` is that of the job it belongs to."""
+    contents: dict[str, Any] = {**arrays, "digest": np.array(digest)}
+    with atomic_path(path, force=True) as temporary, temporary.open("wb") as file:
+        np.savez(file, **contents)
+
+
+def read_arrays(folder: Path, name: str, digest: str) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a file of this job; None where there is no such file or it is of another job."""
+    return _read(folder / name, digest)
+
+
+def read_result(folder: Path, job: Job) -> QATResult | None:
+    """What training left for this job; None while it is not done."""
+    arrays = _read(folder / RESULT, job.digest)
+    if arrays is None:
+        return None
+    ranges = {
+        name.removeprefix("ranges/"): (float(ends[0]), float(ends[1]))
+        for name, ends in arrays.items()
+        if name.startswith("ranges/")
+    }
+    history = tuple(QATEpoch(**epoch) for epoch in json.loads(str(arrays["history"])))
+    return QATResult(weights=with_arrays(job.weights, arrays), ranges=ranges, history=history)
+
+
+def _read(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
+    if not _belongs(path, digest):
+        return None
+    with path.open("rb") as file, np.load(file) as arrays:
+        return {name: arrays[name] for name in arrays.files if name != "digest"}
+
+
+def _belongs(path: Path, digest: str) -> bool:
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return str(arrays["digest"]) == digest
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, or none of our files
+        return False
+
+
+def _header(job: Job) -> str:
+    epsilons = {name: part.epsilon for name, part in named_parts(job.weights) if isinstance(part, LayerNorm)}
+    header = {
+        "format": _FORMAT,
+        "settings": asdict(job.settings),
+        "pad_id": job.pad_id,
+        "num_layers": len(job.weights.layers),
+        "num_heads": job.weights.num_heads,
+        "output_activation": job.weights.output_activation,
+        "epsilons": epsilons,
+    }
+    return json.dumps(header, sort_keys=True)
+
+
+def _arrays(job: Job) -> dict[str, NDArray[Any]]:
+    starts = np.cumsum([0, *(len(row) for row in job.data.token_ids)])
+    return {
+        **named_arrays(job.weights),
+        "token_embeddings": job.weights.token_embeddings,
+        "position_embeddings": job.weights.position_embeddings,
+        "ids": np.concatenate(job.data.token_ids).astype(np.int32),
+        "starts": starts.astype(np.int64),
+        "targets": np.asarray(job.data.targets, np.int32),
+        "teacher": np.asarray(job.data.teacher, np.float32),
+    }
+
+
+def _hollow_weights(arrays: Mapping[str, NDArray[Any]], header: dict[str, Any]) -> ClassifierWeights:
+    """The right parts in the right number, with embedding tables and epsilons and no other numbers."""
+    nothing = np.zeros(0, np.float32)
+    dense, epsilons = Dense(nothing, nothing), header["epsilons"]
+
+    def layer(index: int) -> TransformerLayer:
+        parts: dict[str, Any] = {part.name: dense for part in dataclasses.fields(TransformerLayer)}
+        for name in ("attention_norm", "output_norm"):
+            parts[name] = LayerNorm(nothing, nothing, epsilons[f"transformer_layer_{index}/{name}"])
+        return TransformerLayer(**parts)
+
+    return ClassifierWeights(
+        token_embeddings=arrays["token_embeddings"],
+        position_embeddings=arrays["position_embeddings"],
+        embeddings_norm=LayerNorm(nothing, nothing, epsilons["embeddings_layer_norm"]),
+        layers=tuple(layer(index) for index in range(header["num_layers"])),
+        num_heads=header["num_heads"],
+        pooled=dense,
+        logits=dense,
+        output_activation=header["output_activation"],
+    )

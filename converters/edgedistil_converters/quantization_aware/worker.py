@@ -1,0 +1,40 @@
+"""The child process: reads a job from a folder, trains, and writes the result there.
+
+    python -m edgedistil_converters.quantization_aware.worker FOLDER
+
+Each step is one line of JSON on stdout. It must not run where KerasHub is loaded: TFMOT changes what `tf.keras` is.
+"""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TextIO
+
+__all__ = ["main"]
+
+
+class _Reporter:
+    """Tells the parent about every step. Where the parent is gone, the broken pipe ends the child."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        event = {"epoch": epoch, "step": step, "steps": steps, "loss": loss}
+        self._stream.write(json.dumps(event) + "\n")
+        self._stream.flush()
+
+
+def main(folder: Path) -> None:
+    """Trains the job in a folder, from its last checkpoint on."""
+    from edgedistil_converters.quantization_aware.job import read_job
+    from edgedistil_converters.quantization_aware.training import train
+
+    reporter = _Reporter(sys.stdout)
+    with contextlib.redirect_stdout(sys.stderr):  # what libraries print is for people
+        train(read_job(folder), folder, reporter)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,205 @@
+"""From a preset to a verified file: load, train or prune where that is asked for, convert.
+
+    request -> classifier (-> a head trained) (-> pruned) (-> trained with quantization) -> converted, verified
+
+`edgedistil convert` is the command line of this module.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.output import check_output
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from edgedistil.presets.loading import LabelledClassifier
+    from edgedistil_converters import Conversion
+
+__all__ = ["ConversionRequest", "convert_preset"]
+
+Stage = Callable[[str], None]
+_MOST_CALIBRATION_TEXTS = 512  # ranges hardly widen after some hundreds
+
+
+@dataclass(frozen=True)
+class ConversionRequest:
+    """Everything that a conversion depends on.
+
+    Attributes:
+        preset: what `edgedistil.presets` takes: a name, a handle, a directory.
+        output: the file to write.
+        plan: how to quantize.
+        interface: what the file takes.
+        labels: class names instead of the preset's.
+        training: labelled texts: a preset without a trained head gets one, and `int8-qat` trains on them.
+        calibration_texts: texts that `int8-static` measures ranges on; those of `training` where there are none.
+        verification_texts: texts to verify the file with, beside the built-in ones.
+        pruning_texts: texts whose pieces the vocabulary keeps; none leaves it as it is.
+        vocabulary_size: how many pieces to keep, with `pruning_texts`.
+        sequence_length: tokens that a text is cut to; None for the preset's.
+        name: what the model is called in its metadata; None for the preset's name.
+        force: whether to replace a file that stands at `output`.
+        seed: of training.
+    """
+
+    preset: str
+    output: Path
+    plan: QuantizationPlan = field(default_factory=QuantizationPlan)
+    interface: ModelInterface = field(default_factory=ModelInterface)
+    labels: tuple[str, ...] | None = None
+    training: LabelledTexts | None = None
+    calibration_texts: tuple[str, ...] = ()
+    verification_texts: tuple[str, ...] = ()
+    pruning_texts: tuple[str, ...] = ()
+    vocabulary_size: int | None = None
+    sequence_length: int | None = None
+    name: str | None = None
+    force: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.vocabulary_size is not None and not self.pruning_texts:
+            raise DataError(
+                "A vocabulary is pruned to the pieces that texts need. Received: a vocabulary size without texts. "
+                "Pass --prune-vocabulary FILE too."
+            )
+        if self.plan.needs == "training data" and self.training is None:
+            raise DataError(
+                "int8-qat trains with quantization before it converts. Received: no training data. Pass --train-data "
+                "FILE, the classifier's own training data at best, or use int8, which needs none."
+            )
+
+
+def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) -> "Conversion":
+    """Converts a preset as asked.
+
+    Args:
+        request: what to convert, and how.
+        on_stage: called with the name of each stage as it begins.
+
+    Raises:
+        EdgeDistilError: the preset, the data or the conversion fail; no file is left then.
+
+    Example:
+        >>> convert_preset(ConversionRequest("smart_home_tiny_en", Path("smart_home.tflite")))  # doctest: +SKIP
+    """
+    stage = on_stage or (lambda _: None)
+    check_output(request.output, force=request.force)
+    trained = _trained(request, stage)
+    preparation: dict[str, Any] = {}
+    if request.pruning_texts:
+        stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
+        trained, preparation["vocabulary_pruning"] = _pruned(trained, request)
+    ranges = None
+    if request.plan.needs == "training data":
+        ranges, preparation["quantization_aware_training"] = _train_with_quantization(trained, request, stage)
+    from edgedistil_converters import convert_classifier
+
+    conversion = convert_classifier(
+        trained.classifier,
+        trained.labels,
+        request.output,
+        plan=request.plan,
+        interface=request.interface,
+        calibration_texts=_calibration_texts(request),
+        ranges=ranges,
+        preparation=preparation,
+        name=request.name or trained.name,
+        verification_texts=request.verification_texts,
+        force=request.force,
+        on_stage=stage,
+    )
+    shutil.rmtree(_checkpoints(request), ignore_errors=True)
+    return conversion
+
+
+def _calibration_texts(request: ConversionRequest) -> tuple[str, ...]:
+    if request.calibration_texts or request.training is None:
+        return request.calibration_texts
+    return request.training.texts[:_MOST_CALIBRATION_TEXTS]
+
+
+def _trained(request: ConversionRequest, stage: Stage) -> "LabelledClassifier":
+    """The preset's own classifier, or one with a head trained on labelled texts."""
+    from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
+
+    needs_its_own_head = request.plan.needs == "training data"  # which training with quantization starts from
+    if request.training is not None and not needs_its_own_head:
+        return _with_new_head(request, request.training, stage)
+    stage(f"loading {request.preset}")
+    try:
+        trained = load_labelled_classifier(request.preset, labels=request.labels)
+    except NoTrainedHead:
+        if request.training is None:
+            raise
+        return _with_new_head(request, request.training, stage)
+    set_sequence_length(trained.classifier, request.sequence_length, request.preset)
+    return trained
+
+
+def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stage) -> "LabelledClassifier":
+    """Fine-tunes with the defaults; `edgedistil train` is where one chooses."""
+    from edgedistil.training import FINE_TUNING
+
+    settings = replace(FINE_TUNING, seed=request.seed)
+    if request.sequence_length is not None:
+        settings = replace(settings, sequence_length=request.sequence_length)
+    data = TrainingData.prepare(texts, validation_fraction=settings.validation_fraction, seed=settings.seed)
+    stage(f"loading {request.preset}")
+    from edgedistil.training.loop import train
+    from edgedistil.training.start import from_preset
+
+    classifier = from_preset(request.preset, data, settings)
+    stage(f"training on {len(data.training):,} texts")
+    return train(classifier, data, settings, name=Path(request.preset).name).trained
+
+
+def _pruned(trained: "LabelledClassifier", request: ConversionRequest) -> tuple["LabelledClassifier", dict[str, Any]]:
+    from edgedistil_converters import prune_classifier
+
+    pruned = prune_classifier(trained.classifier, request.pruning_texts, vocabulary_size=request.vocabulary_size)
+    return replace(trained, classifier=pruned.classifier), pruned.report.to_dict()
+
+
+def _train_with_quantization(
+    trained: "LabelledClassifier", request: ConversionRequest, stage: Stage
+) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
+    """Trains in place. Checkpoints stand beside the output until there is one: the same command goes on with them."""
+    from edgedistil_converters.quantization_aware import QATSettings
+    from edgedistil_converters.quantization_aware.classifier import train_classifier
+
+    assert request.training is not None
+    settings, texts = QATSettings(seed=request.seed), request.training
+    folder = _checkpoints(request)
+    folder.mkdir(exist_ok=True)
+
+    def show(epoch: int, step: int, steps: int, loss: float) -> None:
+        stage(
+            f"training with quantization: epoch {epoch} of {settings.epochs}, step {step} of {steps}, loss {loss:.3f}"
+        )
+
+    stage(f"preparing {len(texts):,} texts for training with quantization")
+    numbers = _class_numbers(texts, trained.labels)
+    training = train_classifier(trained.classifier, texts.texts, numbers, settings, folder=folder, on_progress=show)
+    history = [asdict(epoch) for epoch in training.history]
+    return dict(training.ranges), {**asdict(settings), "texts": len(texts), "history": history}
+
+
+def _checkpoints(request: ConversionRequest) -> Path:
+    return request.output.with_name(f"{request.output.name}.qat")
+
+
+def _class_numbers(texts: LabelledTexts, labels: tuple[str, ...]) -> list[int]:
+    unknown = sorted(set(texts.labels) - set(labels))
+    if unknown:
+        raise DataError(
+            f"{texts.name}: labels must be among the classifier's: {', '.join(labels[:8])}. "
+            f"Received: {', '.join(unknown[:8])}."
+        )
+    return [labels.index(label) for label in texts.labels]

@@ -1,0 +1,486 @@
+"""Quantization-aware training: the mirror is the edge graph, its grid is int8's, and its child process can be trusted.
+
+TFMOT never enters this process: what looks inside the mirror runs in a child, once, and leaves arrays.
+"""
+
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.quantization_aware import (
+    ATTENTION_RANGE,
+    QATData,
+    QATSettings,
+    launch,
+    site_names,
+    train_quantization_aware,
+)
+from edgedistil_converters.quantization_aware.batches import Texts, teacher_logits
+from edgedistil_converters.quantization_aware.job import CHECKPOINT, Job, read_job, read_result, write_arrays, write_job
+from edgedistil_converters.quantization_aware.named_arrays import named_arrays
+from edgedistil_runtime.errors import ConversionError, OutputError
+
+PAD, VOCABULARY, POSITIONS, WIDTH, HEADS, INTERMEDIATE, CLASSES = 0, 40, 14, 8, 2, 24, 3
+SETTINGS = QATSettings(epochs=2, batch_size=16, learning_rate=3e-3)
+TEXTS = 60
+STEPS = 4  # of an epoch
+
+needs_tfmot = pytest.mark.skipif(
+    find_spec("tensorflow_model_optimization") is None or find_spec("tf_keras") is None,
+    reason="tensorflow-model-optimization or tf-keras is not installed",
+)
+
+
+def make_weights(*, num_layers=2, classes=CLASSES, output_activation="logits"):
+    generator = np.random.default_rng(5)
+
+    def normal(*shape):
+        return generator.normal(0, 0.4, shape).astype(np.float32)
+
+    def dense(inputs, outputs):
+        return Dense(normal(inputs, outputs), normal(outputs))
+
+    def norm(epsilon=1e-12):
+        return LayerNorm(1 + normal(WIDTH), normal(WIDTH), epsilon)
+
+    def layer():
+        square = [dense(WIDTH, WIDTH) for _ in range(4)]
+        return TransformerLayer(*square, norm(), dense(WIDTH, INTERMEDIATE), dense(INTERMEDIATE, WIDTH), norm(1e-5))
+
+    return ClassifierWeights(
+        token_embeddings=normal(VOCABULARY, WIDTH),
+        position_embeddings=normal(POSITIONS, WIDTH),
+        embeddings_norm=norm(),
+        layers=tuple(layer() for _ in range(num_layers)),
+        num_heads=HEADS,
+        pooled=dense(WIDTH, WIDTH),
+        logits=dense(WIDTH, classes),
+        output_activation=output_activation,
+    )
+
+
+def make_data(classes=CLASSES):
+    """The label is told by the second token, and the teacher is rather sure of it."""
+    generator = np.random.default_rng(6)
+    rows = [generator.integers(4, VOCABULARY, generator.integers(1, POSITIONS - 1)).tolist() for _ in range(TEXTS)]
+    rows[0] = rows[0][:1] * (POSITIONS - 2)  # as long as a text can be
+    targets = np.asarray([row[0] % classes for row in rows], np.int32)
+    teacher = np.full((TEXTS, classes), 0.1 / max(1, classes - 1), np.float32)
+    teacher[np.arange(TEXTS), targets] = 0.9
+    return QATData(tuple((2, *row, 3) for row in rows), targets, teacher)
+
+
+JOB = Job(make_weights(), make_data(), SETTINGS, PAD)
+
+
+def train(folder, *, on_progress=None):
+    return train_quantization_aware(
+        JOB.weights, JOB.data, JOB.settings, pad_id=JOB.pad_id, folder=folder, on_progress=on_progress
+    )
+
+
+PROBE = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow_model_optimization
+import tensorflow as tf
+import tf_keras
+from edgedistil_converters.edge_graph.embeddings import embedding_table
+from edgedistil_converters.edge_graph.encoder import EdgeGraph
+from edgedistil_converters.quantization_aware.batches import Texts
+from edgedistil_converters.quantization_aware.job import read_job
+from edgedistil_converters.quantization_aware.losses import text_losses
+from edgedistil_converters.quantization_aware.mirror import build_mirror, quantize
+from edgedistil_converters.quantization_aware.settings import QATSettings
+from edgedistil_converters.quantization_aware.training import calibrate, train
+
+out = {}
+for name in ("two_layers", "no_layers"):
+    job = read_job(Path(name))
+    weights, texts = job.weights, Texts(job.data, job.weights, job.pad_id)
+    mirror = build_mirror(weights, job.pad_id)
+    ids = texts.batch(np.arange(len(job.data))).token_ids
+    tables = (weights.token_embeddings, weights.position_embeddings)
+    graph = EdgeGraph(weights, *(embedding_table(table, "int8") for table in tables))
+    out[name + "/mirror"] = tf.nn.softmax(mirror.model(ids))
+    out[name + "/graph"] = graph.classify_batch(tf.constant(ids), job.pad_id)
+    if name == "no_layers":
+        continue
+
+    class Padded:
+        def __init__(self, columns):
+            self.columns = columns
+
+        def batch(self, rows):
+            batch = texts.batch(rows)
+            more = np.full((len(rows), self.columns), job.pad_id, np.int32)
+            return type(batch)(np.concatenate([batch.token_ids, more], axis=1), batch.targets, batch.teacher)
+
+    short = np.flatnonzero([len(row) < 8 for row in job.data.token_ids])
+    for columns in (0, 6):
+        ranges = calibrate(mirror, Padded(columns), [short])
+        out[f"ranges/{columns}"] = [*ranges.ranges.values(), *((floor, 0) for floor in ranges.floors.values())]
+    scores = tf_keras.Model(mirror.model.input, mirror.sites["transformer_layer_0/scores"])
+    singles = [scores(np.asarray([job.data.token_ids[index]], np.int32)).numpy() for index in short]
+    out["least_needed"] = min(values.max(axis=-1).min() for values in singles)
+    out["floors"] = [ranges.floors[f"transformer_layer_0/{site}"] for site in ("scores", "intermediate")]
+    quantized = quantize(mirror, calibrate(mirror, texts, [np.arange(len(job.data))]))
+    out["quantized"] = tf.nn.softmax(quantized.model(ids, training=False))
+    out["floored"] = [quantized.ranges()[f"transformer_layer_0/{site}"] for site in ("scores", "intermediate")]
+    dense = quantized.model.get_layer("pooled_dense/dense")
+    rows = np.eye(weights.width, dtype=np.float32)
+    out["kernel"] = dense(rows, training=False) - dense(0 * rows, training=False)
+    site = quantized.model.get_layer("pooled_dense")
+    out["values"] = np.linspace(-1, 9, 1001, dtype=np.float32)
+    out["rounded"] = site(out["values"][None], training=False)[0]
+    out["site"] = quantized.ranges()["pooled_dense"]
+
+logits = tf.constant([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
+teacher = tf.constant([[2.0, 0.0, 0.0], [-1.0, 1.0, 0.3]])
+settings = QATSettings(temperature=3.0, distillation_weight=0.25)
+for is_sigmoid in (False, True):
+    out[f"loss/{is_sigmoid}"] = text_losses(logits, tf.constant([0, 2]), teacher, settings, is_sigmoid=is_sigmoid)
+out["loss/one"] = text_losses(
+    logits[:, :1], tf.constant([0, 1]), logits[:, :1], settings, is_sigmoid=True
+)
+
+events = []
+
+
+def interrupt(epoch, step, steps, loss):
+    if (epoch, step) == (2, 2):
+        raise KeyboardInterrupt
+
+
+train(read_job(Path("trained")), Path("trained"), lambda *event: events.append(event))
+try:
+    train(read_job(Path("interrupted")), Path("interrupted"), interrupt)
+except KeyboardInterrupt:
+    pass
+out["events"] = events
+np.savez("out.npz", **{key: np.asarray(value) for key, value in out.items()})
+"""
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    """What a child saw in the mirror of two classifiers; it trained one too, with a break and without."""
+    folder = tmp_path_factory.mktemp("probe")
+    jobs = {
+        "two_layers": JOB,
+        "no_layers": replace(JOB, weights=make_weights(num_layers=0)),
+        "trained": JOB,
+        "interrupted": JOB,
+    }
+    for name, job in jobs.items():
+        (folder / name).mkdir()
+        write_job(folder / name, job)
+    done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(folder / "out.npz") as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    return {**found, "folder": folder}
+
+
+@pytest.fixture(scope="module")
+def trained(probe):
+    """The result of a run without a break, and what it reported."""
+    result = read_result(probe["folder"] / "trained", JOB)
+    return result, [(int(epoch), int(step), int(steps), loss) for epoch, step, steps, loss in probe["events"]]
+
+
+@needs_tfmot
+@pytest.mark.parametrize("name", ["two_layers", "no_layers"])
+def test_the_mirror_is_the_edge_graph(probe, name):
+    due = probe[f"{name}/graph"]
+    assert due.max() - due.min() > 0.3  # not a classifier that says the same of everything
+    np.testing.assert_allclose(probe[f"{name}/mirror"], due, atol=1e-6)
+
+
+@needs_tfmot
+def test_padding_leaves_no_trace_in_the_ranges(probe):
+    np.testing.assert_allclose(probe["ranges/6"], probe["ranges/0"], rtol=1e-5, atol=1e-6)
+
+
+@needs_tfmot
+def test_ranges_reach_no_further_down_than_softmax_and_gelu_can_tell(probe):
+    """Padding has no say in it: what is due was found text by text."""
+    np.testing.assert_allclose(probe["floors"], [probe["least_needed"] - 12, -4], rtol=1e-5)
+    scores, intermediate = probe["floored"]
+    assert -20 < scores[0] < 0 < scores[1]  # and not the -120 of the mask
+    assert -4.1 < intermediate[0] < -3.5
+
+
+@needs_tfmot
+def test_kernels_lie_on_the_grid_of_int8(probe):
+    kernel = make_weights().pooled.kernel
+    scale = np.abs(kernel).max(axis=0) / 127
+    points = probe["kernel"] / scale
+    np.testing.assert_allclose(points, np.rint(points), atol=1e-3)
+    np.testing.assert_allclose(np.abs(points).max(axis=0), 127, atol=1e-3)
+    assert np.abs(probe["kernel"] - kernel).max() <= scale.max() * 0.501
+    assert np.abs(probe["kernel"] - kernel).max() > scale.max() * 0.1  # they were rounded
+
+
+@needs_tfmot
+def test_a_site_rounds_to_the_grid_that_its_range_says(probe):
+    lowest, highest = probe["site"]
+    scale = (highest - lowest) / 255
+    due = np.clip(np.rint(probe["values"] / scale), np.rint(lowest / scale), np.rint(highest / scale)) * scale
+    assert lowest == 0 < highest < 9
+    difference = np.abs(probe["rounded"] - due)
+    assert np.median(difference) < 1e-6
+    assert difference.max() < scale * 1.001  # a tie may go the other way
+
+
+@needs_tfmot
+def test_int8_changes_the_answers_little_and_changes_them(probe):
+    difference = np.abs(probe["quantized"] - probe["two_layers/graph"])
+    assert 1e-5 < difference.mean() < 0.02
+
+
+def softmax(x):
+    exps = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exps / exps.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
+
+
+@needs_tfmot
+def test_losses_are_those_of_the_papers(probe):
+    logits = np.asarray([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
+    teacher = np.asarray([[2.0, 0.0, 0.0], [-1.0, 1.0, 0.3]])
+    due = softmax(teacher / 3)
+    soft = (due * np.log(due / softmax(logits / 3))).sum(axis=1)
+    hard = -np.log(softmax(logits)[[0, 1], [0, 2]])
+    np.testing.assert_allclose(probe["loss/False"], 0.75 * hard + 0.25 * 9 * soft, rtol=1e-5)
+
+    one_hot, due, found = np.eye(3)[[0, 2]], sigmoid(teacher / 3), sigmoid(logits / 3)
+    soft = (due * np.log(due / found) + (1 - due) * np.log((1 - due) / (1 - found))).mean(axis=1)
+    found = sigmoid(logits)
+    hard = -(one_hot * np.log(found) + (1 - one_hot) * np.log(1 - found)).mean(axis=1)
+    np.testing.assert_allclose(probe["loss/True"], 0.75 * hard + 0.25 * 9 * soft, rtol=1e-5)
+
+    found = sigmoid(logits[:, 0])  # one output, and a teacher that says the same: the targets 0 and 1 alone count
+    np.testing.assert_allclose(probe["loss/one"], -0.75 * np.log([1 - found[0], found[1]]), rtol=1e-5)
+
+
+@needs_tfmot
+def test_training_lowers_the_loss_and_reports_every_step(trained):
+    result, events = trained
+    assert [entry.epoch for entry in result.history] == [0, 1, 2]
+    assert result.history[2].loss < result.history[1].loss < result.history[0].loss
+    assert [event[:3] for event in events] == [(e, s, STEPS) for e in (1, 2) for s in range(1, STEPS + 1)]
+    assert all(np.isfinite(event[3]) for event in events)
+
+
+@needs_tfmot
+def test_all_but_the_embedding_tables_is_trained(trained):
+    before, after = make_weights(), trained[0].weights
+    np.testing.assert_array_equal(after.token_embeddings, before.token_embeddings)
+    np.testing.assert_array_equal(after.position_embeddings, before.position_embeddings)
+    assert after.layers[1].output_norm.epsilon == before.layers[1].output_norm.epsilon
+    arrays = named_arrays(after)
+    unmoved = [name for name, array in named_arrays(before).items() if np.array_equal(array, arrays[name])]
+    assert unmoved == []
+
+
+@needs_tfmot
+def test_every_site_has_a_range_around_0(trained):
+    ranges = trained[0].ranges
+    assert tuple(ranges) == site_names(2)
+    assert all(low <= 0 <= high and 0.01 < high - low < 50 for low, high in ranges.values())
+    for low, high in ranges.values():
+        zero_point = -low / ((high - low) / 255)
+        assert zero_point == pytest.approx(round(zero_point), abs=1e-6)
+    assert {ranges[f"transformer_layer_{index}/attention"] for index in range(2)} == {ATTENTION_RANGE}
+    assert -0.2 < ranges["transformer_layer_0/gelu"][0] < 0  # GELU is never below -0.17
+    assert ranges["pooled_dense"][0] == 0
+
+
+@needs_tfmot
+def test_an_interrupted_run_goes_on_and_ends_as_one_without_a_break(probe, trained):
+    folder = probe["folder"] / "interrupted"
+    assert (folder / CHECKPOINT).exists() and read_result(folder, JOB) is None
+    events = []
+    resumed = train(folder, on_progress=lambda *event: events.append(event))
+    assert events == trained[1][STEPS:]
+    assert resumed.ranges == trained[0].ranges
+    assert resumed.history == trained[0].history
+    for name, array in named_arrays(resumed.weights).items():
+        np.testing.assert_array_equal(array, named_arrays(trained[0].weights)[name], err_msg=name)
+
+    again = train(folder, on_progress=lambda *event: pytest.fail("training was done"))
+    assert again.history == resumed.history
+
+
+def test_a_job_survives_its_folder(tmp_path):
+    job = Job(make_weights(output_activation="sigmoid"), make_data(), SETTINGS, PAD)
+    write_job(tmp_path, job)
+    found = read_job(tmp_path)
+    assert found.digest == job.digest
+    assert found.settings == SETTINGS
+    assert found.data.token_ids == job.data.token_ids
+    assert found.weights.output_activation == "sigmoid"
+    for name, array in named_arrays(job.weights).items():
+        np.testing.assert_array_equal(named_arrays(found.weights)[name], array)
+
+
+def test_only_the_same_job_finds_its_checkpoint(tmp_path):
+    weights, data = make_weights(), make_data()
+    other_kernel = replace(weights.logits, kernel=weights.logits.kernel + 1)
+    other_targets = (data.targets + 1) % CLASSES
+    job = Job(weights, data, SETTINGS, PAD)
+    others = [
+        Job(weights, data, replace(SETTINGS, seed=1), PAD),
+        Job(replace(weights, logits=other_kernel), data, SETTINGS, PAD),
+        Job(replace(weights, output_activation="sigmoid"), data, SETTINGS, PAD),
+        Job(weights, replace(data, targets=other_targets), SETTINGS, PAD),
+        Job(weights, data, SETTINGS, PAD + 1),
+    ]
+    assert len({other.digest for other in [job, *others]}) == 6
+    for other in others:
+        write_job(tmp_path, job)
+        write_arrays(tmp_path / CHECKPOINT, job.digest, {})
+        write_job(tmp_path, job)
+        assert (tmp_path / CHECKPOINT).exists()
+        write_job(tmp_path, other)
+        assert not (tmp_path / CHECKPOINT).exists()
+        assert read_job(tmp_path).digest == other.digest
+
+
+def test_a_damaged_checkpoint_is_none(tmp_path):
+    job = Job(make_weights(), make_data(), SETTINGS, PAD)
+    (tmp_path / CHECKPOINT).write_bytes(b"PK\3\4 half a file")
+    write_job(tmp_path, job)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_an_epoch_shows_every_text_once_in_an_order_of_its_seed():
+    data = make_data()
+    texts = Texts(data, make_weights(), PAD)
+    first, second, other = (texts.epoch(epoch, batch_size=16, seed=seed) for epoch, seed in ((1, 0), (2, 0), (1, 1)))
+    for batches in (first, second, other):
+        assert [len(rows) for rows in sorted(batches, key=len)] == [12, 16, 16, 16]
+        assert sorted(np.concatenate(batches).tolist()) == list(range(TEXTS))
+    orders = [np.concatenate(batches).tolist() for batches in (first, second, other)]
+    assert len({tuple(order) for order in orders}) == 3
+    assert orders[0] == np.concatenate(texts.epoch(1, batch_size=16, seed=0)).tolist()
+
+
+def test_a_batch_is_as_long_as_its_longest_text():
+    data = QATData(((2, 7, 3), (2, 8, 9, 3), (2, *range(5, 15), 3)), np.asarray([0, 1, 2]), np.eye(3))
+    batch = Texts(data, make_weights(), pad_id=1).batch(np.asarray([1, 0]))
+    assert batch.token_ids.tolist() == [[2, 8, 9, 3], [2, 7, 3, 1]]
+    assert batch.targets.tolist() == [1, 0]
+
+
+def test_teacher_logits_give_the_probabilities_back():
+    probabilities = np.asarray([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(softmax(teacher_logits(probabilities, "softmax")), probabilities, atol=1e-6)
+    np.testing.assert_allclose(sigmoid(teacher_logits(probabilities, "sigmoid")), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch_size", 0),
+        ("seed", -1),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("temperature", float("inf")),
+        ("distillation_weight", 1.1),
+    ],
+)
+def test_impossible_settings_cannot_be_built(name, value):
+    with pytest.raises(ConversionError, match=f"{name} .*Received: {value}"):
+        QATSettings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"token_ids": ()}, "at least one text"),
+        ({"targets": np.zeros(3, np.int32)}, "targets of shape"),
+        ({"targets": np.full(TEXTS, CLASSES, np.int32)}, "targets from 0 to 2"),
+        ({"targets": np.zeros(TEXTS, np.float32)}, "whole numbers"),
+        ({"teacher": np.zeros((TEXTS, 2), np.float32)}, r"shape \(60, 3\)"),
+        ({"teacher": np.full((TEXTS, CLASSES), np.nan, np.float32)}, "probabilities from 0"),
+        ({"token_ids": ((2, VOCABULARY, 3),) * TEXTS}, "token ids from 0 to 39"),
+        ({"token_ids": ((2,) * (POSITIONS + 1),) * TEXTS}, "tokens of a text from 1 to 14"),
+        ({"token_ids": ((),) * TEXTS}, "tokens of a text from 1 to 14"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_before_any_work(tmp_path, change, message):
+    with pytest.raises(ConversionError, match=message):
+        train_quantization_aware(make_weights(), replace(make_data(), **change), SETTINGS, pad_id=PAD, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "find_spec", lambda name: None if name == "tf_keras" else object())
+    with pytest.raises(ConversionError, match="pip install tf-keras"):
+        train(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "find_spec", lambda name: object())
+    with pytest.raises(OutputError, match="no_such_folder"):
+        train(tmp_path / "no_such_folder")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; print('not JSON'); sys.exit('the last words')", "exit status 1.*\n(.*\n)*the last words"),
+        ("", "without a result"),
+        ("import os; os.kill(os.getpid(), 9)", "exit status -9"),
+    ],
+)
+def test_a_failing_child_is_a_conversion_error(tmp_path, monkeypatch, code, message):
+    (tmp_path / "failing_worker.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(launch, "find_spec", lambda name: object())
+    monkeypatch.setattr(launch, "_WORKER", "failing_worker")
+    with pytest.raises(ConversionError, match=message):
+        train(tmp_path)
+
+
+def test_a_child_does_not_outlive_its_parent_call(tmp_path, monkeypatch):
+    (tmp_path / "stubborn_worker.py").write_text(
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        'print(\'{"epoch": %d, "step": 1, "steps": 1, "loss": 0.5}\' % os.getpid(), flush=True)\n'
+        "time.sleep(600)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(launch, "find_spec", lambda name: object())
+    monkeypatch.setattr(launch, "_WORKER", "stubborn_worker")
+    monkeypatch.setattr(launch, "_SECONDS_TO_STOP", 0.2)
+    children = []
+
+    def interrupt(epoch, step, steps, loss):
+        children.append(epoch)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_progress=interrupt)
+    done = subprocess.run(["kill", "-0", str(children[0])], capture_output=True)
+    assert done.returncode != 0
+
+
+def test_the_package_loads_nothing_heavy():
+    heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "keras"}
+    code = f"import sys, edgedistil_converters.quantization_aware; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

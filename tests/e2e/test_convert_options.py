@@ -1,0 +1,154 @@
+"""The options of `convert`, from the command line to an answer: tokenizers, pairs, schemes, pruning; and bad input."""
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from edgedistil.cli import main
+from edgedistil.cli.convert import _HOSTS, _SCHEMES, _TOKENIZERS
+
+TEXTS = {
+    "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
+    "music": ("play some music", "play the music louder", "some music !", "louder music", "play music"),
+    "weather": ("is it raining ?", "is it rain", "raining ?", "is the rain on ?", "is it raining !"),
+}
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def last_json(result):
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "texts.csv"
+    rows = [f"{text},{label}" for label, texts in TEXTS.items() for text in texts for _ in range(3)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def convert(tiny_preset, tmp_path):
+    """`convert(*options)`: the file and what was told."""
+
+    def run_convert(*options):
+        out = tmp_path / "model.tflite"
+        return out, last_json(run("convert", "--preset", tiny_preset, "-o", out, "--json", *options))
+
+    return run_convert
+
+
+def test_choices_are_the_converters_own():
+    from edgedistil_converters.interface import HOSTS, TOKENIZERS
+    from edgedistil_converters.quantization.plan import SCHEMES
+
+    assert tuple(SCHEMES) == _SCHEMES
+    assert TOKENIZERS == _TOKENIZERS
+    assert HOSTS == _HOSTS
+
+
+def test_pairs(convert, tmp_path):
+    out, _ = convert("--text-pair")
+    told = last_json(run("predict", out, "turn on", "", "--text-pair", "the light", "--text-pair", "music", "--json"))
+    assert [(result["text"], result["text_pair"]) for result in told["results"]] == [
+        ("turn on", "the light"),
+        ("", "music"),
+    ]
+    assert "turn on | the light" in run("predict", out, "turn on", "--text-pair", "the light").stdout
+    table = tmp_path / "pairs.csv"
+    table.write_text("text,second\nturn on,the light\n", encoding="utf-8")
+    from_file = run("predict", out, "--input", table, "--text-pair-column", "second", "--json")
+    assert last_json(from_file)["results"][0] == told["results"][0]
+    assert "one second text for each text" in run("predict", out, "a", "b", "--text-pair", "c", code=1).stderr
+    assert "--text-pair goes with" in run("predict", out, "--input", table, "--text-pair", "c", code=2).stderr
+
+
+def test_tokenizers_are_told_and_refused_by_name(convert):
+    out, told = convert("--tokenizer", "none", "--metadata", "mediapipe")
+    assert told["tokenizer"] == "none"
+    assert last_json(run("inspect", out, "--json"))["tokenizer"]["kind"] == "none"
+    assert "no tokenizer" in run("predict", out, "a text", code=1).stderr
+
+
+def test_tensorflow_texts_ops_are_run(convert):
+    out, told = convert("--tokenizer", "tftext")
+    assert told["tokenizer"] == "tftext"
+    assert "differing_texts" in told["parity"]
+    assert last_json(run("predict", out, "play music", "--json"))["results"][0]["label"] in TEXTS
+
+
+def test_static_int8_needs_calibration_data(convert, data, tiny_preset, tmp_path):
+    out, told = convert("--quantize", "int8-static", "--calibration-data", data)
+    assert told["quantization"]["activations"] == "int8"
+    assert last_json(run("inspect", out, "--json"))["integer_ops"]["BATCH_MATMUL"] > 0
+    bare = tmp_path / "bare.tflite"
+    failed = run("convert", "--preset", tiny_preset, "-o", bare, "--quantize", "int8-static", code=1)
+    assert "--calibration-data" in failed.stderr
+    assert not bare.exists()
+
+
+def test_layers_by_name(convert, tiny_preset, tmp_path):
+    out, _ = convert("--layer", "transformer_layer_0/*=fp32", "--layer", "logits=int4")
+    matmuls = last_json(run("inspect", out, "--json"))["matmuls"]
+    assert matmuls["transformer_layer_0/query"]["weights"] == "float32"
+    assert matmuls["logits"]["weights"] == "int4"
+    assert matmuls["pooled_dense"]["weights"] == "int8"
+    failing = ("convert", "--preset", tiny_preset, "-o", tmp_path / "other.tflite")
+    assert "matches no layer" in run(*failing, "--layer", "layer_9*=fp32", code=1).stderr
+    assert "PATTERN=SCHEME" in run(*failing, "--layer", "logits", code=2).stderr
+    assert not (tmp_path / "other.tflite").exists()
+
+
+def test_a_pruned_vocabulary(convert, tiny_preset, tmp_path):
+    data = tmp_path / "few.csv"
+    data.write_text("text\nturn the lights on\n", encoding="utf-8")
+    out, told = convert("--prune-vocabulary", data)
+    pruning = told["preparation"]["vocabulary_pruning"]
+    assert pruning["vocabulary_after"] < pruning["vocabulary_before"]
+    assert pruning["unchanged"] == 1
+    assert last_json(run("inspect", out, "--json"))["tokenizer"]["vocabulary_size"] == pruning["vocabulary_after"]
+    told = run("convert", "--preset", tiny_preset, "-o", out, "--force", "--prune-vocabulary", data)
+    assert "vocabulary pruned from" in told.stdout
+    failed = run("convert", "--preset", tiny_preset, "-o", tmp_path / "b.tflite", "--vocabulary-size", "50", code=1)
+    assert "--prune-vocabulary" in failed.stderr
+
+
+def test_training_with_quantization(convert, data, tmp_path):
+    out, told = convert("--quantize", "int8-qat", "--train-data", data)
+    training = told["preparation"]["quantization_aware_training"]
+    assert [epoch["epoch"] for epoch in training["history"]] == [0, 1, 2, 3]
+    assert training["texts"] == 45
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]  # the checkpoints are gone
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "There is no data file"),
+        ("text,label\n", "has no example in it"),
+        ("text,label\nplay music,radio\nlights on,lights\n", "labels must be among the classifier's.*Received: radio"),
+    ],
+    ids=["missing", "empty", "unknown label"],
+)
+def test_bad_training_data_for_quantization(content, message, tiny_preset, tmp_path):
+    data = tmp_path / "bad.csv"
+    if content is not None:
+        data.write_text(content, encoding="utf-8")
+    out = tmp_path / "model.tflite"
+    failed = run("convert", "--preset", tiny_preset, "-o", out, "--quantize", "int8-qat", "--train-data", data, code=1)
+
+    assert re.search(message, failed.stderr, re.IGNORECASE), failed.stderr
+    assert not out.exists()
+
+
+def test_qat_without_training_data(tiny_preset, tmp_path):
+    out = tmp_path / "model.tflite"
+    failed = run("convert", "--preset", tiny_preset, "-o", out, "--quantize", "int8-qat", code=1)
+    assert "--train-data FILE" in failed.stderr
