@@ -1,25 +1,46 @@
-"""Accuracy from labelled texts to the device: Keras, fp32, fp16 and int8 on one test split, by the command line alone.
+"""Accuracy from labelled texts to the device: every scheme beside the Keras model, several data sets and seeds.
 
-    python benchmarks/accuracy.py ../shared/data/snips ../shared/data/sms_spam
+    python benchmarks/accuracy.py ../shared/data/{snips,clinc150,banking77,sms_spam} --table docs/accuracy.md
 
-For each folder with train.csv, validation.csv and test.csv: `edgedistil train --from-scratch`, three times
-`edgedistil convert`, and `edgedistil evaluate` of the preset (through Keras) and the three files (through the runtime).
-A table comes first, one line of JSON last.
+For each folder with train.csv, test.csv and perhaps validation.csv, and each seed: `edgedistil train --from-scratch`,
+one `edgedistil convert` per scheme, and the whole test split through the Keras preset and through each file with the
+runtime.
+Presets, files and results stay in --work, and what is there already is not made again: the same command goes on where
+it was interrupted, and figures of another version of the code go with `rm -r`. Milliseconds are medians over texts of
+the test split, the files in turn for each text; they tell the schemes apart on one machine and nothing else.
 """
 
 import argparse
 import json
+import platform
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SCHEMES = ("fp32", "fp16", "int8")
+import numpy as np
+
+from edgedistil.data import read_labelled_texts
+from edgedistil.evaluation import evaluate_labels
+
+SCHEMES: Mapping[str, Sequence[str]] = {
+    "fp32": ("--quantize", "fp32"),
+    "fp16": ("--quantize", "fp16"),
+    "int8": ("--quantize", "int8"),
+    "int8-static": ("--quantize", "int8-static", "--calibration-data", "TRAIN"),
+    "int8-qat": ("--quantize", "int8-qat", "--train-data", "TRAIN"),
+    "int4": ("--quantize", "int4"),
+    "int8 pruned": ("--quantize", "int8", "--prune-vocabulary", "TRAIN"),
+}
+GOALS = {"fp16": 0.05, "int8": 0.2, "int8-static": 1.0, "int8-qat": 0.3, "int4": 0.5}  # points from Keras
+TIMED_TEXTS = 200
+CALIBRATION_TEXTS = 512
 
 
-def run(*arguments: object) -> dict[str, Any]:
+def edgedistil(*arguments: object) -> dict[str, Any]:
     """Runs one verb of the command line with --json and returns its object."""
     command = [sys.executable, "-m", "edgedistil", *map(str, arguments), "--json"]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -27,51 +48,156 @@ def run(*arguments: object) -> dict[str, Any]:
     return result
 
 
-def measure(data: Path, size: str, seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Trains, converts and evaluates on one data set; a row for each model."""
-    preset = folder / data.name
-    started = time.perf_counter()
-    trained = run(
-        "train", "--from-scratch", size, "--seed", seed, "-o", preset,
-        "--train-data", data / "train.csv", "--validation-data", data / "validation.csv",
-    )  # fmt: skip
-    seconds = time.perf_counter() - started
-    models = [preset]
-    for scheme in SCHEMES:
-        models.append(folder / f"{data.name}_{scheme}.tflite")
-        run("convert", "--preset", preset, "--quantize", scheme, "-o", models[-1])
-    results = run("evaluate", *models, "--data", data / "test.csv")["models"]
-    common = {"data": data.name, "size": size, "seed": seed, "epochs": trained["epochs"]}
-    common["train_seconds"] = round(seconds)
-    return [
-        {
-            **common,
-            "model": name,
-            "accuracy": result["accuracy"],
-            "macro_f1": result["macro_f1"],
-            "megabytes": path.stat().st_size / 1e6 if path.is_file() else None,
-        }
-        for name, path, result in zip(("Keras", *SCHEMES), models, results, strict=True)
+def train(data: Path, preset: Path, size: str, seed: int) -> None:
+    """Trains a preset from scratch, unless it is there."""
+    if preset.is_dir():
+        return
+    validation = data / "validation.csv"
+    more = ("--validation-data", validation) if validation.is_file() else ()
+    options = ("--from-scratch", size, "--seed", seed, "-o", preset, "--train-data", data / "train.csv")
+    edgedistil("train", *options, *more)
+
+
+def convert(data: Path, preset: Path, scheme: str, seed: int) -> Path:
+    """Converts a preset by a scheme, unless the file is there."""
+    output = preset.with_name(f"{preset.name}_{scheme.replace(' ', '_')}.tflite")
+    if not output.is_file():
+        files = {"TRAIN": data / "train.csv"}
+        if "--calibration-data" in SCHEMES[scheme]:  # some hundreds of texts, in the file's own order
+            files["TRAIN"] = preset.with_name(f"{data.name}_calibration.csv")
+            lines = (data / "train.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+            files["TRAIN"].write_text(
+                "".join([lines[0], *lines[1 :: len(lines) // CALIBRATION_TEXTS]]), encoding="utf-8"
+            )
+        options = [files.get(option, option) for option in SCHEMES[scheme]]
+        edgedistil("convert", "--preset", preset, "-o", output, "--seed", seed, *options)
+    return output
+
+
+def keras_probabilities(preset: Path, texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What the preset answers, and its labels."""
+    from edgedistil.presets.loading import load_labelled_classifier
+    from edgedistil.training.prediction import predict_probabilities
+
+    trained = load_labelled_classifier(str(preset))
+    return predict_probabilities(trained.classifier, texts), trained.labels
+
+
+def evaluate(data: Path, preset: Path, files: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """A row for the Keras preset and one for each file."""
+    from edgedistil_runtime import TextClassifier
+
+    test = read_labelled_texts(data / "test.csv")
+    keras, labels = keras_probabilities(preset, test.texts)
+    models = {scheme: TextClassifier(path, num_threads=2) for scheme, path in files.items()}
+    answers = {
+        scheme: np.array([list(answer.probabilities.values()) for answer in map(model.classify, test.texts)])
+        for scheme, model in models.items()
+    }
+    milliseconds = time_in_turn(models, test.texts[:TIMED_TEXTS])
+    rows = []
+    for scheme, probabilities in {"Keras": keras, **answers}.items():
+        found = evaluate_labels(test.labels, [labels[i] for i in probabilities.argmax(1)], labels)
+        rows.append(
+            {
+                "scheme": scheme,
+                "texts": len(test),
+                "accuracy": found.accuracy,
+                "macro_f1": found.macro_f1,
+                "agreement": float((probabilities.argmax(1) == keras.argmax(1)).mean()),
+                "mean_difference": float(np.abs(probabilities - keras).mean()),
+                "megabytes": files[scheme].stat().st_size / 1e6 if scheme in files else None,
+                "milliseconds": milliseconds.get(scheme),
+            }
+        )
+    for model in models.values():
+        model.close()
+    return rows
+
+
+def time_in_turn(models: Mapping[str, Any], texts: Sequence[str]) -> dict[str, float]:
+    """Median milliseconds of a text; every text goes through each model in turn."""
+    seconds: dict[str, list[float]] = {scheme: [] for scheme in models}
+    for text in texts:
+        for scheme, model in models.items():
+            started = time.perf_counter()
+            model.classify(text)
+            seconds[scheme].append(time.perf_counter() - started)
+    return {scheme: 1e3 * statistics.median(found) for scheme, found in seconds.items()}
+
+
+def measure(data: Path, size: str, seed: int, work: Path) -> list[dict[str, Any]]:
+    """All rows of one data set and seed, measured now or before."""
+    results = work / f"{data.name}_{seed}.json"
+    if results.is_file():
+        found: list[dict[str, Any]] = json.loads(results.read_text("utf-8"))
+        return found
+    preset = work / f"{data.name}_{seed}"
+    train(data, preset, size, seed)
+    files = {scheme: convert(data, preset, scheme, seed) for scheme in SCHEMES}
+    rows = [{"data": data.name, "seed": seed, "size": size, **row} for row in evaluate(data, preset, files)]
+    results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: for each data set and scheme the mean over seeds, and the change from Keras with its spread."""
+    lines = [
+        "| data | scheme | accuracy | macro-F1 | change, points | goal | agrees with Keras | MB | ms |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
+    for data in dict.fromkeys(row["data"] for row in rows):
+        of_data = [row for row in rows if row["data"] == data]
+        keras = {row["seed"]: row["accuracy"] for row in of_data if row["scheme"] == "Keras"}
+        schemes = dict.fromkeys(row["scheme"] for row in of_data)
+        lines += [_line(data, scheme, [row for row in of_data if row["scheme"] == scheme], keras) for scheme in schemes]
+    return "\n".join(lines)
+
+
+def _line(data: str, scheme: str, rows: Sequence[Mapping[str, Any]], keras: Mapping[int, float]) -> str:
+    def mean(key: str) -> float:
+        return float(statistics.mean(row[key] for row in rows))
+
+    changes = [100 * (row["accuracy"] - keras[row["seed"]]) for row in rows]
+    change = f"{statistics.mean(changes):+.2f} ({min(changes):+.2f} to {max(changes):+.2f})"
+    goal = f"±{GOALS[scheme]:g}" if scheme in GOALS else ""
+    is_file = scheme != "Keras"
+    cells = [data, scheme, f"{mean('accuracy'):.2%}", f"{mean('macro_f1'):.4f}"]
+    cells += [change, goal, f"{mean('agreement'):.2%}"] if is_file else ["", "", ""]
+    cells += [f"{mean('megabytes'):.2f}", f"{mean('milliseconds'):.2f}"] if is_file else ["", ""]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Measures every data set and prints."""
+    """Measures every data set and seed and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--size", default="tiny")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", default="mini", help="of the backbone; mini has 4 layers of width 256 (default)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/accuracy"), help="folder for presets, files and results"
+    )
+    parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [row for data in arguments.data for row in measure(data, arguments.size, arguments.seed, Path(folder))]
-    print("| data | model | accuracy | macro F1 | MB | training s |\n|---|---|---|---|---|---|")
-    for row in rows:
-        size = f"{row['megabytes']:.2f}" if row["megabytes"] else "-"
-        print(
-            f"| {row['data']} | {row['model']} | {row['accuracy']:.2%} | {row['macro_f1']:.4f} | {size} "
-            f"| {row['train_seconds']} |"
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for seed in arguments.seeds:
+        for data in arguments.data:
+            rows += measure(data, arguments.size, seed, arguments.work)
+            print(f"{data.name}, seed {seed}: measured", file=sys.stderr)
+    text = f"{table(rows)}\n\n{_provenance(arguments)}"
+    if arguments.table:
+        before, _, rest = arguments.table.read_text("utf-8").partition("<!-- table -->\n")
+        arguments.table.write_text(
+            f"{before}<!-- table -->\n{text}\n<!-- end -->{rest.partition('<!-- end -->')[2]}", "utf-8"
         )
+    print(text)
     print(json.dumps(rows))
+
+
+def _provenance(arguments: argparse.Namespace) -> str:
+    seeds = ", ".join(map(str, arguments.seeds))
+    return f"`--size {arguments.size}`, seeds {seeds}; {platform.machine()}, 2 threads, one text at a time."
 
 
 if __name__ == "__main__":
