@@ -16,6 +16,10 @@ __all__ = ["Structure", "TensorInfo", "check_structure", "read_structure"]
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _MATMUL = "FULLY_CONNECTED"
+# Steps of a layer that a file with fixed ranges computes in int8, beside its matmuls with weights; but for attention
+# with a mask, which would stretch its range.
+_INTEGER_STEPS = ("BATCH_MATMUL", "SOFTMAX", "GELU")
+_FLOAT_STEP = "masked_attention"
 _HEAD_MATMULS = 2  # a classifier without transformer layers has no others
 # What an int8 file may still hold in float32: biases, LayerNorm vectors and scales, which are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
@@ -45,6 +49,7 @@ class Structure:
         matmul_weights: dtype -> how many matmuls with constant weights of it, over all subgraphs.
         matmuls: site -> the dtypes of its weights and of what it puts out, in all signatures `a, b`.
         integer_ops: op -> how many of them put out int8 numbers that stand for floats, over all subgraphs.
+        float_steps: sites of layers where a BATCH_MATMUL, SOFTMAX or GELU puts out floats in some signature.
         constant_bytes: dtype -> bytes of constants, each buffer counted once.
         large_float_constants: names of float32 constants of rank >= 2 with 1,024 values or more.
         minimum_runtime: the oldest TFLite that knows every op version, as far as the file and `_NEWER_OPS` tell.
@@ -56,6 +61,7 @@ class Structure:
     matmul_weights: dict[str, int]
     matmuls: dict[str, tuple[str, str]]
     integer_ops: dict[str, int]
+    float_steps: tuple[str, ...]
     constant_bytes: dict[str, int]
     large_float_constants: tuple[str, ...]
     minimum_runtime: str
@@ -69,6 +75,7 @@ def read_structure(flatbuffer: bytes) -> Structure:
     weights: Counter[str] = Counter()
     integers: Counter[str] = Counter()
     matmuls: dict[str, tuple[str, str]] = {}
+    float_steps: set[str] = set()
     names = _signature_names(model)
     for index, subgraph, op in _operators(model):
         code = model.OperatorCodes(op.OpcodeIndex())
@@ -80,9 +87,11 @@ def read_structure(flatbuffer: bytes) -> Structure:
         ops[name, code.Version()] += 1
         output = subgraph.Tensors(op.Outputs(0))
         integers[name] += output.Type() == schema.TensorType.INT8 and _has_scale(output)
+        site = site_of((output.Name() or b"").decode(), names.get(index, ""))
+        if name in _INTEGER_STEPS and "/" in site and output.Type() == schema.TensorType.FLOAT32:
+            float_steps.add(site)
         if name == _MATMUL:
             weights[_weight_dtype(model, subgraph, op)] += 1
-            site = site_of(output.Name().decode(), names.get(index, ""))
             found = (_weight_dtype(model, subgraph, op), str(_DTYPES[output.Type()]))
             matmuls[site] = _joined(matmuls.get(site, found), found)
     bytes_of_dtype, large = _constants(model)
@@ -93,6 +102,7 @@ def read_structure(flatbuffer: bytes) -> Structure:
         matmul_weights=dict(weights),
         matmuls=matmuls,
         integer_ops={name: count for name, count in sorted(integers.items()) if count},
+        float_steps=tuple(sorted(float_steps)),
         constant_bytes=bytes_of_dtype,
         large_float_constants=large,
         minimum_runtime=max(
@@ -137,13 +147,13 @@ def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: fr
 
 
 def _check_integer_activations(structure: Structure, due: Mapping[str, str]) -> None:
-    """Every matmul that the plan has not taken out puts out int8; so do attention and GELU in some signature."""
-    floats = [site for site, dtype in due.items() if dtype == "int8" and structure.matmuls[site][1] != "int8"]
-    missing = [op for op in ("BATCH_MATMUL", "SOFTMAX", "GELU") if op not in structure.integer_ops]
-    if len(due) > _HEAD_MATMULS and (floats or missing):
+    """Every matmul that the plan has not taken out puts out int8; so do attention without a mask, and GELU."""
+    matmuls = [site for site, dtype in due.items() if dtype == "int8" and structure.matmuls[site][1] != "int8"]
+    steps = [site for site in structure.float_steps if not site.endswith(f"/{_FLOAT_STEP}")]
+    if len(due) > _HEAD_MATMULS and (matmuls or steps):
         raise StructureError(
             "Matmuls, attention and GELU of a file with fixed ranges must put out int8. "
-            f"Received: float from {', '.join([*floats, *missing])}."
+            f"Received: float from {', '.join([*matmuls, *steps][:5])}."
         )
 
 

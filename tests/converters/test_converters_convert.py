@@ -80,7 +80,7 @@ def test_the_metadata_say_what_is_in_the_file(convert, classifier, labels, vocab
     assert metadata.labels == labels
     assert metadata.target == "cpu"
     assert metadata.tokenizer == read_tokenizer(classifier.preprocessor)[0]
-    assert metadata.quantization == {"scheme": "int8", "weights": "int8", "embeddings": "int8"}
+    assert metadata.quantization == QuantizationPlan("int8").to_dict()
     assert metadata.tolerance == QuantizationPlan("int8").tolerance.largest
     assert metadata.parity == conversion.parity.to_dict()
     assert metadata.model["parameters"] == classifier.count_params()
@@ -245,7 +245,7 @@ def test_weights_that_diverged(no_conversion, make_classifier, labels, tmp_path)
 
 
 def test_a_float_file_under_an_int8_plan(finished, classifier, labels, tmp_path):
-    refused(StructureError, "must have int8 weights", classifier, labels, tmp_path / "model.tflite")
+    refused(StructureError, "int8 due, float32 found", classifier, labels, tmp_path / "model.tflite")
     assert names_in(tmp_path) == []
 
 

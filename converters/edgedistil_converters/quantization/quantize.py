@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
@@ -22,7 +23,9 @@ __all__ = ["quantize"]
 # the attention of padded batches, whose mask would stretch its range, stay float.
 _ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|logits)"
 _FLOAT_INSIDE = (r"_norm[/;]", r"/masked_attention[/;]")
-_BLOCK = 32
+_BLOCK, _STEPS = 32, 7
+# The scale of a block is a float16, which has no smaller numbers of full use, and must not be 0 where a block is.
+_LEAST_SCALE = 2.0**-20
 
 
 def quantize(
@@ -44,6 +47,8 @@ def quantize(
     from litert_quantizer import quantizer
 
     content = schema.ModelT.InitFromPackedBuf(model, 0)
+    if not plan.is_static:
+        model = _with_scales(model, _int4_matmuls(weight_dtypes, _input_widths(content))[0])
     with TemporaryDirectory(prefix="edgedistil-") as folder:
         path = Path(folder, "float.tflite")
         path.write_bytes(model)
@@ -91,13 +96,36 @@ def _add_dynamic_recipe(work: Any, weight_dtypes: Mapping[str, str], input_width
     from litert_quantizer import qtyping
 
     whole, blocks = qtyping.QuantGranularity.CHANNELWISE, qtyping.QuantGranularity.BLOCKWISE_32
-    narrow = _matmuls(weight_dtypes, "int4")
-    even = [site for site in narrow if input_widths[site] % _BLOCK == 0]
-    uneven = [site for site in narrow if site not in even]
+    even, uneven = _int4_matmuls(weight_dtypes, input_widths)
     recipe = ((_matmuls(weight_dtypes, "int8"), 8, whole), (even, 4, blocks), (uneven, 4, whole))
     for sites, bits, granularity in recipe:
         if sites:
             work.add_dynamic_config(_is_one_of(sites), qtyping.TFLOperationName.FULLY_CONNECTED, bits, granularity)
+
+
+def _int4_matmuls(weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """The sites of int4 weights in blocks, and those with one scale per output channel."""
+    sites = _matmuls(weight_dtypes, "int4")
+    even = [site for site in sites if input_widths[site] % _BLOCK == 0]
+    return even, [site for site in sites if site not in even]
+
+
+def _with_scales(model: bytes, sites: Sequence[str]) -> bytes:
+    """The model with one tiny weight in every block of zeros, or of numbers about as small.
+
+    litert-quantizer 0.11 divides such a block by its scale, which is 0.
+    """
+    changed, least = bytearray(model), _STEPS * _LEAST_SCALE
+    root = schema.Model.GetRootAs(changed, 0)
+    for subgraph in map(root.Subgraphs, range(root.SubgraphsLength())):
+        for op in map(subgraph.Operators, range(subgraph.OperatorsLength())):
+            code, name = root.OperatorCodes(op.OpcodeIndex()), subgraph.Tensors(op.Outputs(0)).Name() or b""
+            is_matmul = code.BuiltinCode() == schema.BuiltinOperator.FULLY_CONNECTED
+            if is_matmul and name.decode().partition("/")[2] in sites:
+                buffer = root.Buffers(subgraph.Tensors(op.Inputs(1)).Buffer())
+                blocks = buffer.DataAsNumpy().view(np.float32).reshape(-1, _BLOCK)
+                blocks[np.abs(blocks).max(axis=1) < least, 0] = least
+    return bytes(changed)
 
 
 def _input_widths(content: Any) -> dict[str, int]:

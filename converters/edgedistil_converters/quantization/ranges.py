@@ -30,6 +30,7 @@ Ranges = Mapping[str, tuple[float, float]]
 _LEAST_GELU_INPUT = -4.0
 _SOFTMAX_REACH = 12.0  # below the largest score of a row
 _PROBABILITY = (0.0, 1.0)
+_NARROWEST = 1e-3  # of a step that gave zeros alone, or its scale would be 0
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
 # Ops that put out the numbers that they take in.
 _MOVING = {
@@ -128,5 +129,5 @@ def quantizer_statistics(content: Any, ranges: Ranges) -> dict[str, dict[str, An
                 known[output] = known[int(op.inputs[0])]
             if output in known:
                 least, greatest = known[output]
-                found[name] = {"min": np.float32(least), "max": np.float32(greatest)}
+                found[name] = {"min": np.float32(least), "max": np.float32(max(greatest, least + _NARROWEST))}
     return found
