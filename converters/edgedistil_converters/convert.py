@@ -25,6 +25,8 @@ from edgedistil_converters.verification import (
     ParityReport,
     answer_with_keras,
     choose_golden_cases,
+    replay_tolerance,
+    trusted_answers,
     verify,
 )
 from edgedistil_runtime.artifact import (
@@ -141,8 +143,12 @@ def convert_classifier(
     with atomic_path(output, force=force) as temporary:
         temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
         parity = verify(temporary, answers, plan.tolerance)
-        equal = [answer for answer in answers if answer.text not in parity.differing_texts]
-        metadata = replace(metadata, parity=parity.to_dict(), golden_cases=choose_golden_cases(equal))
+        metadata = replace(
+            metadata,
+            parity=parity.to_dict(),
+            golden_cases=choose_golden_cases(trusted_answers(answers, parity)),
+            tolerance=replay_tolerance(plan.tolerance, parity),
+        )
         temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
 

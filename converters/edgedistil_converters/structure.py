@@ -20,6 +20,7 @@ _MATMUL = "FULLY_CONNECTED"
 # with a mask, which would stretch its range.
 _INTEGER_STEPS = ("BATCH_MATMUL", "SOFTMAX", "GELU")
 _FLOAT_STEP = "masked_attention"
+_LAST = 999  # after every patch release
 _HEAD_MATMULS = 2  # a classifier without transformer layers has no others
 # What an int8 file may still hold in float32: biases, LayerNorm vectors and scales, which are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
@@ -136,6 +137,10 @@ def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: fr
         raise StructureError(
             f"The matmuls of a {plan.scheme} file must have the weights that the plan says. "
             f"Received: {'; '.join(shown[:5])}."
+        )
+    if plan.oldest_runtime and _version_key(structure.minimum_runtime) > (*_version_key(plan.oldest_runtime), _LAST):
+        raise StructureError(
+            f"The file must run on TFLite {plan.oldest_runtime}. Received: ops of TFLite {structure.minimum_runtime}."
         )
     if plan.is_static:
         _check_integer_activations(structure, due)

@@ -4,6 +4,7 @@ The reference is the classifier itself with its own preprocessor; the candidate 
 `edgedistil_runtime`, the same code that runs on the device.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,11 +28,15 @@ __all__ = [
     "ParityReport",
     "answer_with_keras",
     "choose_golden_cases",
+    "replay_tolerance",
+    "trusted_answers",
     "verify",
 ]
 
 _BATCH = 16
 _GOLDEN_CASES = 8
+_TRUSTED_SHARE = 0.9
+_LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round a little otherwise
 
 # What texts meet a classifier in the field: short, long, empty, shouted, accented, in other scripts, with emoji,
 # numbers, web addresses and line breaks. Used beside the texts that the caller gives.
@@ -90,6 +95,8 @@ class ParityReport:
             labels probabilities closer to each other than the tolerance.
         differing_texts: where the file's token ids are not KerasHub's; always none for the builtin tokenizer. They
             count in no other attribute but `texts`.
+        differences: of each text, in order, the largest difference of a probability; infinite where the token ids or
+            the label differ.
     """
 
     texts: int
@@ -97,10 +104,13 @@ class ParityReport:
     mean_difference: float
     label_agreement: float
     differing_texts: tuple[str, ...] = ()
+    differences: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data."""
-        return {**asdict(self), "differing_texts": list(self.differing_texts)}
+        """The report as plain data, without the single differences."""
+        report = {**asdict(self), "differing_texts": list(self.differing_texts)}
+        del report["differences"]
+        return report
 
 
 def answer_with_keras(classifier: Any, inputs: Iterable[_Input]) -> list[GoldenCase]:
@@ -133,6 +143,20 @@ def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[Gol
         GoldenCase(one[0], tuple(map(int, ids[:length])), tuple(map(float, row)), *one[1:])
         for one, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
     ]
+
+
+def trusted_answers(answers: Sequence[GoldenCase], report: ParityReport) -> list[GoldenCase]:
+    """Those that the file gives too, less the tenth on which it is furthest off: a replay tells right from wrong."""
+    finite = [difference for difference in report.differences if difference < math.inf]
+    bound = float(np.quantile(finite, _TRUSTED_SHARE)) if finite else 0.0
+    return [answer for answer, difference in zip(answers, report.differences, strict=True) if difference <= bound]
+
+
+def replay_tolerance(tolerance: Tolerance, report: ParityReport) -> float:
+    """How far a replay of trusted answers may be off: what the plan allows, or twice what is seen here where less."""
+    finite = [difference for difference in report.differences if difference < math.inf]
+    seen = float(np.quantile(finite, _TRUSTED_SHARE)) if finite else tolerance.largest
+    return min(tolerance.largest, max(_LEAST_LOSSY_TOLERANCE, 2 * seen))
 
 
 def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
@@ -175,24 +199,36 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
                 "Use the builtin tokenizer (--tokenizer builtin)."
             )
         _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
-        differences, agreed = [], 0
+        differences: dict[int, NDArray[np.float64]] = {}
+        agreeing = set()
         for answer in equal:
             received, expected = _probabilities(candidate, answer), np.array(answer.probabilities)
-            differences.append(np.abs(received - expected))
-            agreed += _check_probabilities(answer.text, expected, received, tolerance.largest)
+            differences[id(answer)] = np.abs(received - expected)
+            if _check_probabilities(answer.text, expected, received, tolerance.largest):
+                agreeing.add(id(answer))
     report = ParityReport(
         texts=len(answers),
-        largest_difference=float(np.max(differences)),
-        mean_difference=float(np.mean(differences)),
-        label_agreement=agreed / len(equal),
-        differing_texts=tuple(answer.text for answer in answers if answer not in equal),
+        largest_difference=float(np.max(list(differences.values()))),
+        mean_difference=float(np.mean(list(differences.values()))),
+        label_agreement=len(agreeing) / len(equal),
+        differing_texts=tuple(answer.text for answer in answers if id(answer) not in differences),
+        differences=tuple(float(differences[i].max()) if (i := id(a)) in agreeing else math.inf for a in answers),
     )
+    _check_means(report, tolerance)
+    return report
+
+
+def _check_means(report: ParityReport, tolerance: Tolerance) -> None:
     if report.mean_difference > tolerance.mean:
         raise ParityError(
             f"Probabilities differ from those of the Keras classifier by {report.mean_difference:.2g} on average; "
             f"the plan allows {tolerance.mean:g}. Choose a more exact scheme, for instance --quantize fp16."
         )
-    return report
+    if report.label_agreement < tolerance.agreement:
+        raise ParityError(
+            f"The label is that of the Keras classifier on {report.label_agreement:.1%} of the texts; the plan demands "
+            f"{tolerance.agreement:.0%}. Choose a more exact scheme, for instance --quantize int8."
+        )
 
 
 def _has_equal_ids(candidate: TextClassifier, answer: GoldenCase) -> bool:

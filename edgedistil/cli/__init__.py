@@ -20,7 +20,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "convert": ("edgedistil.cli.convert:convert", "Convert a classifier into one verified .tflite file."),
     "predict": ("edgedistil.cli.predict:predict", "Label texts with a .tflite file."),
     "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),
+    "benchmark": ("edgedistil.cli.benchmark:benchmark", "Measure latency, throughput, start and memory."),
     "inspect": ("edgedistil.cli.inspect:inspect", "Show what is inside a .tflite file."),
+    "report": ("edgedistil.cli.report:report", "Compare models on one page with plots."),
 }
 
 

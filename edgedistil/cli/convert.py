@@ -35,6 +35,7 @@ _MOST_TEXTS_SHOWN = 10
     metavar="PATTERN=SCHEME",
     help="Another scheme (fp32, int8, int4) for layers by name, as in 'transformer_layer_0/*=fp32'.",
 )
+@click.option("--oldest-runtime", type=click.Choice(["2.14"]), help="Make a file that tflite-runtime 2.14 runs too.")
 @click.option(
     "--tokenizer",
     type=click.Choice(_TOKENIZERS),
@@ -100,7 +101,9 @@ def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionR
     return ConversionRequest(
         preset=preset,
         output=output,
-        plan=QuantizationPlan(options["quantize"], tuple(map(_layer, options["layers"]))),
+        plan=QuantizationPlan(
+            options["quantize"], tuple(map(_layer, options["layers"])), options["oldest_runtime"] or ""
+        ),
         interface=ModelInterface(
             options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]
         ),

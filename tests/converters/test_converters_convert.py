@@ -405,9 +405,7 @@ def test_a_tampered_tokenizer_is_a_parity_error(finished, convert, classifier, l
         return token
 
     settings, vocabulary = read_tokenizer(classifier.preprocessor)
-    finished(
-        tampered(convert("fp32").artifact.flatbuffer(), GraphTokenizer(settings, vocabulary)._trie.token, swap_two)
-    )
+    finished(tampered(convert("fp32").artifact.flatbuffer(), GraphTokenizer(settings, vocabulary)._token, swap_two))
     error = refused(
         ParityError, "other token ids than KerasHub's", classifier, labels, tmp_path / "m.tflite", plan=FP32
     )

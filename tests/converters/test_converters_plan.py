@@ -61,6 +61,7 @@ def test_what_a_scheme_stands_for(scheme):
         "embeddings": embeddings,
         "activations": activations,
         "layers": {},
+        "oldest_runtime": "",
     }
     assert plan.needs == needs
     assert plan.is_static == (activations == "int8")
@@ -202,3 +203,12 @@ def test_plain_data_of_a_pattern_given_twice_mean_the_same():
     plan = QuantizationPlan("int8", layers)
     again = plan_with("int8", **plan.to_dict()["layers"])
     assert again.weight_dtypes(2) == plan.weight_dtypes(2)
+
+
+def test_old_runtimes():
+    assert QuantizationPlan("int8", oldest_runtime="2.14").to_dict()["oldest_runtime"] == "2.14"
+    with pytest.raises(ConversionError, match=r"is 2\.14\. Received: '2.9'"):
+        QuantizationPlan("int8", oldest_runtime="2.9")
+    for plan in (("int4",), ("int8", (LayerScheme("logits", "int4"),))):
+        with pytest.raises(ConversionError, match="no int4 kernels"):
+            QuantizationPlan(*plan, oldest_runtime="2.14")

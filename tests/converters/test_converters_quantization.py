@@ -185,7 +185,7 @@ def test_metadata_say_what_was_done(conversions, name):
     conversion, plan = conversions[name], PLANS[name]
     metadata = conversion.artifact.metadata
     assert metadata.quantization == plan.to_dict()
-    assert metadata.tolerance == plan.tolerance.largest
+    assert min(0.1, plan.tolerance.largest) <= metadata.tolerance <= plan.tolerance.largest
     assert metadata.oldest_runtime == conversion.structure.minimum_runtime
     assert metadata.parity == conversion.parity.to_dict()
 
@@ -472,3 +472,20 @@ def test_reading_a_structure_joins_what_signatures_differ_in(conversions):
     content = schema.ModelT.InitFromPackedBuf(conversions["int8-static"].artifact.flatbuffer(), 0)
     with_float(content, b"classify_text/transformer_layer_0/query")
     assert read_structure(packed(content)).matmuls["transformer_layer_0/query"] == ("int8", "float32, int8")
+
+
+def test_one_scale_a_matrix_for_old_runtimes(wide, labels, tmp_path):
+    plan = QuantizationPlan("int8", oldest_runtime="2.14")
+    conversion = convert_classifier(wide, labels, tmp_path / "old.tflite", plan=plan)
+    assert conversion.structure.minimum_runtime == "2.9.0"
+    assert {version for op, version in conversion.structure.ops if op == "FULLY_CONNECTED"} == {1}
+    content = schema.ModelT.InitFromPackedBuf(conversion.artifact.flatbuffer(), 0)
+    scales = [
+        len(subgraph.tensors[op.inputs[1]].quantization.scale)
+        for subgraph in content.subgraphs
+        for op in subgraph.operators
+        if content.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+    ]
+    assert set(scales) == {1}
+    with pytest.raises(StructureError, match=r"must run on TFLite 2\.14"):
+        check_structure(replace(conversion.structure, minimum_runtime="2.17.0"), plan)

@@ -8,7 +8,7 @@ from typing import Any
 from edgedistil_converters.sites import EMBEDDING_SITES, matmul_sites
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["SCHEMES", "LayerScheme", "QuantizationPlan", "Scheme", "Tolerance"]
+__all__ = ["OLDEST_RUNTIMES", "SCHEMES", "LayerScheme", "QuantizationPlan", "Scheme", "Tolerance"]
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,12 @@ class Tolerance:
     Attributes:
         largest: bound on the largest absolute difference over all texts and classes.
         mean: bound on the mean absolute difference.
+        agreement: the least share of texts whose label must be the same, however close Keras has the two.
     """
 
     largest: float
     mean: float
+    agreement: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Scheme:
         tolerance: for probabilities. float32 reorders sums; float16 rounds to 11 bits; int8 rounds a weight to 1/127
             of the largest of its output channel, and each row of activations likewise, as it runs; static int8 rounds
             activations to 1/255 of the range that calibration saw; int4 rounds weights to 1/7 of the largest of 32.
+            Of int8-qat, single texts may differ much, for its weights were trained for int8 and not for float.
         activations: `float32`, or `int8` where the file fixes the range of every activation.
         needs: what the conversion must be given beside the classifier: `calibration data`, `training data` or nothing.
     """
@@ -47,19 +50,18 @@ class Scheme:
     needs: str = ""
 
 
-_STATIC = Tolerance(0.3, 0.03)
 SCHEMES: Mapping[str, Scheme] = {
     "fp32": Scheme("float32 weights and arithmetic", "float32", "float32", Tolerance(1e-4, 1e-5)),
     "fp16": Scheme("float16 weights, float32 arithmetic", "float16", "float16", Tolerance(1e-2, 1e-3)),
     "int8": Scheme(
         "int8 weights, activations quantized as they run (dynamic range)", "int8", "int8", Tolerance(0.1, 0.01)
     ),
-    "int4": Scheme("int4 weights in blocks of 32, activations as in int8", "int4", "int4", Tolerance(0.5, 0.05)),
+    "int4": Scheme("int4 weights in blocks of 32, activations as in int8", "int4", "int4", Tolerance(0.5, 0.05, 0.75)),
     "int8-static": Scheme(
         "int8 weights and activations, ranges measured on calibration data",
         "int8",
         "int8",
-        _STATIC,
+        Tolerance(0.3, 0.03, 0.75),
         activations="int8",
         needs="calibration data",
     ),
@@ -67,13 +69,14 @@ SCHEMES: Mapping[str, Scheme] = {
         "int8 weights and activations, ranges learned in training",
         "int8",
         "int8",
-        _STATIC,
+        Tolerance(0.9, 0.05, 0.75),
         activations="int8",
         needs="training data",
     ),
 }
 # What a layer may have instead of its plan's scheme, and which plans may mix at all.
 _LAYER_SCHEMES = ("fp32", "int8", "int4")
+OLDEST_RUNTIMES = ("", "2.14")
 _MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")
 
 
@@ -104,6 +107,8 @@ class QuantizationPlan:
     Attributes:
         scheme: a key of `SCHEMES`.
         layers: exceptions by layer name; where several match, the last one counts.
+        oldest_runtime: `2.14` for a file that tflite-runtime 2.14 of 2023 runs too, the newest for 32-bit Raspberry Pi
+            OS: dynamic int8 weights then have one scale a matrix. Empty for no such demand.
 
     Example:
         >>> QuantizationPlan("int8").tolerance.largest
@@ -114,8 +119,18 @@ class QuantizationPlan:
 
     scheme: str = "int8"
     layers: tuple[LayerScheme, ...] = ()
+    oldest_runtime: str = ""
 
     def __post_init__(self) -> None:
+        if self.oldest_runtime not in OLDEST_RUNTIMES:
+            raise ConversionError(
+                f"The oldest runtime that can be asked for is {' or '.join(filter(None, OLDEST_RUNTIMES))}. "
+                f"Received: {self.oldest_runtime!r}."
+            )
+        if self.oldest_runtime and "int4" in (self.scheme, *(layer.scheme for layer in self.layers)):
+            raise ConversionError(
+                f"tflite-runtime {self.oldest_runtime} has no int4 kernels. Received: int4. Use int8 or int8-static."
+            )
         if self.scheme not in SCHEMES:
             raise ConversionError(f"A quantization scheme is one of {', '.join(SCHEMES)}. Received: {self.scheme!r}.")
         if self.layers and self.scheme not in _MIXED:
@@ -194,6 +209,7 @@ class QuantizationPlan:
             "weights": scheme.weights,
             "embeddings": scheme.embeddings,
             "activations": scheme.activations,
+            "oldest_runtime": self.oldest_runtime,
             "layers": layers,
         }
 

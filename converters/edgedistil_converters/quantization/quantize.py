@@ -59,7 +59,7 @@ def quantize(
             _add_static_recipe(work, weight_dtypes)
             statistics = quantizer_statistics(content, ranges or {})
         else:
-            _add_dynamic_recipe(work, weight_dtypes, _input_widths(content))
+            _add_dynamic_recipe(work, weight_dtypes, _input_widths(content), is_per_tensor=bool(plan.oldest_runtime))
         try:
             with quiet():
                 quantized = work.quantize(statistics).quantized_model
@@ -88,16 +88,20 @@ def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
         )
 
 
-def _add_dynamic_recipe(work: Any, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]) -> None:
+def _add_dynamic_recipe(
+    work: Any, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int], *, is_per_tensor: bool
+) -> None:
     """int8: one scale per output channel; int4: one per 32 weights of a channel. Activations as they run.
 
-    TFLite's blocks divide a channel evenly: int4 channels that 32 does not divide have one scale each.
+    TFLite's blocks divide a channel evenly: int4 channels that 32 does not divide have one scale each. Old kernels for
+    float activations and int8 weights know one scale a matrix.
     """
     from litert_quantizer import qtyping
 
     whole, blocks = qtyping.QuantGranularity.CHANNELWISE, qtyping.QuantGranularity.BLOCKWISE_32
     even, uneven = _int4_matmuls(weight_dtypes, input_widths)
-    recipe = ((_matmuls(weight_dtypes, "int8"), 8, whole), (even, 4, blocks), (uneven, 4, whole))
+    int8 = qtyping.QuantGranularity.TENSORWISE if is_per_tensor else whole
+    recipe = ((_matmuls(weight_dtypes, "int8"), 8, int8), (even, 4, blocks), (uneven, 4, whole))
     for sites, bits, granularity in recipe:
         if sites:
             work.add_dynamic_config(_is_one_of(sites), qtyping.TFLOperationName.FULLY_CONNECTED, bits, granularity)

@@ -1,17 +1,18 @@
 """WordPiece as a straight line of TFLite builtins: UTF-8 bytes in, token ids out.
 
-There is no loop, no string and no custom op, and every op is of version 1 or 2. One IF skips what few texts need.
+There is no loop, no string and no custom op, and no op is newer than TFLite 2.14 of 2023. Two IFs and a list of
+positions skip what few texts need.
 
 1. Decode: four shifted copies of the byte vector give the code point that starts at every byte, U+FFFD where the
    bytes are no UTF-8.
 2. Spell: a two-level table turns each code point into its symbols, already split and case-folded (`spelling.py`);
    bytes that start no code point give nothing. A word is what stands between two separators.
 3. Compose: texts with combining marks or jamo take a branch that normalizes them (`composition.py`).
-4. Match: for all positions at once, one step down the trie per symbol of the longest piece; the last state that
-   ended a piece is the longest match there.
+4. Match: for all positions at once, one step down the trie per symbol; the last state that ended a piece is the
+   longest match there. After six symbols, only the positions that are still in the trie go on.
 5. Walk: greedy longest-match starts at a word's first symbol and hops from match to match. Which positions it visits
    follows from pointer doubling (Wyllie 1979, "The complexity of parallel computations"): after k rounds every chain
-   of 2^k hops is marked.
+   of 2^k hops is marked. Three rounds are enough for words of eight pieces, and an IF adds the others.
 6. Emit: a word in which the walk got stuck, or which has more than 100 bytes, is one unknown token.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from edgedistil_converters.constants import shared_constant
 from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
@@ -34,6 +36,8 @@ __all__ = ["GraphTokenizer"]
 
 _MOST_PIECES_PER_WORD = MAX_BYTES_PER_WORD  # a piece has at least one byte
 _LONGEST_CHARACTER = 4  # bytes
+_COMMON_STEPS = 6  # symbols: most positions leave the trie earlier
+_COMMON_ROUNDS = 3
 
 
 class GraphTokenizer:
@@ -68,6 +72,7 @@ class GraphTokenizer:
         )
         table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, special)
         self._code_points = table
+        self._entry_of, self._token = _compact(table.entry_of), _compact(self._trie.token)
         self._finder = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING) if special else None
         self._composer = Composer(self._alphabet) if self._alphabet.needs_composing else None
         self._bytes_of_symbol = np.array(
@@ -134,7 +139,7 @@ class GraphTokenizer:
         table = self._code_points
         known = tf.maximum(code_points, 0)
         row = tf.gather(shared_constant(table.page_of), known // PAGE_SIZE) * PAGE_SIZE
-        entry = tf.gather(shared_constant(table.entry_of), row + known % PAGE_SIZE)
+        entry = _look_up(self._entry_of, row + known % PAGE_SIZE)
         entry = tf.where(code_points < 0, NOTHING, entry)
         if self._finder is not None:
             entry = self._finder(entry)
@@ -155,20 +160,45 @@ class GraphTokenizer:
 
     def _longest_match(self, symbols: Any, first: Any, total: Any) -> tuple[Any, Any]:
         """Token id and length of the longest piece that starts at each position; length 0 where none does."""
-        trie = self._trie
-        base, check = shared_constant(trie.base), shared_constant(trie.check)
-        ahead = tf.concat([symbols, tf.fill([trie.longest], SEPARATOR)], 0)
-        state = tf.where(first, trie.start, trie.continuation)
+        ahead = tf.concat([symbols, tf.fill([self._trie.longest], SEPARATOR)], 0)
+        state = tf.where(first, self._trie.start, self._trie.continuation)
         states = []
-        for step in range(trie.longest):
-            symbol = ahead[step : step + total]
-            slot = tf.gather(base, state) + symbol
-            state = tf.where(tf.equal(tf.gather(check, slot), symbol), slot, 0)
+        for step in range(min(_COMMON_STEPS, self._trie.longest)):
+            state = self._step(state, ahead[step : step + total])
             states.append(state)
-        tokens = tf.gather(shared_constant(trie.token), tf.stack(states))
-        lengths = tf.constant(np.arange(1, trie.longest + 1, dtype=np.int32)[:, None])
+        token, length = self._last_token(states, 1, total)
+        if self._trie.longest <= _COMMON_STEPS:
+            return token, length
+        far_token, far_length = self._longer_match(state, ahead, total)
+        is_far = far_length > 0
+        return tf.where(is_far, far_token, token), tf.where(is_far, far_length, length)
+
+    def _longer_match(self, state: Any, ahead: Any, total: Any) -> tuple[Any, Any]:
+        """The same for pieces of more than `_COMMON_STEPS` symbols, given the states after these."""
+        # One position past the end, in the dead state, keeps the list from being empty.
+        alive = tf.concat([tf.not_equal(state, 0), [True]], 0)
+        at = tf.cast(tf.reshape(tf.where(alive), [-1]), tf.int32)
+        state = tf.gather(tf.concat([state, [0]], 0), at)
+        states = []
+        for step in range(_COMMON_STEPS, self._trie.longest):
+            state = self._step(state, tf.gather(ahead, at + step))
+            states.append(state)
+        token, length = self._last_token(states, _COMMON_STEPS + 1, tf.shape(at)[0])
+        token = tf.where(length > 0, token, 0)
+        spread = [tf.scatter_nd(at[:, None], values, [total + 1])[0:total] for values in (token, length)]
+        return spread[0], spread[1]
+
+    def _step(self, state: Any, symbol: Any) -> Any:
+        """The children of states by symbols; 0 where there is none."""
+        slot = tf.gather(shared_constant(self._trie.base), state) + symbol
+        return tf.where(tf.equal(tf.gather(shared_constant(self._trie.check), slot), symbol), slot, 0)
+
+    def _last_token(self, states: Sequence[Any], first_length: int, total: Any) -> tuple[Any, Any]:
+        """Of states after `first_length` symbols and more, the last that ends a piece: its token id and its length."""
+        tokens = _look_up(self._token, tf.stack(states))
+        lengths = tf.constant(np.arange(first_length, first_length + len(states), dtype=np.int32)[:, None])
         length = tf.reduce_max(tf.where(tokens >= 0, lengths, 0), 0)
-        at = tf.maximum(length - 1, 0) * total + tf.range(total)
+        at = tf.maximum(length - first_length, 0) * total + tf.range(total)
         return tf.gather(tf.reshape(tokens, [-1]), at), length
 
     def _is_in_unknown_word(self, symbols: Any, first: Any, stuck: Any) -> Any:
@@ -192,7 +222,28 @@ def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
     goes_on = tf.logical_and(length > 0, tf.not_equal(tf.gather(symbols, target), SEPARATOR))
     hop = tf.concat([tf.where(goes_on, target, nowhere), [nowhere]], 0)
     visited = tf.concat([tf.cast(first, tf.int32), [0]], 0)
-    for _ in range((_MOST_PIECES_PER_WORD - 1).bit_length()):
-        visited = tf.minimum(1, visited + tf.scatter_nd(hop[:, None], visited, [total + 1]))
-        hop = tf.gather(hop, hop)
+
+    def doubled(visited: Any, hop: Any, rounds: int) -> tuple[Any, Any]:
+        for _ in range(rounds):
+            visited = tf.minimum(1, visited + tf.scatter_nd(hop[:, None], visited, [total + 1]))
+            hop = tf.gather(hop, hop)
+        return visited, hop
+
+    visited, hop = doubled(visited, hop, _COMMON_ROUNDS)
+    is_longer = tf.reduce_min(hop) < nowhere
+    more = (_MOST_PIECES_PER_WORD - 1).bit_length() - _COMMON_ROUNDS
+    visited = tf.cond(is_longer, lambda: doubled(visited, hop, more)[0], lambda: visited)
     return visited[0:total]
+
+
+def _compact(table: NDArray[np.int32]) -> NDArray[Any]:
+    """The table in 16 bits where its numbers fit."""
+    limits = np.iinfo(np.int16)
+    fits = table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max
+    return table.astype(np.int16) if fits else table
+
+
+def _look_up(table: NDArray[Any], ids: Any) -> Any:
+    """int32: entries of a table of either width."""
+    found = tf.gather(shared_constant(table), ids)
+    return found if table.dtype == np.int32 else tf.cast(found, tf.int32)

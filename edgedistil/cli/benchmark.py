@@ -1,0 +1,104 @@
+"""`edgedistil benchmark`: how fast .tflite files are, side by side."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from edgedistil.cli.output import console, print_json, stdout_console
+
+if TYPE_CHECKING:
+    from edgedistil.benchmarking import Benchmark
+
+__all__ = ["benchmark", "progress_line"]
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Texts to time; otherwise built-in ones of many lengths.")
+@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Of each model, in turns.")
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=200, show_default=True, help="Texts of --data to time at most."
+)
+@click.option("--accelerator", default="cpu", show_default=True, help="What runs the models.")
+@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [the interpreter's choice]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
+def benchmark(
+    models: tuple[Path, ...],
+    data: Path | None,
+    text_column: str,
+    runs: int,
+    sample: int,
+    accelerator: str,
+    num_threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure latency, throughput, start and memory of .tflite files.
+
+    A run is every text once; the models take turns, and a text's time is its median over a model's runs. Start and
+    memory are those of a process that imports the runtime alone, opens the file and labels one text.
+
+    \b
+    edgedistil benchmark fp32.tflite int8.tflite
+    edgedistil benchmark int8.tflite --data test.csv --num-threads 2 --json
+    """  # noqa: D301  # \b is for click
+    from edgedistil.benchmark_texts import BENCHMARK_TEXTS
+    from edgedistil.benchmarking import BenchmarkSettings
+    from edgedistil.benchmarking import benchmark as measure
+    from edgedistil.data import read_texts
+
+    texts = read_texts(data, text_column) if data else BENCHMARK_TEXTS
+    settings = BenchmarkSettings(runs=runs, largest_sample=sample, accelerator=accelerator, num_threads=num_threads)
+    with progress_line() as show:
+        measured = measure(models, texts, source=data.name if data else None, settings=settings, on_progress=show)
+    if as_json:
+        print_json(measured.to_dict())
+    else:
+        _print(measured)
+
+
+@contextmanager
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done, on a terminal only."""
+    screen = console()
+    if not screen.is_terminal:
+        yield lambda _: None
+        return
+    with screen.status("") as status:
+        yield status.update
+
+
+def _print(measured: "Benchmark") -> None:
+    table = Table("model", box=None, header_style="bold")
+    for column in ("MB", "p50 ms", "p90 ms", "p99 ms", "texts/s", "batch texts/s", "load ms", "peak MB"):
+        table.add_column(column, justify="right")
+    for speed in measured.models:
+        peak = speed.load.peak_bytes
+        table.add_row(
+            Text(speed.model),
+            f"{speed.size / 1e6:.2f}",
+            *(f"{value:.3g}" for value in (speed.p50_ms, speed.p90_ms, speed.p99_ms)),
+            *(f"{value:,.0f}" for value in (speed.texts_per_second, speed.batch_texts_per_second)),
+            f"{speed.load.load_ms:.0f}",
+            f"{peak / 1e6:.0f}" if peak else "-",
+        )
+    screen = stdout_console()
+    screen.print(table)
+    for line in _circumstances(measured):
+        screen.print(Text(line, style="dim"))
+
+
+def _circumstances(measured: "Benchmark") -> list[str]:
+    texts, settings = measured.texts, measured.settings
+    threads = f"{settings.num_threads} threads" if settings.num_threads else "threads by default"
+    backends = ", ".join(dict.fromkeys(speed.backend for speed in measured.models))
+    return [
+        f"{texts.count} texts of {texts.source or 'the built-in ones'}, {texts.shortest} to {texts.longest} characters "
+        f"(median {texts.median:.0f}); medians of {settings.runs} runs",
+        f"{measured.machine}; {backends} on {measured.models[0].accelerator}, {threads}",
+    ]

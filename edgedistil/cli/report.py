@@ -1,0 +1,98 @@
+"""`edgedistil report`: models side by side on one HTML page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgedistil.cli.benchmark import progress_line
+from edgedistil.cli.output import import_quietly, print_json
+
+if TYPE_CHECKING:
+    from edgedistil.report.measurements import Measurements
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
+@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
+@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
+@click.option(
+    "--examples",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Texts to show that changed; 0 for none.",
+)
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Of each model, for its speed.")
+@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [the interpreter's choice]")
+@click.option("--force", is_flag=True, help="Replace a file that stands there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the measurements as one JSON object on the last line.")
+def report(
+    models: tuple[Path, ...],
+    data: Path,
+    output: Path,
+    text_column: str,
+    label_column: str,
+    examples: int,
+    runs: int,
+    num_threads: int | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Compare models on one page: accuracy, size, speed, and what changed.
+
+    Models are .tflite files, and preset directories, which Keras runs and which are then what the files are compared
+    with; otherwise that is the first file. The page is one HTML file that loads nothing.
+
+    \b
+    edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
+    """  # noqa: D301  # \b is for click
+    from edgedistil_converters.output import check_output
+
+    check_output(output, force=force)
+    _check_not_an_input(output, [*models, data])
+    measurements = _measure(models, data, (text_column, label_column), examples, runs, num_threads)
+    from edgedistil.report import write_report
+
+    write_report(measurements, output, force=force)
+    if as_json:
+        print_json({"output": str(output), **measurements.to_dict()})
+        return
+    for model in measurements.models:
+        click.echo(f"{model.name}: accuracy {model.evaluation.accuracy:.2%}, {model.size / 1e6:.2f} MB")
+    click.echo(f"wrote {output}, {output.stat().st_size / 1e6:.2f} MB: open it in a browser")
+
+
+def _check_not_an_input(output: Path, inputs: Sequence[Path]) -> None:
+    """`--force` must not replace a model by its report."""
+    from edgedistil_runtime.errors import OutputError
+
+    for path in inputs:
+        if output.exists() and path.exists() and output.samefile(path):
+            raise OutputError(f"The report would replace what it is about. Received: {output}. Name another output.")
+
+
+def _measure(
+    models: Sequence[Path],
+    data: Path,
+    columns: tuple[str, str],
+    examples: int,
+    runs: int,
+    num_threads: int | None,
+) -> "Measurements":
+    from edgedistil.benchmarking import BenchmarkSettings
+    from edgedistil.data import read_labelled_texts
+    from edgedistil.report.measuring import measure
+
+    labelled = read_labelled_texts(data, text_column=columns[0], label_column=columns[1])
+    with progress_line() as show:
+        if any(model.is_dir() for model in models):
+            show("starting TensorFlow")
+            import_quietly("edgedistil.presets.loading", "edgedistil.training.prediction")
+        settings = BenchmarkSettings(runs=runs, num_threads=num_threads)
+        return measure(models, labelled, settings=settings, num_examples=examples, on_progress=show)

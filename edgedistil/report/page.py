@@ -1,0 +1,97 @@
+"""The page: one HTML file without scripts that loads nothing, from measurements."""
+
+import re
+from pathlib import Path
+
+from edgedistil.report.markup import Child, Markup, element, joined
+from edgedistil.report.measurements import Measurements
+from edgedistil.report.provenance import circumstances_section, files_section, origin_section
+from edgedistil.report.quality import changes_section, confusion_section
+from edgedistil.report.style import style_sheet
+from edgedistil.report.tradeoffs import latency_section, summary_section, tradeoff_section
+from edgedistil_converters.output import atomic_path
+
+__all__ = ["render_page", "write_report"]
+
+# Nothing may be loaded and nothing may run, whatever a label says (https://www.w3.org/TR/CSP3/).
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SECTIONS = (
+    ("summary", "Models", summary_section),
+    ("tradeoffs", "Accuracy against size and time", tradeoff_section),
+    ("latency", "Latency by text length", latency_section),
+    ("classes", "Classes", changes_section),
+    ("confusion", "Confusions", confusion_section),
+    ("files", "Inside the files", files_section),
+    ("origin", "Origin", origin_section),
+    ("measured", "How it was measured", circumstances_section),
+)
+
+
+def render_page(measurements: Measurements) -> str:
+    """The page as HTML; equal measurements give equal pages.
+
+    Example:
+        ```python
+        Path("report.html").write_text(render_page(Measurements.from_json(document)), encoding="utf-8")
+        ```
+    """
+    drawn = [(key, heading, draw(measurements)) for key, heading, draw in _SECTIONS]
+    present = [(key, heading, body) for key, heading, body in drawn if body]
+    links = (element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in present)
+    main = element(
+        "main",
+        *(
+            element(
+                "section", element("h2", heading, id=f"{key}-heading"), body, id=key, aria_labelledby=f"{key}-heading"
+            )
+            for key, heading, body in present
+        ),
+    )
+    body = [_header(measurements, joined(links)), main, element("footer", f"edgedistil {measurements.edgedistil}")]
+    return f"<!DOCTYPE html>\n{element('html', _head(measurements), element('body', *body), lang='en')}\n"
+
+
+def write_report(measurements: Measurements, path: Path, *, force: bool = False) -> None:
+    """Writes the page to a file.
+
+    Raises:
+        OutputError: the file exists and `force` is false, or cannot be written.
+    """
+    page = render_page(measurements)
+    with atomic_path(path, force=force) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _title(measurements: Measurements) -> str:
+    names = [model.name for model in measurements.models]
+    return names[0] if len(names) == 1 else f"{len(names)} models compared on {measurements.data.name}"
+
+
+def _head(measurements: Measurements) -> Markup:
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="generator", content=f"edgedistil {measurements.edgedistil}"),
+        element("link", rel="icon", href="data:,"),
+        element("title", f"{_title(measurements)} · EdgeDistil report"),
+        element("style", Markup(style_sheet())),
+    )
+
+
+def _header(measurements: Measurements, links: Markup) -> Markup:
+    data = measurements.data
+    day = re.sub(r"T.*", "", measurements.measured_at)
+    line: list[Child] = [
+        f"{data.texts:,} labelled texts of ",
+        element("bdi", data.name),
+        f", {len(measurements.labels)} classes; measured on {day}, {measurements.machine}.",
+    ]
+    return element(
+        "header",
+        element("h1", _title(measurements)),
+        element("p", *line, class_="muted"),
+        element("nav", element("ul", links), aria_label="Sections"),
+    )

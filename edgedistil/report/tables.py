@@ -1,0 +1,95 @@
+"""Tables of the page: with a caption, with headers that name their rows and columns, and scrolled by themselves."""
+
+from collections.abc import Iterable, Sequence
+
+from edgedistil.report.markup import Child, Markup, element
+from edgedistil.report.measurements import MeasuredModel, Measurements
+from edgedistil.report.plots import marker, shortened
+
+__all__ = ["cell", "data_table", "digest", "megabytes", "model_name", "percent", "scrolled", "signed", "words"]
+
+_LONGEST_SHORT_NAME = 24
+
+
+def data_table(caption: str, columns: Sequence[Child], rows: Iterable[Sequence[Child]], *, class_: str = "") -> Markup:
+    """A table whose first column names the rows; it scrolls sideways where the screen is narrow.
+
+    Args:
+        caption: what it shows.
+        columns: header of each column.
+        rows: of cells, at least one; what `cell`, `words` or `digest` made is a cell already, other text becomes that
+            of a number.
+        class_: of the table.
+    """
+    cells = [[element("th", row[0], scope="row"), *map(_as_cell, row[1:])] for row in rows]
+    head = element("tr", *(_header(column, like) for column, like in zip(columns, cells[0], strict=True)))
+    body = [element("tr", *row) for row in cells]
+    table = element(
+        "table",
+        element("caption", element("span", caption)),
+        element("thead", head),
+        element("tbody", *body),
+        class_=class_ or None,
+    )
+    return scrolled(table, caption)
+
+
+def scrolled(content: Markup, label: str) -> Markup:
+    """Content in a box that scrolls by itself, also by keyboard (WCAG 2.2, success criterion 2.1.1)."""
+    return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)
+
+
+def cell(text: Child, class_: str = "number") -> Markup:
+    """A cell of a number."""
+    return element("td", text, class_=class_)
+
+
+def words(text: Child) -> Markup:
+    """A cell of words, which wrap."""
+    return element("td", element("bdi", text), class_="words")
+
+
+def digest(text: str) -> Markup:
+    """A cell of a hash."""
+    return element("td", text or "–", class_="digest")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share of 1."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference, with a sign unless it is shown as 0."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else "0"
+
+
+def megabytes(size: float) -> str:
+    """Bytes as millions of them."""
+    return f"{size / 1e6:.2f}" if size < 1e8 else f"{size / 1e6:,.0f}"
+
+
+def model_name(measurements: Measurements, model: MeasuredModel, *, is_short: bool = False) -> Markup:
+    """A model's mark and name; the short one is for the head of a column."""
+    series = measurements.models.index(model)
+    mark = element("svg", marker(series, 8, 8), viewBox="0 0 16 16", class_="mark", aria_hidden="true")
+    return element(
+        "span",
+        mark,
+        element("bdi", shortened(model.short_name, _LONGEST_SHORT_NAME) if is_short else model.name),
+        class_="model",
+    )
+
+
+def _header(column: Child, like: Markup) -> Markup:
+    """The header of a column, aligned like a cell of it."""
+    is_left = not like.startswith('<td class="number')
+    classes = [name for name, holds in (("name", is_left), ("wraps", isinstance(column, Markup))) if holds]
+    return element("th", column, scope="col", class_=" ".join(classes) or None)
+
+
+def _as_cell(content: Child) -> Markup:
+    if isinstance(content, Markup) and content.startswith("<td"):
+        return content
+    return cell("–" if content is None else content)

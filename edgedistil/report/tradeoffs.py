@@ -1,0 +1,148 @@
+"""Sections on what a model gives for what it costs: the summary, accuracy against size and time, latency by length."""
+
+from collections.abc import Callable
+
+from edgedistil.benchmarking import LengthLatency
+from edgedistil.report.axes import shown
+from edgedistil.report.markup import Child, Markup, element, joined
+from edgedistil.report.measurements import MeasuredModel, Measurements
+from edgedistil.report.plots import Group, Point, grouped_points, scatter
+from edgedistil.report.tables import data_table, megabytes, model_name, percent, signed
+
+__all__ = ["latency_section", "summary_section", "tradeoff_section"]
+
+_QUALITY = (
+    "model",
+    "quantization",
+    "accuracy",
+    "95\N{NO-BREAK SPACE}% interval",
+    "macro F1",
+    "against reference",
+    "labels changed",
+)
+_COST = ("model", "size MB", "p50 ms", "p90 ms", "p99 ms", "texts/s", "in batches/s", "load ms", "peak MB")
+
+
+def summary_section(measurements: Measurements) -> Markup:
+    """What all models give, and what they cost."""
+    models = measurements.models
+    caption = f"Quality on the {measurements.data.texts:,} texts of {measurements.data.name}"
+    costs = f"Size and speed on {measurements.machine.cpu}" if measurements.timed else "Size"
+    cost_columns = _COST if measurements.timed else _COST[:2]
+    return joined(
+        [
+            data_table(caption, _QUALITY, (_quality_row(measurements, model) for model in models)),
+            element(
+                "p",
+                "The interval says how far the accuracy on many more texts of this kind may be from the one measured "
+                "here. Models saw the same texts, so a difference between two of them is judged better by the labels "
+                "that changed. Against reference: percentage points of accuracy.",
+                class_="note",
+            ),
+            data_table(costs, cost_columns, (_cost_row(measurements, model)[: len(cost_columns)] for model in models)),
+            element("p", "The size of a Keras preset is that of its weights in memory.", class_="note")
+            if any(model.is_keras for model in models)
+            else None,
+        ]
+    )
+
+
+def _quality_row(measurements: Measurements, model: MeasuredModel) -> list[Child]:
+    evaluation, reference = model.evaluation, measurements.reference_model
+    low, high = model.accuracy_interval
+    badge = element("span", "reference", class_="badge") if model is reference and measurements.others else None
+    difference = signed(100 * (evaluation.accuracy - reference.evaluation.accuracy), 2)
+    return [
+        joined([model_name(measurements, model), " ", badge]),
+        model.scheme,
+        percent(evaluation.accuracy, 2),
+        f"{100 * low:.1f}–{100 * high:.1f}\N{NO-BREAK SPACE}%",
+        f"{evaluation.macro_f1:.4f}",
+        None if model is reference else difference,
+        f"{evaluation.texts - model.changes.same:,}" if model.changes else None,
+    ]
+
+
+def _cost_row(measurements: Measurements, model: MeasuredModel) -> list[Child]:
+    name, speed = model_name(measurements, model), model.speed
+    if speed is None:
+        return [name, megabytes(model.size), *[None] * 7]
+    peak = speed.load.peak_bytes
+    return [
+        name,
+        megabytes(model.size),
+        *map(shown, (speed.p50_ms, speed.p90_ms, speed.p99_ms)),
+        *(f"{value:,.0f}" for value in (speed.texts_per_second, speed.batch_texts_per_second)),
+        shown(speed.load.load_ms),
+        f"{peak / 1e6:.0f}" if peak else None,
+    ]
+
+
+def tradeoff_section(measurements: Measurements) -> Markup | None:
+    """Accuracy against size and against milliseconds; None where no file was measured."""
+    timed = [model for model in measurements.models if model.speed]
+    if not timed:
+        return None
+    keras = [model for model in measurements.models if model.is_keras]
+    reference = keras[0].evaluation.accuracy if keras else None
+
+    def plot(x: Callable[[MeasuredModel], float], x_label: str, key: str) -> Markup:
+        points = [_point(measurements, model, x(model)) for model in timed]
+        title = f"Accuracy against {x_label}"
+        figure = scatter(points, reference, x_label=x_label, y_label="accuracy, %", title=title, key=key)
+        return element("figure", element("figcaption", title), figure)
+
+    line = f" The dashed line is {keras[0].name} in Keras." if keras else ""
+    return joined(
+        [
+            element(
+                "div",
+                plot(lambda model: model.size / 1e6, "file size, MB", "size"),
+                plot(lambda model: model.speed.p50_ms if model.speed else 0.0, "time of one text, ms", "time"),
+                class_="pair",
+            ),
+            element(
+                "p",
+                "Up and to the left is better. Whiskers are the 95\N{NO-BREAK SPACE}% intervals of accuracy; time is "
+                f"the p50.{line}",
+                class_="note",
+            ),
+        ]
+    )
+
+
+def _point(measurements: Measurements, model: MeasuredModel, x: float) -> Point:
+    series = measurements.models.index(model)
+    return Point(model.short_name, series, x, model.evaluation.accuracy, *model.accuracy_interval)
+
+
+def latency_section(measurements: Measurements) -> Markup | None:
+    """Latency by length of text, as a plot and a table; None where no file was measured."""
+    timed = [(i, model, model.speed) for i, model in enumerate(measurements.models) if model.speed]
+    if not timed:
+        return None
+    lengths = timed[0][2].lengths  # the texts are the same for all
+    groups = {
+        one.name: [Group(i, speed.lengths[k].p50_ms, speed.lengths[k].p90_ms) for i, _, speed in timed]
+        for k, one in enumerate(lengths)
+    }
+    legend = element("ul", *(element("li", model_name(measurements, model)) for _, model, _ in timed), class_="legend")
+    title = "Time of one text by its length"
+    figure = grouped_points(groups, x_label="characters", y_label="ms", title=title, key="latency")
+    rows = [
+        [one.name, f"{one.texts:,}", *(_both(speed.lengths[k]) for _, _, speed in timed)]
+        for k, one in enumerate(lengths)
+    ]
+    columns = ["characters", "texts", *(model_name(measurements, model, is_short=True) for _, model, _ in timed)]
+    note = element("p", "Marks are p50, whiskers reach up to p90.", class_="note")
+    drawn = element("div", element("figure", element("figcaption", title), legend, figure), note)
+    return element(
+        "div",
+        drawn,
+        data_table("Milliseconds of one text, p50 / p90, by length", columns, rows, class_="narrow"),
+        class_="side",
+    )
+
+
+def _both(latency: LengthLatency) -> str:
+    return f"{shown(latency.p50_ms)} / {shown(latency.p90_ms)}"
