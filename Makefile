@@ -8,8 +8,10 @@ RUNTIME_ENVIRONMENT := .venv-runtime
 MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
 TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
 DEMO := build/demo
+SHARED ?= ../shared
 
-.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime lint format benchmark clean
+.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime report-look lint format benchmark
+.PHONY: benchmark-tokenizer benchmark-accuracy clean
 .PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime
 
 help: ## Show this list.
@@ -46,6 +48,20 @@ format: setup ## Format the code.
 
 benchmark: setup ## DistilBERT-base: this converter's file against KerasHub's own LiteRT export.
 	$(RUN) benchmarks/against_keras_hub_export.py
+
+benchmark-tokenizer: setup ## The tokenizer: size, milliseconds and growth beside its peers (SHARED=../shared).
+	$(RUN) benchmarks/tokenizer.py --shared $(SHARED)
+
+benchmark-accuracy: setup ## Hours: every scheme on four data sets with three seeds; goes on where it stopped.
+	$(RUN) benchmarks/accuracy.py $(addprefix $(SHARED)/data/,snips clinc150 banking77 sms_spam) --table docs/accuracy.md
+
+report-look: setup ## Open a report in a headless Chromium (needs npm): screenshots in build/look.
+	@mkdir -p build/look
+	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o build/look/int8.tflite --force
+	.venv/bin/edgedistil convert --preset smart_home_tiny_en --quantize int4 -o build/look/int4.tflite --force
+	$(RUN) -m edgedistil.smart_home build/look/data
+	.venv/bin/edgedistil report build/look/int8.tflite build/look/int4.tflite --data build/look/data/test.csv -o build/look/report.html --force
+	cd build/look && npm install --no-save --silent @sparticuz/chromium@147 puppeteer-core@24 && cp ../../tools/look_at_report.mjs . && node look_at_report.mjs report.html report
 
 setup: .venv/.complete
 
