@@ -1,0 +1,267 @@
+"""A classifier for Coral's Edge TPU: the encoder as an int8 flatbuffer of its own, which Coral's compiler takes.
+
+The compiler wants fixed shapes, a batch of 1, int8 from the first tensor to the last, and the ops of 2021. Text becomes
+token ids and embeddings, normalized and rounded to int8, in the part for the CPU; everything behind them is in the
+encoder, in the form of `edgetpu_graph.py`. Every tensor there has a range of its own: those of `sites.py` may be given
+(learned in training), all others are measured on rows of token ids.
+
+Nothing here needs the compiler: an encoder that was not compiled runs on any CPU and gives the same numbers.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from edgedistil_converters.edge_graph.encoder import _layer_norm
+from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.flatbuffer import _as_every_runtime_reads_it, _packed, convert_module
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quiet import quiet
+from edgedistil_converters.sites import site_of
+from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
+from edgedistil_converters.targets.parts import (
+    EMBEDDINGS,
+    PROBABILITIES,
+    TargetParts,
+    check_encoder,
+    cpu_flatbuffer,
+    padded_row,
+)
+from edgedistil_converters.targets.plans import check_target_plan
+from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["ATTENTION_MASK", "build_edgetpu_parts"]
+
+ATTENTION_MASK = "attention_mask"
+_SIGNATURE = "classify_embeddings"
+_IMAGE_RANK = 4
+_LEAST_GELU_INPUT = -4.0
+# exp(-8) is 3e-4, less than half a step of the sigmoid's int8 output, which is always 1/256.
+_REACH = 8.0
+# Of tensors of `edgetpu_graph.py`: the float model's own range is that of its rounding errors or of no use.
+_FIXED_RANGES = {
+    "/attention/distance": (-_REACH, 0.0),
+    "_norm/second_power": (0.0, 1.5),
+    "_norm/second_root": (0.0, 1.4),
+}
+# Of int8 kernels, from GetBuiltinOperatorVersion in TFLite's tools/versioning/op_version.cc; litert-quantizer leaves
+# those of the float ones. Of the ops that an encoder is made of, and of no others.
+_INT8_VERSIONS = {
+    getattr(schema.BuiltinOperator, name): version
+    for version, names in {
+        1: ("RESHAPE",),
+        2: (
+            *("ADD", "BATCH_MATMUL", "LOGISTIC", "MEAN", "MUL", "REDUCE_MIN", "RSQRT", "SLICE", "SOFTMAX"),
+            *("SQUARED_DIFFERENCE", "SUB", "TRANSPOSE"),
+        ),
+        3: ("CONV_2D",),
+    }.items()
+    for name in names
+}
+# The name that TensorFlow gives to a step's last op, beside those that `sites.name_sites` finds.
+_STEP = re.compile(r"(.+)/(?:Conv2D|MatMul|step)\d*")
+
+
+def build_edgetpu_parts(
+    weights: ClassifierWeights,
+    settings: TokenizerSettings,
+    vocabulary: Sequence[str],
+    plan: QuantizationPlan,
+    token_ids: Iterable[Sequence[int]],
+    *,
+    ranges: Ranges | None = None,
+    has_batch_matmul: bool = False,
+) -> TargetParts:
+    """Converts a classifier for an Edge TPU.
+
+    `embed` puts out, and the encoder takes, `embeddings` int8[1, 1, length, width] and `attention_mask`
+    int8[1, 1, length, 1]. The encoder has one subgraph, without a signature: the compiler of 2021 keeps none, so its
+    tensors are found by these names and `probabilities` int8[1, num_classes], whose scale is 1/256 and zero point -128.
+
+    Args:
+        weights: of the classifier.
+        settings: of its tokenizer; the encoder's one length is their `sequence_length`.
+        vocabulary: one piece an id.
+        plan: int8-static or int8-qat, no layer taken out.
+        token_ids: rows without padding, of texts like those the model will meet, to measure ranges on.
+        ranges: of sites, learned in training; instead of the measured ones.
+        has_batch_matmul: see `EdgeTPUGraph`.
+
+    Raises:
+        ConversionError: a plan that an Edge TPU cannot run, no encoder layers, or no rows to measure ranges on.
+    """
+    check_target_plan("edgetpu", plan)
+    check_encoder(weights)
+    length = settings.sequence_length
+    rows = [padded_row(row, (length,), settings.pad_id) for row in token_ids]
+    if not rows:
+        raise ConversionError(
+            "An Edge TPU needs the range of every activation, measured on texts like those the model will meet. "
+            "Received: none. Pass --calibration-data FILE (for int8-qat, --train-data FILE)."
+        )
+    model = convert_module(_encoder_module(weights, length, has_batch_matmul), QuantizationPlan("fp32"), {})
+    measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
+    encoder = _for_compiler(_quantize(model, _with_sites(model, measured, ranges or {})))
+    host = cpu_flatbuffer(weights, settings, vocabulary, plan, _encoder_inputs(weights, encoder))
+    return TargetParts(cpu_flatbuffer=host, encoder_flatbuffer=encoder, lengths=(length,))
+
+
+def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: bool) -> Any:
+    graph = EdgeTPUGraph(weights, has_batch_matmul)
+    specs = [
+        tf.TensorSpec([1, 1, length, weights.width], tf.float32, name=EMBEDDINGS),
+        tf.TensorSpec([1, 1, length, 1], tf.float32, name=ATTENTION_MASK),
+    ]
+    module = tf.Module()
+    module.functions = {
+        _SIGNATURE: tf.function(lambda x, mask: {PROBABILITIES: graph.classify(x, mask)}, input_signature=specs)
+    }
+    return module
+
+
+def _normalized(weights: ClassifierWeights, embeddings: Any) -> Any:
+    x = _layer_norm("embeddings_layer_norm", embeddings, weights.embeddings_norm)
+    return tf.reshape(x, [1, 1, -1, weights.width])
+
+
+def _float_inputs(weights: ClassifierWeights, row: NDArray[np.int32], pad_id: int) -> dict[str, NDArray[np.float32]]:
+    """What the encoder takes for one padded row, before it is rounded."""
+    embeddings = weights.token_embeddings[row[0]] + weights.position_embeddings[: row.shape[1]]
+    mask = (row != pad_id).astype(np.float32)
+    return {EMBEDDINGS: _normalized(weights, embeddings).numpy(), ATTENTION_MASK: mask.reshape(1, 1, -1, 1)}
+
+
+def _encoder_inputs(weights: ClassifierWeights, encoder: bytes) -> Callable[[Any, Any], Mapping[str, Any]]:
+    """The last steps of `embed`: the norm, and rounding as the encoder's inputs are rounded."""
+    [subgraph] = schema.ModelT.InitFromPackedBuf(encoder, 0).subgraphs
+    tensors = {
+        tensor.name.decode(): tensor.quantization for tensor in map(subgraph.tensors.__getitem__, subgraph.inputs)
+    }
+    steps = {name: (float(found.scale[0]), int(found.zeroPoint[0])) for name, found in tensors.items()}
+
+    def encoder_inputs(embeddings: Any, mask: Any) -> dict[str, Any]:
+        inputs = {EMBEDDINGS: _normalized(weights, embeddings), ATTENTION_MASK: tf.reshape(mask, [1, 1, -1, 1])}
+        return {name: _rounded(values, *steps[name]) for name, values in inputs.items()}
+
+    return encoder_inputs
+
+
+def _rounded(values: Any, scale: float, zero_point: int) -> Any:
+    return tf.cast(tf.clip_by_value(tf.round(values / scale) + float(zero_point), -128.0, 127.0), tf.int8)
+
+
+def _measure(model: bytes, inputs: Iterable[Mapping[str, NDArray[np.float32]]]) -> dict[str, tuple[float, float]]:
+    """Runs a float encoder: tensor name -> (least, greatest) of every tensor that it computes, zero between them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that preserved tensors take memory
+        interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
+    runner = interpreter.get_signature_runner(_SIGNATURE)
+    indices = _computed_tensors(model)
+    names = {d["index"]: d["name"] for d in interpreter.get_tensor_details() if d["index"] in indices}
+    found = dict.fromkeys(names.values(), (0.0, 0.0))
+    for values in inputs:
+        runner(**values)
+        length = int(values[ATTENTION_MASK].sum())
+        for index, name in names.items():
+            tensor = interpreter.get_tensor(index)
+            if not name.startswith("padding/"):
+                tensor = _at_tokens(tensor, values[ATTENTION_MASK].size, length)
+            least, greatest = found[name]
+            found[name] = min(least, float(tensor.min())), max(greatest, float(tensor.max()))
+    return found
+
+
+def _at_tokens(tensor: NDArray[np.float32], padded: int, length: int) -> NDArray[np.float32]:
+    """A tensor without its padding, of which nothing is read: its range is of no interest."""
+    if tensor.ndim < _IMAGE_RANK:
+        return tensor
+    rows, columns = (slice(length if size == padded else None) for size in tensor.shape[1:3])
+    return tensor[:, rows, columns]
+
+
+def _computed_tensors(model: bytes) -> set[int]:
+    subgraph = schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
+    return {int(i) for tensors in (subgraph.inputs, *(op.outputs for op in subgraph.operators)) for i in tensors}
+
+
+def _with_sites(model: bytes, measured: Ranges, ranges: Ranges) -> dict[str, tuple[float, float]]:
+    """Measured ranges, with given ones in the place of those of sites, and none wider than is of use."""
+    found = dict(measured)
+    for site, name in _sites(model):
+        if site in ranges:
+            least, greatest = ranges[site]
+            found[name] = (-greatest, -least) if _is_negated(site, name) else (least, greatest)
+        elif _is_negated(site, name):
+            found[name] = _useful_scores(found[name], found[_in_attention(site, "Min")])
+        if site.endswith("/intermediate"):
+            found[name] = max(found[name][0], _LEAST_GELU_INPUT), found[name][1]
+        if site.endswith("/scores"):
+            found[_in_attention(site, "masked")] = found[name]
+    for suffix, pair in _FIXED_RANGES.items():
+        found |= {name: pair for name in found if name.endswith(suffix)}
+    return found
+
+
+def _is_negated(site: str, name: str) -> bool:
+    """Whether scores are summed with the other sign, as a convolution."""
+    return site.endswith("/scores") and name.endswith("/Conv2D")
+
+
+def _in_attention(site: str, name: str) -> str:
+    return f"{site.removesuffix('scores')}attention/{name}"
+
+
+def _useful_scores(negated: tuple[float, float], smallest: tuple[float, float]) -> tuple[float, float]:
+    """The range of negated scores as far as it matters: softmax gives 0 to one that is far above its row's smallest."""
+    return smallest[0], min(negated[1], smallest[1] + _REACH)
+
+
+def _sites(model: bytes) -> Iterator[tuple[str, str]]:
+    """(site, tensor name) of the steps that a plan knows."""
+    subgraph = schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
+    for op in subgraph.operators:
+        name = subgraph.tensors[op.outputs[0]].name.decode()
+        parts = [match.group(1) for match in map(_STEP.fullmatch, name.split(";")) if match]
+        site = site_of(name, _SIGNATURE) or (parts[-1] if parts else "")
+        if site:
+            yield site, name
+
+
+def _quantize(model: bytes, ranges: Ranges) -> bytes:
+    from litert_quantizer import qtyping, quantizer
+
+    statistics = {name: {"min": np.float32(low), "max": np.float32(high)} for name, (low, high) in ranges.items()}
+    with TemporaryDirectory(prefix="edgedistil-") as folder:
+        path = Path(folder, "float.tflite")
+        path.write_bytes(model)
+        work = quantizer.Quantizer(str(path))
+        work.add_static_config(".*", qtyping.TFLOperationName.ALL_SUPPORTED, 8, 8)
+        try:
+            with quiet():
+                quantized = work.quantize(statistics).quantized_model
+        except Exception as error:  # the quantizer's own errors have no common type
+            raise ConversionError(f"litert-quantizer refused the encoder for an Edge TPU: {error}") from error
+    return bytes(quantized)
+
+
+def _for_compiler(model: bytes) -> bytes:
+    """Constants inside of the flatbuffer, op versions of int8, tensors under their own names, and nothing else."""
+    content = schema.ModelT.InitFromPackedBuf(_as_every_runtime_reads_it(model), 0)
+    [signature], [subgraph] = content.signatureDefs, content.subgraphs
+    for entry in (*signature.inputs, *signature.outputs):
+        subgraph.tensors[entry.tensorIndex].name = entry.name
+    for code in content.operatorCodes:
+        code.version = _INT8_VERSIONS[code.builtinCode]
+    content.signatureDefs, content.metadata, content.metadataBuffer = [], [], []
+    return _packed(content, len(model))

@@ -1,0 +1,151 @@
+"""Coral's compiler, where it is installed, and its log.
+
+`edgetpu_compiler` is closed source, for x86-64 Linux, and comes from Coral's own package archive; nothing here needs
+it. The form of its log is that which users of version 16 show in their reports (google-coral/edgetpu, issues 427, 572).
+"""
+
+import re
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgedistil_runtime.errors import ConversionError
+
+__all__ = ["Compilation", "CompilerLog", "LoggedOps", "parse_compiler_log", "run_edgetpu_compiler"]
+
+_PROGRAM = "edgetpu_compiler"
+_SECONDS = 300  # the compiler gives up after 180 by itself
+MAPPED = "Mapped to Edge TPU"
+_HEADER = re.compile(r"Operator\s+Count\s+Status\s*")
+_ROW = re.compile(r"(\S+)\s+(\d+)\s+(\S.*\S)\s*")
+_SIZE = re.compile(r"([\d.]+)\s*(B|KiB|MiB|GiB)")
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_MEMORY = {
+    "on_chip_used": "On-chip memory used for caching model parameters",
+    "on_chip_remaining": "On-chip memory remaining for caching model parameters",
+    "off_chip_used": "Off-chip memory used for streaming uncached model parameters",
+}
+
+
+@dataclass(frozen=True)
+class LoggedOps:
+    """A line of the log's table: so many ops of a kind have a status."""
+
+    op: str
+    count: int
+    status: str
+
+
+@dataclass(frozen=True)
+class CompilerLog:
+    """What the compiler said.
+
+    Attributes:
+        version: of the compiler, or empty.
+        ops: the table of operators.
+        subgraphs: Edge TPU subgraphs; None where the log does not say.
+        on_chip_used: bytes of weights in the chip's own memory; None where the log does not say.
+        on_chip_remaining: bytes that are left there.
+        off_chip_used: bytes of weights that are sent to the chip for every text.
+    """
+
+    version: str
+    ops: tuple[LoggedOps, ...]
+    subgraphs: int | None = None
+    on_chip_used: int | None = None
+    on_chip_remaining: int | None = None
+    off_chip_used: int | None = None
+
+    @property
+    def mapped(self) -> int:
+        """How many ops run on the Edge TPU."""
+        return sum(line.count for line in self.ops if line.status == MAPPED)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every op runs there."""
+        return bool(self.ops) and all(line.status == MAPPED for line in self.ops)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The log as plain data, for metadata."""
+        return {"source": _PROGRAM, "mapped": self.mapped, **asdict(self), "ops": [asdict(line) for line in self.ops]}
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A compiled model and the log of its compilation."""
+
+    flatbuffer: bytes
+    log: CompilerLog
+
+
+def parse_compiler_log(text: str) -> CompilerLog:
+    """Reads what the compiler prints with `--show_operations`, or writes into its `.log`.
+
+    Raises:
+        ConversionError: there is no table of operators.
+
+    Example:
+        ```python
+        print(parse_compiler_log(Path("encoder_edgetpu.log").read_text()).mapped)
+        ```
+    """
+    header = _HEADER.search(text)
+    if header is None:
+        raise ConversionError(
+            "A log of edgetpu_compiler has a table `Operator Count Status`, which it prints with --show_operations. "
+            f"Received: {_last_line(text)!r}."
+        )
+    rows = (_ROW.fullmatch(line) for line in text[header.end() :].splitlines())
+    version = re.search(r"Edge TPU Compiler version (\S+)", text)
+    subgraphs = re.search(r"Number of Edge TPU subgraphs: (\d+)", text)
+    return CompilerLog(
+        version=version.group(1) if version else "",
+        ops=tuple(LoggedOps(row.group(1), int(row.group(2)), row.group(3)) for row in rows if row),
+        subgraphs=int(subgraphs.group(1)) if subgraphs else None,
+        **{field: _bytes_in(text, line) for field, line in _MEMORY.items()},
+    )
+
+
+def run_edgetpu_compiler(model: str | Path, output_folder: str | Path) -> Compilation | None:
+    """Compiles a model, if the compiler is on the PATH.
+
+    Args:
+        model: a .tflite file of one subgraph, int8 throughout.
+        output_folder: where the compiler puts `<stem>_edgetpu.tflite` and its log.
+
+    Returns:
+        The compiled model and the log; None where there is no compiler.
+
+    Raises:
+        ConversionError: the compiler refuses the model, or does not end in time.
+    """
+    program = shutil.which(_PROGRAM)
+    if program is None:
+        return None
+    model, folder = Path(model), Path(output_folder)
+    command = [program, "--show_operations", "--out_dir", str(folder), str(model)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConversionError(f"{_PROGRAM} did not run to its end: {error}.") from error
+    compiled = folder / f"{model.stem}_edgetpu.tflite"
+    if done.returncode or not compiled.exists():
+        said = _last_line(done.stdout + done.stderr)
+        raise ConversionError(
+            f"{_PROGRAM} refused the encoder (exit code {done.returncode}): {said}. The encoder that it was given runs "
+            "on a CPU; shorten --sequence-length if the message is about large activations."
+        )
+    return Compilation(flatbuffer=compiled.read_bytes(), log=parse_compiler_log(done.stdout))
+
+
+def _bytes_in(text: str, line: str) -> int | None:
+    match = re.search(re.escape(line) + r":\s*" + _SIZE.pattern, text)
+    return round(float(match.group(1)) * _UNITS[match.group(2)]) if match else None
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "nothing"

@@ -1,0 +1,174 @@
+"""A classifier for GPUs: LiteRT's WebGPU and Metal accelerators, and TFLite's GPU delegate.
+
+They take fixed shapes and compute in float. The encoder has a signature for each of some lengths, over one copy of the
+weights, so that a short text does not pay for the longest. What LiteRT 2.3 does wrong on a GPU without saying so is
+kept out by the graph's form: no integer inputs, no GATHER, no matrix added to a matrix of rank 2, no slice that drops
+an axis; `gpu_objections` looks for them in a finished file.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from edgedistil_converters.edge_graph.embeddings import FloatTable
+from edgedistil_converters.edge_graph.encoder import _MASKED_SCORE, EdgeGraph, _Batch
+from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetParts, check_encoder, cpu_flatbuffer
+from edgedistil_converters.targets.plans import check_target_plan
+from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.errors import StructureError
+
+__all__ = ["ATTENTION_BIAS", "build_gpu_parts", "encoder_lengths", "encoder_signature", "gpu_objections"]
+
+ATTENTION_BIAS = "attention_bias"
+_SHORTEST = 16
+# Of tflite/delegates/gpu/common/model_builder.cc, the ops that an encoder may be made of.
+_GPU_OPS = frozenset(
+    (
+        *("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "RSQRT", "GELU", "LOGISTIC", "RELU", "SOFTMAX", "TANH"),
+        *("BATCH_MATMUL", "CONV_2D", "FULLY_CONNECTED", "MEAN", "SUM"),
+        *("CONCATENATION", "RESHAPE", "SLICE", "STRIDED_SLICE", "TRANSPOSE", "DEQUANTIZE"),
+    )
+)
+_LARGEST_RANK = 4
+_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+
+
+def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
+    """Lengths of the encoder's signatures: powers of two, and the longest row of token ids.
+
+    Example:
+        >>> encoder_lengths(100)
+        (16, 32, 64, 100)
+    """
+    powers = (_SHORTEST << i for i in range(sequence_length.bit_length()))
+    return (*(length for length in powers if length < sequence_length), sequence_length)
+
+
+def encoder_signature(length: int) -> str:
+    """The name of the encoder's signature for a length."""
+    return f"classify_embeddings_{length}"
+
+
+def build_gpu_parts(
+    weights: ClassifierWeights, settings: TokenizerSettings, vocabulary: Sequence[str], plan: QuantizationPlan
+) -> TargetParts:
+    """Converts a classifier for a GPU.
+
+    `embed` puts out, and a signature of the encoder takes, `embeddings` float32[1, length, width] and `attention_bias`
+    float32[1, 1, 1, length], which is added to attention scores: 0 at tokens, -120 at padding.
+
+    Args:
+        weights: of the classifier.
+        settings: of its tokenizer.
+        vocabulary: one piece an id.
+        plan: fp32, fp16 or int8; int8 weights are made float again by the GPU's own code as it loads them.
+
+    Raises:
+        ConversionError: a plan that a GPU cannot run, or no encoder layers; among these
+        StructureError: an encoder that LiteRT's GPU code would refuse or get wrong.
+    """
+    check_target_plan("gpu", plan)
+    check_encoder(weights)
+    lengths = encoder_lengths(settings.sequence_length)
+    encoder = convert_module(_encoder_module(weights, lengths), plan, {})
+    objections = gpu_objections(encoder)
+    if objections:
+        raise StructureError(f"The encoder must be made for a GPU. Received: {'; '.join(objections[:5])}.")
+    host = cpu_flatbuffer(weights, settings, vocabulary, plan, _encoder_inputs)
+    return TargetParts(cpu_flatbuffer=host, encoder_flatbuffer=encoder, lengths=lengths)
+
+
+def _encoder_inputs(embeddings: Any, mask: Any) -> dict[str, Any]:
+    bias = tf.reshape((1 - mask) * _MASKED_SCORE, [1, 1, 1, -1])
+    return {EMBEDDINGS: embeddings[None], ATTENTION_BIAS: bias}
+
+
+def _encoder_module(weights: ClassifierWeights, lengths: Sequence[int]) -> Any:
+    module = tf.Module()
+    module.functions = {encoder_signature(length): _classify_embeddings(weights, length) for length in lengths}
+    return module
+
+
+def _classify_embeddings(weights: ClassifierWeights, length: int) -> Any:
+    graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
+    specs = [
+        tf.TensorSpec([1, length, weights.width], tf.float32, name=EMBEDDINGS),
+        tf.TensorSpec([1, 1, 1, length], tf.float32, name=ATTENTION_BIAS),
+    ]
+
+    @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
+    def classify_embeddings(embeddings: Any, attention_bias: Any) -> dict[str, Any]:
+        probabilities = graph._classify(embeddings, _FixedLength(weights.num_heads, 1, length, attention_bias))
+        return {PROBABILITIES: tf.reshape(probabilities, [1, weights.num_classes])}
+
+    return classify_embeddings
+
+
+class _FixedLength(_Batch):
+    """Shapes of one padded text: x is [1, length, width]. A GPU would take the rows of a matrix for a batch."""
+
+    def first_positions(self, x: Any) -> Any:
+        return x[:, 0:1]
+
+    def merge_heads(self, x: Any, width: int) -> Any:
+        return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [1, x.shape[2], width])
+
+
+def gpu_objections(flatbuffer: bytes) -> tuple[str, ...]:
+    """What LiteRT's GPU code would refuse in a model, or run and get wrong without an error.
+
+    Seen with ai-edge-litert 2.3 on two software drivers: a constant matrix added to a tensor of rank 2 changes its
+    first row alone; slices that drop an axis and integer inputs are refused; a BATCH_MATMUL of a tensor with itself
+    ends the process.
+
+    Args:
+        flatbuffer: a TFLite model.
+
+    Returns:
+        A sentence for each objection; none for a model that may be tried, with a comparison of its answers.
+    """
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    found = [objection for subgraph in model.subgraphs for objection in _objections(model, subgraph)]
+    return tuple(dict.fromkeys(found))
+
+
+def _objections(model: Any, subgraph: Any) -> Iterator[str]:
+    for index in subgraph.inputs:
+        if subgraph.tensors[index].type != schema.TensorType.FLOAT32:
+            yield f"the input {_name(subgraph, index)} is not float32"
+    for tensor in subgraph.tensors:
+        if tensor.shapeSignature is not None and -1 in tensor.shapeSignature:
+            yield f"{tensor.name.decode()} has no fixed shape"
+        if tensor.shape is not None and len(tensor.shape) > _LARGEST_RANK:
+            yield f"{tensor.name.decode()} has rank {len(tensor.shape)}; GPUs take {_LARGEST_RANK}"
+    for op in subgraph.operators:
+        name = _OP_NAMES[model.operatorCodes[op.opcodeIndex].builtinCode]
+        yield from _objections_to_op(model, subgraph, op, name)
+
+
+def _objections_to_op(model: Any, subgraph: Any, op: Any, name: str) -> Iterator[str]:
+    output = _name(subgraph, op.outputs[0])
+    if name not in _GPU_OPS:
+        yield f"{output} is made by {name}, which GPUs do not know"
+    if subgraph.tensors[op.outputs[0]].type != schema.TensorType.FLOAT32:
+        yield f"{output} is not float32"
+    if name == "STRIDED_SLICE" and op.builtinOptions.shrinkAxisMask:
+        yield f"{output} is sliced so that an axis is dropped"
+    if name == "BATCH_MATMUL" and op.inputs[0] == op.inputs[1]:
+        yield f"{output} is a tensor multiplied by itself, which ends the process"
+    if name in ("ADD", "SUB", "MUL") and any(_is_constant_matrix(model, subgraph.tensors[i]) for i in op.inputs):
+        yield f"{output} combines a tensor with a constant matrix of rank 2, which is wrong on a GPU"
+
+
+def _is_constant_matrix(model: Any, tensor: Any) -> bool:
+    rows_and_columns = tensor.shape is not None and len(tensor.shape) == 2 and tensor.shape[0] > 1
+    return bool(rows_and_columns and model.buffers[tensor.buffer].data is not None)
+
+
+def _name(subgraph: Any, index: int) -> str:
+    return str(subgraph.tensors[index].name.decode())
