@@ -100,7 +100,7 @@ def test_every_weight_is_stored_once(convert, classifier):
 
 def test_a_file_is_its_constants_and_a_graph(flatbuffer):
     constants = sum(read_structure(flatbuffer).constant_bytes.values())
-    assert constants < len(flatbuffer) < constants + 190_000
+    assert constants < len(flatbuffer) < constants + 215_000
 
 
 def test_weights_and_tokenizer_tables_appear_once_in_the_bytes(convert, classifier):
@@ -109,8 +109,8 @@ def test_weights_and_tokenizer_tables_appear_once_in_the_bytes(convert, classifi
     arrays = [  # but those that TensorFlow's converter folds a neighbour into, the gamma of a LayerNorm for instance
         tokenizer._trie.base,
         tokenizer._trie.check,
-        tokenizer._trie.token,
-        tokenizer._code_points.entry_of,
+        tokenizer._token,
+        tokenizer._entry_of,
         tokenizer._code_points.page_of,
         weights.token_embeddings,
         weights.position_embeddings[:SEQUENCE_LENGTH],
@@ -124,7 +124,7 @@ def test_weights_and_tokenizer_tables_appear_once_in_the_bytes(convert, classifi
 
 def test_constants_lie_inside_the_flatbuffer(int8_model):
     assert {(buffer.offset, buffer.size) for buffer in int8_model.buffers} == {(0, 0)}
-    assert sum(len(buffer.data) for buffer in int8_model.buffers if buffer.data is not None) > 100_000
+    assert sum(len(buffer.data) for buffer in int8_model.buffers if buffer.data is not None) > 90_000
 
 
 def operators(model):
@@ -178,11 +178,12 @@ def test_structure_of_each_scheme(convert):
     assert {v for name, v in found["fp32"].ops if name == "FULLY_CONNECTED"} == {1}
 
 
-def test_the_tokenizer_has_ops_of_version_1_and_2_alone(tokenizer_file, tmp_path):
+def test_the_tokenizer_has_no_op_of_late(tokenizer_file, tmp_path):
+    """GATHER 4 reads 16-bit tables; `test_converters_tokenizer_runtimes.py` runs it in tflite-runtime 2.14."""
     file = tokenizer_file("lowercase")
     assert file.ids("") == [2, 3]  # made
     structure = read_structure((file.folder / "tokenizer.tflite").read_bytes())
-    assert {version for _, version in structure.ops} <= {1, 2}
+    assert {op for op in structure.ops if op[1] > 2} == {("GATHER", 4)}
     assert structure.custom_ops == ()
     assert structure.matmul_weights == {}
 
