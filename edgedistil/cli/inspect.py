@@ -94,7 +94,8 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_row("labels", Text(", ".join(facts["labels"])))
     for key in _SECTIONS:
         if facts[key]:
-            table.add_row(key.replace("_", " "), Text(", ".join(f"{k} {_number(v)}" for k, v in facts[key].items())))
+            told = (f"{name} {_number(value)}" for name, value in facts[key].items() if value not in ("", {}, []))
+            table.add_row(key.replace("_", " "), Text(", ".join(told)))
     table.add_row("target", f"{facts['target']}, TFLite {facts['oldest_runtime']} or newer")
     for name, signature in facts["signatures"].items():
         inputs, outputs = (", ".join(map(_tensor_text, signature[side])) for side in ("inputs", "outputs"))
