@@ -5,7 +5,6 @@
 `edgedistil convert` is the command line of this module.
 """
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -115,14 +114,18 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         force=request.force,
         on_stage=stage,
     )
-    shutil.rmtree(_checkpoints(request), ignore_errors=True)
+    if request.plan.needs == "training data":
+        from edgedistil_converters.quantization_aware.job import remove_job
+
+        remove_job(_checkpoints(request))
     return conversion
 
 
 def _calibration_texts(request: ConversionRequest) -> tuple[str, ...]:
     if request.calibration_texts or request.training is None:
         return request.calibration_texts
-    return request.training.texts[:_MOST_CALIBRATION_TEXTS]
+    # Spread over the file, which may be in the order of its labels.
+    return request.training.texts[:: -(-len(request.training) // _MOST_CALIBRATION_TEXTS)]
 
 
 def _trained(request: ConversionRequest, stage: Stage) -> "LabelledClassifier":
@@ -176,6 +179,7 @@ def _train_with_quantization(
 
     assert request.training is not None
     settings, texts = QATSettings(seed=request.seed), request.training
+    numbers = _class_numbers(texts, trained.labels)
     folder = _checkpoints(request)
     folder.mkdir(exist_ok=True)
 
@@ -185,7 +189,6 @@ def _train_with_quantization(
         )
 
     stage(f"preparing {len(texts):,} texts for training with quantization")
-    numbers = _class_numbers(texts, trained.labels)
     training = train_classifier(trained.classifier, texts.texts, numbers, settings, folder=folder, on_progress=show)
     history = [asdict(epoch) for epoch in training.history]
     return dict(training.ranges), {**asdict(settings), "texts": len(texts), "history": history}

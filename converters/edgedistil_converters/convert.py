@@ -123,34 +123,55 @@ def convert_classifier(
     answers = answer_with_keras(classifier, [*texts, *(VERIFICATION_PAIRS if interface.takes_text_pair else ())])
     stage("building the graph and its tokenizer")
     module = TextClassifierModule(weights, settings, vocabulary, plan, interface)
-    stage(f"converting to TFLite, {plan.scheme}")
-    custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
 
     def calibrate(model: bytes) -> Ranges:
         stage("measuring the ranges of activations")
-        rows = unpadded_rows(classifier.preprocessor, calibration_texts) if ranges is None else []
-        return activation_ranges(model, rows) if ranges is None else ranges
+        return activation_ranges(model, unpadded_rows(classifier.preprocessor, calibration_texts))
 
-    flatbuffer = convert_module(module, plan, DEFAULT_SHAPES, has_custom_ops=bool(custom_ops), calibrate=calibrate)
+    stage(f"converting to TFLite, {plan.scheme}")
+    custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
+    flatbuffer = convert_module(
+        module,
+        plan,
+        DEFAULT_SHAPES,
+        has_custom_ops=bool(custom_ops),
+        calibrate=calibrate if ranges is None else lambda _: ranges,
+    )
     structure = read_structure(flatbuffer)
     check_structure(structure, plan, custom_ops)
-    name, is_deflated = name or output.stem, True
+    name = name or output.stem
     if interface.metadata == "mediapipe":
-        flatbuffer, is_deflated = with_mediapipe_metadata(flatbuffer, name=name, settings=settings), False
+        flatbuffer = with_mediapipe_metadata(flatbuffer, name=name, settings=settings)
     metadata = _metadata(name, labels, weights, settings, plan, structure, choose_golden_cases(answers))
     metadata = replace(metadata, preparation=preparation or {})
     stage("verifying the file against Keras")
     with atomic_path(output, force=force) as temporary:
-        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
-        parity = verify(temporary, answers, plan.tolerance)
-        metadata = replace(
-            metadata,
-            parity=parity.to_dict(),
-            golden_cases=choose_golden_cases(trusted_answers(answers, parity)),
-            tolerance=replay_tolerance(plan.tolerance, parity),
-        )
-        temporary.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
+        is_deflated = interface.metadata is None  # hosts' own readers of the archive inflate nothing
+        parity = _write_verified(temporary, flatbuffer, metadata, vocabulary, answers, plan, is_deflated=is_deflated)
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
+
+
+def _write_verified(
+    path: Path,
+    flatbuffer: bytes,
+    metadata: ArtifactMetadata,
+    vocabulary: Sequence[str],
+    answers: Sequence[GoldenCase],
+    plan: QuantizationPlan,
+    *,
+    is_deflated: bool,
+) -> ParityReport:
+    """Writes the file, verifies it, and writes it again with what that found."""
+    path.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
+    parity = verify(path, answers, plan.tolerance)
+    metadata = replace(
+        metadata,
+        parity=parity.to_dict(),
+        golden_cases=choose_golden_cases(trusted_answers(answers, parity)),
+        tolerance=replay_tolerance(plan.tolerance, parity),
+    )
+    path.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
+    return parity
 
 
 def _check_classifier(classifier: Any, labels: Sequence[str]) -> None:

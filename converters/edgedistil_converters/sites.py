@@ -11,8 +11,20 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["ACTIVATION_SITES", "EMBEDDING_SITES", "matmul_sites", "name_sites", "site_of"]
+__all__ = [
+    "ACTIVATION_SITES",
+    "EMBEDDING_SITES",
+    "GELU_FLOOR",
+    "SOFTMAX_REACH",
+    "matmul_sites",
+    "name_sites",
+    "site_of",
+]
 
+GELU_FLOOR = -4.0
+"""GELU gives less than 1.3e-4 for anything below it, so what goes into GELU needs no int8 steps there."""
+SOFTMAX_REACH = 12.0
+"""Softmax gives less than 6e-6 for a score that lies further below the largest of its row."""
 EMBEDDING_SITES = ("token_embeddings", "position_embeddings")
 _MATMULS_OF_LAYER = ("query", "key", "value", "attention_output", "intermediate", "output")
 # Every step of a layer whose output a quantizer gives a range, in the order in which they run.

@@ -66,6 +66,8 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     The file holds the tokenizer, the labels and its own test cases, and is compared with the Keras classifier before
     it is written: token ids equal, labels and probabilities within the plan's tolerance.
 
+    int8-qat keeps checkpoints in OUTPUT.qat until the file is written; if it is interrupted, the same command goes on.
+
     \b
     edgedistil convert --preset smart_home_tiny_en -o smart_home.tflite
     edgedistil convert --preset ./my_classifier --quantize fp16 -o my_classifier.tflite

@@ -121,11 +121,14 @@ def test_a_pruned_vocabulary(convert, tiny_preset, tmp_path):
 
 
 def test_training_with_quantization(convert, data, tmp_path):
+    foreign = tmp_path / "model.tflite.qat" / "notes"  # a folder of that name may hold what is not ours
+    foreign.parent.mkdir()
+    foreign.touch()
     out, told = convert("--quantize", "int8-qat", "--train-data", data)
     training = told["preparation"]["quantization_aware_training"]
     assert [epoch["epoch"] for epoch in training["history"]] == [0, 1, 2, 3]
     assert training["texts"] == 45
-    assert [path.name for path in tmp_path.iterdir()] == [out.name]  # the checkpoints are gone
+    assert sorted(tmp_path.rglob("*")) == sorted([out, foreign.parent, foreign])  # the checkpoints are gone
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_bad_training_data_for_quantization(content, message, tiny_preset, tmp_p
     failed = run("convert", "--preset", tiny_preset, "-o", out, "--quantize", "int8-qat", "--train-data", data, code=1)
 
     assert re.search(message, failed.stderr, re.IGNORECASE), failed.stderr
-    assert not out.exists()
+    assert [path for path in tmp_path.iterdir() if path != data] == []  # no file, and no folder for checkpoints
 
 
 def test_qat_without_training_data(tiny_preset, tmp_path):

@@ -1,6 +1,5 @@
 """The benchmark: its arithmetic on a clock of its own, its child processes, its command line."""
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -16,47 +15,7 @@ from edgedistil.cli import main
 from edgedistil.load_cost import LoadCost, measure_load, peak_memory
 from edgedistil.machine import read_machine
 from edgedistil_runtime import FakeBackend, TextClassifier
-from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, TokenizerSettings, artifact_bytes
 from edgedistil_runtime.errors import ArtifactError, BackendError, DataError, InputError
-
-ECHO = Path(__file__).parents[1] / "runtime" / "data" / "echo.tflite"  # labels texts by the mean of their bytes
-VOCABULARY = [f"[{number}]" for number in range(256)]
-
-
-@pytest.fixture
-def artifact(tmp_path):
-    """Writes a small artefact that a real interpreter runs."""
-
-    def write(name="echo.tflite", kind="builtin"):
-        tokenizer = TokenizerSettings(
-            kind=kind,
-            sequence_length=128,
-            lowercase=True,
-            strip_accents=False,
-            split=True,
-            split_on_cjk=True,
-            suffix_indicator="##",
-            oov_token="[UNK]",
-            special_tokens_in_strings=False,
-            special_tokens=(),
-            truncate="round_robin",
-            vocabulary_size=len(VOCABULARY),
-            vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in VOCABULARY).encode()).hexdigest(),
-            start_id=1,
-            end_id=2,
-            pad_id=0,
-            unknown_id=3,
-        )
-        exponentials = np.exp([1.5 / 64, 1, 2 - 1.5 / 64])  # what the model computes of the empty text's two ids
-        golden = (GoldenCase("", (1, 2), tuple((exponentials / exponentials.sum()).tolist())),)
-        labels = ("low", "middle", "high")
-        metadata = ArtifactMetadata("echo", labels, tokenizer, {"scheme": "fp32"}, "cpu", golden, 1e-3)
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(artifact_bytes(ECHO.read_bytes(), metadata, VOCABULARY))
-        return path
-
-    return write
 
 
 def invoke(*arguments):

@@ -20,15 +20,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from edgedistil_converters.sites import site_of
+from edgedistil_converters.sites import GELU_FLOOR, SOFTMAX_REACH, site_of
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, SERVING_DEFAULT
 
 __all__ = ["Ranges", "activation_ranges", "quantizer_statistics"]
 
 Ranges = Mapping[str, tuple[float, float]]
 
-_LEAST_GELU_INPUT = -4.0
-_SOFTMAX_REACH = 12.0  # below the largest score of a row
 _PROBABILITY = (0.0, 1.0)
 _NARROWEST = 1e-3  # of a step that gave zeros alone, or its scale would be 0
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
@@ -88,7 +86,7 @@ class _Observer:
             values = self._interpreter._interpreter.GetTensor(index, self._subgraph)
             least, greatest = float(values.min()), float(values.max())
             if site.endswith("/scores"):
-                least = max(least, float(values.max(-1).min()) - _SOFTMAX_REACH)
+                least = max(least, float(values.max(-1).min()) - SOFTMAX_REACH)
             self._least[site] = min(least, self._least.get(site, 0.0))
             self._greatest[site] = max(greatest, self._greatest.get(site, 0.0))
 
@@ -100,7 +98,7 @@ def _useful(site: str, least: float, greatest: float) -> tuple[float, float]:
     if site.endswith(f"/{_ATTENTION}"):
         return _PROBABILITY
     if site.endswith("/intermediate"):
-        return max(least, _LEAST_GELU_INPUT), greatest
+        return max(least, GELU_FLOOR), greatest
     return least, greatest
 
 

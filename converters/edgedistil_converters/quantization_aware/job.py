@@ -3,11 +3,13 @@
     job.npz         weights, data and settings
     checkpoint.npz  the state after an epoch
     result.npz      trained weights, ranges and history
+    stderr.txt      what the child had to say
 
 Every file is replaced in one step and carries the digest of its job, so a file of another job is never taken for one
 of this. Arrays and JSON only: nothing in the folder can run code.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -27,9 +29,21 @@ from edgedistil_converters.output import atomic_path
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays, named_parts, with_arrays
 from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
 
-__all__ = ["CHECKPOINT", "RESULT", "Job", "read_arrays", "read_job", "read_result", "write_arrays", "write_job"]
+__all__ = [
+    "CHECKPOINT",
+    "RESULT",
+    "STDERR",
+    "Job",
+    "read_arrays",
+    "read_job",
+    "read_result",
+    "remove_job",
+    "write_arrays",
+    "write_job",
+]
 
 CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
+STDERR = "stderr.txt"
 _JOB = "job.npz"
 _FORMAT = 1  # counts changes of what training computes or of how files are written; an older checkpoint starts over
 
@@ -67,6 +81,14 @@ def write_job(folder: Path, job: Job) -> None:
             (folder / name).unlink(missing_ok=True)
     if not (folder / _JOB).exists():
         write_arrays(folder / _JOB, job.digest, {**_arrays(job), "header": np.array(_header(job))})
+
+
+def remove_job(folder: Path) -> None:
+    """Removes the files of a job, and the folder unless it holds others; where there is none, nothing happens."""
+    for name in (_JOB, CHECKPOINT, RESULT, STDERR):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or not empty
+        folder.rmdir()
 
 
 def read_job(folder: Path) -> Job:

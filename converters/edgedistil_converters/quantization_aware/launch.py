@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
-from edgedistil_converters.quantization_aware.job import Job, read_result, write_job
+from edgedistil_converters.quantization_aware.job import STDERR, Job, read_result, write_job
 from edgedistil_converters.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_runtime.errors import ConversionError, OutputError
 
@@ -20,7 +20,6 @@ Progress = Callable[[int, int, int, float], None]
 
 _WORKER = "edgedistil_converters.quantization_aware.worker"
 _NEEDED = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
-_STDERR = "stderr.txt"
 _TAIL_LINES = 12
 _SECONDS_TO_STOP = 5.0
 
@@ -89,7 +88,7 @@ def _child(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The training process; it is over when the block is left, however that happens."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "TF_USE_LEGACY_KERAS": "1"}
     command = [sys.executable, "-m", _WORKER, str(folder)]
-    with (folder / _STDERR).open("wb") as stderr:  # a file: a full pipe would stop the child
+    with (folder / STDERR).open("wb") as stderr:  # a file: a full pipe would stop the child
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
         )
@@ -121,7 +120,7 @@ def _check_packages() -> None:
 
 
 def _last_words(folder: Path) -> str:
-    lines = (folder / _STDERR).read_text("utf-8", errors="replace").splitlines()
+    lines = (folder / STDERR).read_text("utf-8", errors="replace").splitlines()
     return "\n".join(["Its last lines:", *lines[-_TAIL_LINES:]]) if lines else "It said nothing."
 
 

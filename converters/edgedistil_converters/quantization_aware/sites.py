@@ -1,16 +1,11 @@
 """The quantized activations of the edge graph, by name: the keys of the ranges that training learns."""
 
-from edgedistil_converters.sites import ACTIVATION_SITES
+from edgedistil_converters.sites import ACTIVATION_SITES, GELU_FLOOR, SOFTMAX_REACH
 
 __all__ = ["ATTENTION_RANGE", "GELU_FLOOR", "SOFTMAX_REACH", "has_floor", "site_names"]
 
 ATTENTION_RANGE = (0.0, 255 / 256)
 """Of every softmax output: TFLite's int8 kernel has one grid, scale 1/256 and zero point -128."""
-GELU_FLOOR = -4.0
-"""GELU gives less than 1.3e-4 for anything below it, so what goes into GELU needs no int8 steps there."""
-
-SOFTMAX_REACH = 12.0
-"""Softmax gives less than 6e-6 for a score that lies further below the largest of its row."""
 
 
 def has_floor(site: str) -> bool:
