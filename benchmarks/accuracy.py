@@ -37,7 +37,6 @@ SCHEMES: Mapping[str, Sequence[str]] = {
 }
 GOALS = {"fp16": 0.05, "int8": 0.2, "int8-static": 1.0, "int8-qat": 0.3, "int4": 0.5}  # points from Keras
 TIMED_TEXTS = 200
-CALIBRATION_TEXTS = 512
 
 
 def edgedistil(*arguments: object) -> dict[str, Any]:
@@ -62,14 +61,7 @@ def convert(data: Path, preset: Path, scheme: str, seed: int) -> Path:
     """Converts a preset by a scheme, unless the file is there."""
     output = preset.with_name(f"{preset.name}_{scheme.replace(' ', '_')}.tflite")
     if not output.is_file():
-        files = {"TRAIN": data / "train.csv"}
-        if "--calibration-data" in SCHEMES[scheme]:  # some hundreds of texts, in the file's own order
-            files["TRAIN"] = preset.with_name(f"{data.name}_calibration.csv")
-            lines = (data / "train.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-            files["TRAIN"].write_text(
-                "".join([lines[0], *lines[1 :: len(lines) // CALIBRATION_TEXTS]]), encoding="utf-8"
-            )
-        options = [files.get(option, option) for option in SCHEMES[scheme]]
+        options = [str(data / "train.csv") if option == "TRAIN" else option for option in SCHEMES[scheme]]
         edgedistil("convert", "--preset", preset, "-o", output, "--seed", seed, *options)
     return output
 

@@ -14,6 +14,7 @@ from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.output import check_output
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.targets.plans import check_target
 from edgedistil_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class ConversionRequest:
         interface: what the file takes.
         labels: class names instead of the preset's.
         training: labelled texts: a preset without a trained head gets one, and `int8-qat` trains on them.
-        calibration_texts: texts that `int8-static` measures ranges on; those of `training` where there are none.
+        calibration_texts: texts that `int8-static` measures ranges on, some hundreds of them spread over the whole;
+            those of `training` where there are none.
         verification_texts: texts to verify the file with, beside the built-in ones.
         pruning_texts: texts whose pieces the vocabulary keeps; none leaves it as it is.
         vocabulary_size: how many pieces to keep, with `pruning_texts`.
+        target: `cpu`, or an accelerator that the file gets a second part for: `gpu`, `edgetpu`.
         sequence_length: tokens that a text is cut to; None for the preset's.
         name: what the model is called in its metadata; None for the preset's name.
         force: whether to replace a file that stands at `output`.
@@ -57,6 +60,7 @@ class ConversionRequest:
     verification_texts: tuple[str, ...] = ()
     pruning_texts: tuple[str, ...] = ()
     vocabulary_size: int | None = None
+    target: str = "cpu"
     sequence_length: int | None = None
     name: str | None = None
     force: bool = False
@@ -90,6 +94,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     """
     stage = on_stage or (lambda _: None)
     check_output(request.output, force=request.force)
+    check_target(request.target, request.plan, request.interface)
     trained = _trained(request, stage)
     preparation: dict[str, Any] = {}
     if request.pruning_texts:
@@ -109,6 +114,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         calibration_texts=_calibration_texts(request),
         ranges=ranges,
         preparation=preparation,
+        target=request.target,
         name=request.name or trained.name,
         verification_texts=request.verification_texts,
         force=request.force,
@@ -122,10 +128,9 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
 
 
 def _calibration_texts(request: ConversionRequest) -> tuple[str, ...]:
-    if request.calibration_texts or request.training is None:
-        return request.calibration_texts
+    texts = request.calibration_texts or (request.training.texts if request.training else ())
     # Spread over the file, which may be in the order of its labels.
-    return request.training.texts[:: -(-len(request.training) // _MOST_CALIBRATION_TEXTS)]
+    return texts[:: max(1, -(-len(texts) // _MOST_CALIBRATION_TEXTS))]
 
 
 def _trained(request: ConversionRequest, stage: Stage) -> "LabelledClassifier":

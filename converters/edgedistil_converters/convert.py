@@ -16,6 +16,9 @@ from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
 from edgedistil_converters.structure import Structure, check_structure, read_structure
+from edgedistil_converters.targets.build import build_encoder
+from edgedistil_converters.targets.parts import TargetEncoder
+from edgedistil_converters.targets.plans import check_target, encoder_tolerance
 from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS
@@ -32,6 +35,8 @@ from edgedistil_converters.verification import (
 from edgedistil_runtime.artifact import (
     Artifact,
     ArtifactMetadata,
+    EncoderFlatbuffers,
+    EncoderPart,
     GoldenCase,
     TokenizerSettings,
     artifact_bytes,
@@ -71,6 +76,7 @@ def convert_classifier(
     calibration_texts: Sequence[str] = (),
     ranges: Ranges | None = None,
     preparation: Mapping[str, Any] | None = None,
+    target: str = "cpu",
     name: str | None = None,
     verification_texts: Sequence[str] = (),
     force: bool = False,
@@ -87,6 +93,7 @@ def convert_classifier(
         calibration_texts: texts like those the model will meet, for a plan of `int8-static`.
         ranges: of activations, site -> (least, greatest), learned in training, for a plan of `int8-qat`.
         preparation: what was done to the classifier before, as plain data for the metadata.
+        target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
         name: what the model is called in its metadata; the file's stem by default.
         verification_texts: texts like those the model will meet, verified beside the built-in ones.
         force: whether to replace an existing file.
@@ -110,6 +117,7 @@ def convert_classifier(
     plan, interface = plan or QuantizationPlan(), interface or ModelInterface()
     output, stage = Path(output), on_stage or (lambda _: None)
     check_output(output, force=force)
+    check_target(target, plan, interface)
     _check_classifier(classifier, labels)
     _check_calibration(plan, calibration_texts, ranges)
     stage("reading weights and vocabulary")
@@ -121,12 +129,17 @@ def convert_classifier(
     stage("answering the verification texts with Keras")
     texts = dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS])
     answers = answer_with_keras(classifier, [*texts, *(VERIFICATION_PAIRS if interface.takes_text_pair else ())])
-    stage("building the graph and its tokenizer")
-    module = TextClassifierModule(weights, settings, vocabulary, plan, interface)
+
+    def rows() -> Sequence[Sequence[int]]:
+        return unpadded_rows(classifier.preprocessor, calibration_texts)
 
     def calibrate(model: bytes) -> Ranges:
         stage("measuring the ranges of activations")
-        return activation_ranges(model, unpadded_rows(classifier.preprocessor, calibration_texts))
+        return activation_ranges(model, rows())
+
+    stage("building the graph and its tokenizer")
+    encoder = build_encoder(target, weights, settings, plan, rows, ranges)
+    module = TextClassifierModule(weights, settings, vocabulary, plan, interface, encoder.inputs if encoder else None)
 
     stage(f"converting to TFLite, {plan.scheme}")
     custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
@@ -143,34 +156,55 @@ def convert_classifier(
     if interface.metadata == "mediapipe":
         flatbuffer = with_mediapipe_metadata(flatbuffer, name=name, settings=settings)
     metadata = _metadata(name, labels, weights, settings, plan, structure, choose_golden_cases(answers))
-    metadata = replace(metadata, preparation=preparation or {})
+    metadata = replace(metadata, preparation=preparation or {}, target=target, encoder=_described(encoder))
+    parts = _Parts(flatbuffer, vocabulary, encoder, is_deflated=interface.metadata is None)
     stage("verifying the file against Keras")
     with atomic_path(output, force=force) as temporary:
-        is_deflated = interface.metadata is None  # hosts' own readers of the archive inflate nothing
-        parity = _write_verified(temporary, flatbuffer, metadata, vocabulary, answers, plan, is_deflated=is_deflated)
+        parity = _write_verified(temporary, parts, metadata, answers, plan)
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a file is made of beside its metadata."""
+
+    flatbuffer: bytes
+    vocabulary: Sequence[str]
+    encoder: TargetEncoder | None
+    is_deflated: bool  # hosts' own readers of the archive inflate nothing
+
+    def write(self, path: Path, metadata: ArtifactMetadata) -> None:
+        encoder = EncoderFlatbuffers(self.encoder.flatbuffer, self.encoder.compiled) if self.encoder else None
+        path.write_bytes(
+            artifact_bytes(self.flatbuffer, metadata, self.vocabulary, encoder=encoder, is_deflated=self.is_deflated)
+        )
+
+
+def _described(encoder: TargetEncoder | None) -> EncoderPart | None:
+    if encoder is None:
+        return None
+    return EncoderPart(encoder.lengths, is_compiled=encoder.compiled is not None, mapping=encoder.mapping)
+
+
 def _write_verified(
-    path: Path,
-    flatbuffer: bytes,
-    metadata: ArtifactMetadata,
-    vocabulary: Sequence[str],
-    answers: Sequence[GoldenCase],
-    plan: QuantizationPlan,
-    *,
-    is_deflated: bool,
+    path: Path, parts: _Parts, metadata: ArtifactMetadata, answers: Sequence[GoldenCase], plan: QuantizationPlan
 ) -> ParityReport:
     """Writes the file, verifies it, and writes it again with what that found."""
-    path.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
-    parity = verify(path, answers, plan.tolerance)
+    parts.write(path, metadata)
+    tolerance = plan.tolerance
+    parity = both = verify(path, answers, tolerance)
+    if metadata.encoder is not None:
+        tolerance = encoder_tolerance(metadata.target, plan)
+        encoder_parity = verify(path, answers, tolerance, part="encoder")
+        metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
+        both = parity.worse_of(encoder_parity)
     metadata = replace(
         metadata,
         parity=parity.to_dict(),
-        golden_cases=choose_golden_cases(trusted_answers(answers, parity)),
-        tolerance=replay_tolerance(plan.tolerance, parity),
+        golden_cases=choose_golden_cases(trusted_answers(answers, both)),
+        tolerance=replay_tolerance(tolerance, both),
     )
-    path.write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary, is_deflated=is_deflated))
+    parts.write(path, metadata)
     return parity
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -18,7 +18,7 @@ from edgedistil_converters.sites import matmul_sites, name_sites
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["convert_module"]
+__all__ = ["as_every_runtime_reads_it", "convert_module", "packed"]
 
 _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
 # Of float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
@@ -34,6 +34,7 @@ def convert_module(
     *,
     has_custom_ops: bool = False,
     calibrate: Callable[[bytes], Ranges] | None = None,
+    sample_rows: Callable[[], Sequence[Sequence[int]]] | None = None,
 ) -> bytes:
     """Converts a module with a `functions` dict, signature name -> traced function.
 
@@ -43,13 +44,16 @@ def convert_module(
         default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
         has_custom_ops: whether ops that are no builtins are let through.
         calibrate: the ranges of activations, for a plan that fixes them: given the float model with its sites named.
+        sample_rows: token ids of texts, without padding, for a plan that rounds by GPTQ.
 
     Returns:
         A TFLite flatbuffer.
 
     Raises:
-        ConversionError: TensorFlow's converter refuses the graph, or the plan does not fit it.
+        ConversionError: TensorFlow's converter refuses the graph, the plan does not fit it, or it needs ranges or rows
+            that are not given.
     """
+    _check_needs(plan, calibrate, sample_rows)
     with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, quiet():
         tf.saved_model.save(module, folder, signatures=dict(module.functions))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(module.functions))
@@ -64,26 +68,47 @@ def convert_module(
     named, num_layers = _with_sites(bytes(model))
     dtypes = plan.weight_dtypes(num_layers)
     if {"int8", "int4"} & {dtypes[site] for site in matmul_sites(num_layers)}:
-        named = quantize(named, plan, dtypes, calibrate(named) if plan.is_static and calibrate else None)
-    model = bytearray(_as_every_runtime_reads_it(named))
+        ranges = calibrate(named) if plan.is_static and calibrate else None
+        rows = sample_rows() if plan.rounding == "gptq" and sample_rows else ()
+        named = quantize(named, plan, dtypes, ranges, rows)
+    model = bytearray(as_every_runtime_reads_it(named))
     _declare_shapes(model, default_shapes)
     return bytes(model)
+
+
+def _check_needs(plan: QuantizationPlan, calibrate: object, sample_rows: object) -> None:
+    if plan.is_static and calibrate is None:
+        raise ConversionError(
+            f"A plan of {plan.scheme} fixes the ranges of activations. Received: calibrate=None. Pass a function from "
+            "the float model to ranges, such as one that calls `activation_ranges`, or use int8, which needs none."
+        )
+    if plan.rounding == "gptq" and sample_rows is None:
+        raise ConversionError(
+            "A plan that rounds by GPTQ needs texts. Received: sample_rows=None. Pass a function that gives rows of "
+            "token ids, or leave rounding at nearest, which needs none."
+        )
 
 
 def _with_sites(model: bytes) -> tuple[bytes, int]:
     """The model with its sites named, and how many transformer layers it has."""
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     num_layers = name_sites(content)
-    return _packed(content, len(model)), num_layers
+    return packed(content, len(model)), num_layers
 
 
-def _packed(content: Any, size: int) -> bytes:
+def packed(content: Any, size: int) -> bytes:
+    """The bytes of a `ModelT`.
+
+    Args:
+        content: the model.
+        size: about how many bytes there will be.
+    """
     builder = flatbuffers.Builder(size + 1024)
     builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _as_every_runtime_reads_it(model: bytes) -> bytes:
+def as_every_runtime_reads_it(model: bytes) -> bytes:
     """Mends what converters leave.
 
     litert-quantizer 0.11 puts constants behind the flatbuffer, where TFLite before 2.15 does not look for them: they
@@ -104,7 +129,7 @@ def _as_every_runtime_reads_it(model: bytes) -> bytes:
             subgraph.name = f"branch_{index}".encode()
             for tensor in subgraph.tensors:
                 tensor.name = b""
-    return _packed(content, len(model))
+    return packed(content, len(model))
 
 
 def _raise_versions(content: Any) -> None:

@@ -18,6 +18,7 @@ from edgedistil_runtime.artifact import (
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
+    EMBED,
     SERVING_DEFAULT,
     TOKENIZE,
     TOKENIZE_PAIR,
@@ -37,6 +38,7 @@ DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     CLASSIFY_TEXT_PAIR: {"text": (256,), "text_pair": (256,)},
     TOKENIZE_PAIR: {"text": (256,), "text_pair": (256,)},
     CLASSIFY_TOKENS: {"token_ids": (1, 64)},
+    EMBED: {"token_ids": (1, 64)},
 }
 
 
@@ -49,6 +51,8 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         vocabulary: one piece an id.
         plan: decides how the embedding tables are stored.
         interface: decides which signatures there are.
+        encoder_inputs: makes what an accelerator's encoder takes, see `targets.parts.TargetEncoder`; None for a model
+            without one.
 
     `functions` maps each signature's name to its traced function.
     """
@@ -60,6 +64,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         vocabulary: Sequence[str],
         plan: QuantizationPlan,
         interface: ModelInterface,
+        encoder_inputs: Callable[[Any, Any], Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -70,6 +75,8 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
             positions=embedding_table(weights.position_embeddings[: settings.sequence_length], positions),
         )
         self.functions = self._functions(settings, vocabulary, interface)
+        if encoder_inputs is not None:
+            self.functions[EMBED] = self._embed(encoder_inputs)
 
     def _functions(
         self, settings: TokenizerSettings, vocabulary: Sequence[str], interface: ModelInterface
@@ -85,6 +92,14 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
             if interface.takes_text_pair:
                 functions |= self._text_functions(CLASSIFY_TEXT_PAIR, TOKENIZE_PAIR, tokenizer.pair, _TEXT, _TEXT_PAIR)
         return functions
+
+    def _embed(self, encoder_inputs: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
+        @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name="token_ids")])  # type: ignore[untyped-decorator]
+        def embed(token_ids: Any) -> Mapping[str, Any]:
+            mask = tf.cast(tf.not_equal(token_ids[0], self._settings.pad_id), tf.float32)
+            return encoder_inputs(self._graph.embed(token_ids), mask)
+
+        return embed
 
     def _text_functions(
         self, classify: str, tokenize: str, tokenizer: Callable[..., Any], *texts: tf.TensorSpec

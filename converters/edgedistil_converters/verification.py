@@ -6,9 +6,9 @@ The reference is the classifier itself with its own preprocessor; the candidate 
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
 from edgedistil_runtime import TextClassifier
-from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings
-from edgedistil_runtime.backends import default_backend
+from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
+from edgedistil_runtime.backends import LiteRTInterpreterBackend, default_backend
+from edgedistil_runtime.backends.encoders import InterpreterEncoder
+from edgedistil_runtime.backends.two_parts import TwoPartBackend
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.native_log import native_log_hidden
 
@@ -79,6 +81,10 @@ VERIFICATION_PAIRS = (
     ("", ""),
 )
 
+_NEXT_STEP = (
+    "Choose a more exact scheme (--quantize fp16, or int8 instead of int4), or, where ranges are fixed, give more "
+    "texts to measure them on (--calibration-data) or learn them (--quantize int8-qat --train-data)."
+)
 _Input = str | tuple[str, str]
 
 
@@ -105,6 +111,10 @@ class ParityReport:
     label_agreement: float
     differing_texts: tuple[str, ...] = ()
     differences: tuple[float, ...] = ()
+
+    def worse_of(self, other: "ParityReport") -> "ParityReport":
+        """This report, with the larger of the two differences of each text."""
+        return replace(self, differences=tuple(map(max, self.differences, other.differences)))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, without the single differences."""
@@ -178,20 +188,24 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
     return tuple(chosen.values())
 
 
-def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> ParityReport:
+def verify(
+    path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, part: Literal["model", "encoder"] = "model"
+) -> ParityReport:
     """Replays texts through a finished file.
 
     Args:
         path: an artefact.
         answers: of the Keras classifier.
         tolerance: of the plan.
+        part: what to run behind the tokenizer: the model that every CPU runs, or the encoder for an accelerator, here
+            on this CPU.
 
     Raises:
         ParityError: token ids differ where the tokenizer is the builtin one, or on most texts where it is TF-Text's;
             a probability is off by more than the tolerance, or a label flips.
     """
     with native_log_hidden():
-        candidate = TextClassifier(path, verify=False)
+        candidate = TextClassifier(path, verify=False, backend=None if part == "model" else _encoder_backend(path))
         candidate.classify_tokens([answers[0].token_ids])  # the interpreter says what it has to say at its first run
     with candidate:
         equal = [answer for answer in answers if _has_equal_ids(candidate, answer)]
@@ -200,7 +214,8 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
                 f"The tokenizer in the file gives KerasHub's token ids on {len(equal)} of {len(answers)} texts alone. "
                 "Use the builtin tokenizer (--tokenizer builtin)."
             )
-        _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
+        if part == "model":
+            _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
         differences: dict[int, NDArray[np.float64]] = {}
         agreeing = set()
         for answer in equal:
@@ -220,16 +235,28 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance) -> P
     return report
 
 
+def _encoder_backend(path: Path) -> TwoPartBackend:
+    """The encoder behind the rest of its artefact, on the CPU."""
+    artifact, kind = read_artifact(path), LiteRTInterpreterBackend
+    assert artifact.metadata.encoder is not None
+    return TwoPartBackend(
+        kind(path),
+        InterpreterEncoder(artifact.encoder().model, kind),
+        lengths=artifact.metadata.encoder.lengths,
+        pad_id=artifact.metadata.tokenizer.pad_id,
+    )
+
+
 def _check_means(report: ParityReport, tolerance: Tolerance) -> None:
     if report.mean_difference > tolerance.mean:
         raise ParityError(
             f"Probabilities differ from those of the Keras classifier by {report.mean_difference:.2g} on average; "
-            f"the plan allows {tolerance.mean:g}. Choose a more exact scheme, for instance --quantize fp16."
+            f"{tolerance.mean:g} is allowed. {_NEXT_STEP}"
         )
     if report.label_agreement < tolerance.agreement:
         raise ParityError(
-            f"The label is that of the Keras classifier on {report.label_agreement:.1%} of the texts; the plan demands "
-            f"{tolerance.agreement:.0%}. Choose a more exact scheme, for instance --quantize int8."
+            f"The label is that of the Keras classifier on {report.label_agreement:.1%} of the texts; "
+            f"{tolerance.agreement:.0%} are due. {_NEXT_STEP}"
         )
 
 
@@ -275,14 +302,14 @@ def _check_probabilities(
     difference = float(np.max(np.abs(received - expected)))
     if not difference <= tolerance:  # written so that NaN fails
         raise ParityError(
-            f"The probabilities of {text[:80]!r} differ from those of the Keras classifier by {difference:.3g}; the "
-            f"plan allows {tolerance:g}. Choose a more exact scheme, for instance --quantize fp16 or fp32."
+            f"The probabilities of {text[:80]!r} differ from those of the Keras classifier by {difference:.3g}; "
+            f"{tolerance:g} is allowed. {_NEXT_STEP}"
         )
     before, after = int(np.argmax(expected)), int(np.argmax(received))
     if before != after and expected[before] - expected[after] > tolerance:
         raise ParityError(
             f"The label of {text[:80]!r} flips from number {before} (Keras: {expected[before]:.3f}) to number {after} "
-            f"(Keras: {expected[after]:.3f}). Choose a more exact scheme, for instance --quantize fp16 or fp32."
+            f"(Keras: {expected[after]:.3f}). {_NEXT_STEP}"
         )
     return before == after
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from edgedistil.conversion import ConversionRequest
     from edgedistil_converters import Conversion
     from edgedistil_converters.quantization.plan import LayerScheme
+    from edgedistil_runtime.artifact import EncoderPart
 
 __all__ = ["convert"]
 
@@ -21,6 +23,7 @@ _FILE = click.Path(path_type=Path)
 _SCHEMES = ("fp32", "fp16", "int8", "int4", "int8-static", "int8-qat")
 _TOKENIZERS = ("builtin", "tftext", "none")
 _HOSTS = ("mediapipe",)
+_TARGETS = ("cpu", "gpu", "edgetpu")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -34,6 +37,13 @@ _MOST_TEXTS_SHOWN = 10
     multiple=True,
     metavar="PATTERN=SCHEME",
     help="Another scheme (fp32, int8, int4) for layers by name, as in 'transformer_layer_0/*=fp32'.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(_TARGETS),
+    default="cpu",
+    show_default=True,
+    help="An accelerator that the file gets a second part for; every file runs on CPUs.",
 )
 @click.option("--oldest-runtime", type=click.Choice(["2.14"]), help="Make a file that tflite-runtime 2.14 runs too.")
 @click.option(
@@ -115,6 +125,7 @@ def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionR
         verification_texts=texts("verification_data"),
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
+        target=options["target"],
         sequence_length=options["sequence_length"],
         name=options["name"],
         force=options["force"],
@@ -163,6 +174,8 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
                 "labels": list(artifact.metadata.labels),
                 "quantization": dict(artifact.metadata.quantization),
                 "tokenizer": artifact.metadata.tokenizer.kind,
+                "target": artifact.metadata.target,
+                "encoder": asdict(artifact.metadata.encoder) if artifact.metadata.encoder else None,
                 "oldest_runtime": artifact.metadata.oldest_runtime,
                 "parity": parity.to_dict(),
                 "preparation": dict(artifact.metadata.preparation),
@@ -183,6 +196,8 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
         f"verified on {parity.texts} texts: {ids}, labels agree on {parity.label_agreement:.1%}, "
         f"largest difference of a probability {parity.largest_difference:.2g}"
     )
+    if artifact.metadata.encoder is not None:
+        _report_encoder(artifact.metadata.encoder, artifact.metadata.target)
     if different:
         click.echo("token ids differ from KerasHub's on:")
         for text in parity.differing_texts[:_MOST_TEXTS_SHOWN]:
@@ -191,3 +206,16 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             click.echo(f"  and {different - _MOST_TEXTS_SHOWN} more; --json lists them all")
     if kind != "none":
         click.echo(f'next: edgedistil predict {output} "some text"')
+
+
+def _report_encoder(encoder: "EncoderPart", target: str) -> None:
+    """What the part for the accelerator computes, and who runs it."""
+    parity, mapping = encoder.parity, encoder.mapping
+    click.echo(
+        f"the part for {target}, run on this CPU: labels agree on {parity['label_agreement']:.1%}, largest difference "
+        f"of a probability {parity['largest_difference']:.2g}; {', '.join(map(str, encoder.lengths))} tokens"
+    )
+    if mapping:
+        left = mapping.get("on_cpu", 0)
+        said = "by Coral's compiler" if encoder.is_compiled else "a prediction: no edgetpu_compiler is on the PATH"
+        click.echo(f"on the Edge TPU: {mapping['mapped']} ops; on the CPU: {left} ({said})")

@@ -15,6 +15,7 @@ _SECTIONS = (
     "architecture",
     "preparation",
     "parity",
+    "encoder",
     "matmul_weights",
     "integer_ops",
     "constant_bytes",
@@ -53,6 +54,7 @@ def inspect(model: Path, as_json: bool) -> None:
         },
         "architecture": dict(metadata.model),
         "parity": dict(metadata.parity),
+        "encoder": _encoder(metadata.encoder) if metadata.encoder else {},
         "golden_cases": len(metadata.golden_cases),
         "oldest_runtime": metadata.oldest_runtime,
         "versions": dict(metadata.versions),
@@ -74,6 +76,21 @@ def inspect(model: Path, as_json: bool) -> None:
         print_json(facts)
     else:
         _print(facts)
+
+
+def _encoder(part: Any) -> dict[str, Any]:
+    """The part for an accelerator: what it takes, what it computes, and which ops the accelerator runs."""
+    mapping = part.mapping
+    return {
+        "lengths": list(part.lengths),
+        "compiled": part.is_compiled,
+        "label_agreement": part.parity.get("label_agreement"),
+        "largest_difference": part.parity.get("largest_difference"),
+        "mapping": {"predicted": "a prediction"}.get(mapping.get("source", ""), mapping.get("source", "")),
+        "mapped_ops": mapping.get("mapped", ""),
+        "ops_on_cpu": mapping.get("on_cpu", ""),
+        "reasons": dict(mapping.get("reasons", {})),
+    }
 
 
 def _tensor(tensor: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ Example:
     print(answer.label, answer.score)
     ```
 
-Where things are: `artifact` reads and writes the file, `classifier` is the front door, `backends` holds the
-interpreters, `golden_cases` decides whether one can be trusted, `errors` draws the tree of what is raised.
+Where things are: `artifact` reads and writes the file, `classifier` is the front door, `loading` finds what runs the
+model here, `backends` holds the interpreters and accelerators, `golden_cases` decides whether one can be trusted,
+`errors` draws the tree of what is raised.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ if TYPE_CHECKING:
         FakeBackend,
         LiteRTInterpreterBackend,
         Signature,
+        TensorFlowBackend,
         TFLiteRuntimeBackend,
         TFTextBackend,
     )
     from edgedistil_runtime.classification import Classification
-    from edgedistil_runtime.classifier import RuntimeInfo, TextClassifier
+    from edgedistil_runtime.classifier import TextClassifier
     from edgedistil_runtime.errors import (
         AcceleratorMismatch,
+        AcceleratorUnavailable,
         ArtifactError,
         BackendError,
         EdgeDistilError,
         InputError,
     )
+    from edgedistil_runtime.loading import RuntimeInfo
 
 __all__ = [
     "AcceleratorMismatch",
+    "AcceleratorUnavailable",
     "Artifact",
     "ArtifactError",
     "ArtifactMetadata",
@@ -56,6 +61,7 @@ __all__ = [
     "Signature",
     "TFLiteRuntimeBackend",
     "TFTextBackend",
+    "TensorFlowBackend",
     "TextClassifier",
     "TokenizerSettings",
     "__version__",
@@ -64,6 +70,7 @@ __all__ = [
 
 _HOMES = {
     "AcceleratorMismatch": "errors",
+    "AcceleratorUnavailable": "errors",
     "Artifact": "artifact",
     "ArtifactError": "errors",
     "ArtifactMetadata": "metadata",
@@ -75,10 +82,11 @@ _HOMES = {
     "GoldenCase": "metadata",
     "InputError": "errors",
     "LiteRTInterpreterBackend": "backends",
-    "RuntimeInfo": "classifier",
+    "RuntimeInfo": "loading",
     "Signature": "backends",
     "TFLiteRuntimeBackend": "backends",
     "TFTextBackend": "backends",
+    "TensorFlowBackend": "backends",
     "TextClassifier": "classifier",
     "TokenizerSettings": "metadata",
     "read_artifact": "artifact",

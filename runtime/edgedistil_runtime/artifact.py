@@ -3,7 +3,10 @@
 An artefact is a TFLite flatbuffer with a ZIP archive behind it. LiteRT and TFLite read the flatbuffer from the front
 and ignore what follows; `unzip -l` reads the archive from the back:
 
-    [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | ZIP directory | comment ]
+    [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | encoder.tflite | ZIP directory | comment ]
+
+`encoder.tflite` is there for accelerators alone: a second flatbuffer, embeddings in, probabilities out, for the part of
+the work that they do (`backends/two_parts.py`); `encoder_edgetpu.tflite` is the same as Coral's compiler made it.
 
 The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, so that one flipped
 bit anywhere is found; `edgedistil.json` also holds the digest of the flatbuffer alone. A digest finds damage, not
@@ -16,8 +19,8 @@ import dataclasses
 import hashlib
 import mmap
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +29,7 @@ from edgedistil_runtime.metadata import (
     METADATA_MEMBER,
     SCHEMA_VERSION,
     ArtifactMetadata,
+    EncoderPart,
     GoldenCase,
     TokenizerSettings,
 )
@@ -35,12 +39,15 @@ __all__ = [
     "CLASSIFY_TEXT",
     "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
+    "EMBED",
     "SCHEMA_VERSION",
     "SERVING_DEFAULT",
     "TOKENIZE",
     "TOKENIZE_PAIR",
     "Artifact",
     "ArtifactMetadata",
+    "EncoderFlatbuffers",
+    "EncoderPart",
     "GoldenCase",
     "TokenizerSettings",
     "artifact_bytes",
@@ -57,10 +64,25 @@ TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
 CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
 # What MediaPipe reads: ids, segment_ids, mask, each int32[1, sequence_length] -> probabilities.
 SERVING_DEFAULT = "serving_default"
+EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's lengths -> the encoder's inputs, by name
 
 LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
 MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)
+ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"
 FILE_IDENTIFIER = b"TFL3"  # bytes 4..8 of every TFLite flatbuffer, from its schema's `file_identifier`
+
+
+@dataclass(frozen=True)
+class EncoderFlatbuffers:
+    """The part of a model that an accelerator runs.
+
+    Attributes:
+        model: as TFLite runs it on any CPU.
+        compiled: as the accelerator's own compiler made it; None where there is no such thing.
+    """
+
+    model: bytes
+    compiled: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -72,17 +94,43 @@ class Artifact:
         size: bytes of the whole file.
         metadata: the content of `edgedistil.json`.
         vocabulary: one piece an id.
+        spans: name -> (offset in the file, bytes) of the encoder's flatbuffers, where there are any.
     """
 
     path: Path
     size: int
     metadata: ArtifactMetadata
     vocabulary: tuple[str, ...]
+    spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def flatbuffer(self) -> bytes:
         """The TFLite model alone, without the archive."""
+        return self._read(0, self.metadata.flatbuffer_size)
+
+    def encoder(self) -> EncoderFlatbuffers:
+        """The part for the accelerator.
+
+        Raises:
+            ArtifactError: the artefact has none, or the file was exchanged since it was read.
+        """
+        if ENCODER_MEMBER not in self.spans:
+            raise ArtifactError(
+                f"{self.path} has no part for an accelerator: it was converted for the target {self.metadata.target}. "
+                "Convert again with `--target gpu` or `--target edgetpu`."
+            )
+        model, compiled = (
+            self._read(*self.spans[name]) if name in self.spans else None for name in (ENCODER_MEMBER, COMPILED_MEMBER)
+        )
+        assert model is not None
+        return EncoderFlatbuffers(model, compiled)
+
+    def _read(self, offset: int, size: int) -> bytes:
         with self.path.open("rb") as file:
-            return file.read(self.metadata.flatbuffer_size)
+            file.seek(offset)
+            content = file.read(size)
+        if len(content) != size or content[4:8] != FILE_IDENTIFIER:
+            raise ArtifactError(f"{self.path} was exchanged after it was read. Load it again.")
+        return content
 
 
 def vocabulary_bytes(vocabulary: Sequence[str]) -> bytes:
@@ -101,7 +149,12 @@ def vocabulary_bytes(vocabulary: Sequence[str]) -> bytes:
 
 
 def artifact_bytes(
-    flatbuffer: bytes, metadata: ArtifactMetadata, vocabulary: Sequence[str], *, is_deflated: bool = True
+    flatbuffer: bytes,
+    metadata: ArtifactMetadata,
+    vocabulary: Sequence[str],
+    *,
+    encoder: EncoderFlatbuffers | None = None,
+    is_deflated: bool = True,
 ) -> bytes:
     """Puts a model and what is known about it into one file; equal arguments give equal bytes.
 
@@ -109,6 +162,7 @@ def artifact_bytes(
         flatbuffer: a TFLite model.
         metadata: all about it; the flatbuffer's size and digest are filled in here.
         vocabulary: one piece an id, as counted and digested in `metadata.tokenizer`.
+        encoder: the part that `metadata.encoder` describes.
         is_deflated: whether the archive is compressed; hosts that read TFLite Metadata need it stored.
 
     Returns:
@@ -123,15 +177,18 @@ def artifact_bytes(
         Path("intent.tflite").write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
         ```
     """
-    if flatbuffer[4:8] != FILE_IDENTIFIER:
-        raise ArtifactError(f"A TFLite model has TFL3 at bytes 4 to 8. Received: {flatbuffer[4:8]!r}.")
+    stored = _encoder_members(encoder)
+    for model in (flatbuffer, *stored.values()):
+        if model[4:8] != FILE_IDENTIFIER:
+            raise ArtifactError(f"A TFLite model has TFL3 at bytes 4 to 8. Received: {model[4:8]!r}.")
+    _check_encoder(stored, metadata)
     metadata = dataclasses.replace(
         metadata, flatbuffer_size=len(flatbuffer), flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest()
     )
     pieces = vocabulary_bytes(vocabulary)
     _check_vocabulary(pieces, metadata.tokenizer)
     members = (_checked_document(metadata), _lines(metadata.labels, "label"), pieces)
-    return append_archive(flatbuffer, dict(zip(MEMBERS, members)), is_deflated=is_deflated)
+    return append_archive(flatbuffer, dict(zip(MEMBERS, members)), stored, is_deflated=is_deflated)
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
@@ -176,7 +233,7 @@ def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
         raise _not_a_model(f"{content[4:8]!r} there")
     if not has_archive(content):
         raise _without_archive(content)
-    archive = read_archive(content, file, names=MEMBERS)
+    archive = read_archive(content, file, names=MEMBERS, stored=(ENCODER_MEMBER, COMPILED_MEMBER))
     metadata = ArtifactMetadata.from_json(archive.members[METADATA_MEMBER])
     if (metadata.flatbuffer_size, metadata.flatbuffer_sha256) != (archive.start, archive.front_sha256):
         raise ArtifactError(
@@ -187,7 +244,29 @@ def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
     if archive.members[LABELS_MEMBER] != _lines(metadata.labels, "label"):
         raise ArtifactError(f"{LABELS_MEMBER} and {METADATA_MEMBER} name different labels. Convert again.")
     vocabulary = _check_vocabulary(archive.members[VOCABULARY_MEMBER], metadata.tokenizer)
-    return Artifact(path=path, size=len(content), metadata=metadata, vocabulary=vocabulary)
+    _check_encoder(archive.spans, metadata)
+    for name, (offset, _) in archive.spans.items():
+        if content[offset + 4 : offset + 8] != FILE_IDENTIFIER:
+            raise ArtifactError(f"{name} is no TFLite model: it has not TFL3 at bytes 4 to 8. Convert again.")
+    return Artifact(path=path, size=len(content), metadata=metadata, vocabulary=vocabulary, spans=dict(archive.spans))
+
+
+def _encoder_members(encoder: EncoderFlatbuffers | None) -> dict[str, bytes]:
+    if encoder is None:
+        return {}
+    members = {ENCODER_MEMBER: encoder.model}
+    return members if encoder.compiled is None else {**members, COMPILED_MEMBER: encoder.compiled}
+
+
+def _check_encoder(members: Collection[str], metadata: ArtifactMetadata) -> None:
+    due = [] if metadata.encoder is None else [ENCODER_MEMBER]
+    if metadata.encoder is not None and metadata.encoder.is_compiled:
+        due.append(COMPILED_MEMBER)
+    if sorted(members) != due:
+        raise ArtifactError(
+            f"{METADATA_MEMBER} describes an artefact with the parts {due} for an accelerator. "
+            f"Received: {sorted(members)}. Convert again."
+        )
 
 
 def _not_a_model(received: str) -> ArtifactError:

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 import numpy as np
 
-from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, read_artifact
-from edgedistil_runtime.backends import Array, Backend, default_backend
+from edgedistil_runtime.artifact import ArtifactMetadata, read_artifact
+from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.classification import Classification
-from edgedistil_runtime.errors import BackendError, InputError
-from edgedistil_runtime.golden_cases import replay_golden_cases
-from edgedistil_runtime.runner import SignatureRunner
+from edgedistil_runtime.errors import InputError
+from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
 
-ACCELERATORS = ("cpu",)
 _LARGEST_BATCH = 32  # rows in one run: bounds the memory of activations, whatever the number of texts
-
-
-@dataclass(frozen=True)
-class RuntimeInfo:
-    """What runs the model, and how well it does what the model was verified to do.
-
-    Attributes:
-        backend: its name, for instance `ai-edge-litert`.
-        version: of the backend.
-        accelerator: what was asked for and is in use.
-        num_threads: as asked for; None leaves it to the backend.
-        golden_cases: how many were replayed; 0 if `verify` was false.
-        largest_difference: of a probability in that replay.
-    """
-
-    backend: str
-    version: str
-    accelerator: str
-    num_threads: int | None
-    golden_cases: int
-    largest_difference: float
 
 
 class TextClassifier:
@@ -67,45 +43,39 @@ class TextClassifier:
         accelerator: str = "cpu",
         num_threads: int | None = None,
         *,
+        device: str | None = None,
+        fallback: bool = False,
         backend: Backend | None = None,
         verify: bool = True,
+        probe: bool = True,
     ) -> None:
         """Reads the file, loads the model and replays its golden cases.
 
         Args:
             path: a `.tflite` file that EdgeDistil wrote.
-            accelerator: `cpu`.
+            accelerator: `cpu`, or what the file was converted for: `gpu`, `edgetpu`.
             num_threads: threads for one text; None leaves it to the backend.
-            backend: what runs the model, for instance a `FakeBackend`; by default the interpreter that is installed.
-                `close` closes it.
+            device: which Edge TPU: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
+            fallback: whether the CPU stands in for an accelerator that cannot be had here or computes something else;
+                `runtime_info` and a warning in the log say so.
+            backend: what runs the model, for instance a `FakeBackend`; by default the one that `backends.choice`
+                finds. `close` closes it.
             verify: whether to replay the golden cases. The file's digest is checked in any case.
+            probe: whether an accelerator is tried out in a child process first, for it can end the process.
 
         Raises:
             ArtifactError: the file is missing, foreign or damaged.
-            BackendError: nothing here can run the model.
+            AcceleratorUnavailable: the accelerator cannot be had here, or the file was not converted for it.
             AcceleratorMismatch: what runs it computes something else.
+            BackendError: nothing here can run the model.
         """
-        if accelerator not in ACCELERATORS:
-            raise BackendError(f"accelerator must be one of {list(ACCELERATORS)}. Received: {accelerator!r}.")
-        self.metadata: ArtifactMetadata = read_artifact(path).metadata
+        artifact = read_artifact(path)
+        self.metadata: ArtifactMetadata = artifact.metadata
         self.labels: tuple[str, ...] = self.metadata.labels
-        if backend is None:
-            backend = default_backend(path, num_threads=num_threads, tokenizer=self.metadata.tokenizer.kind)
-        self._backend = backend
-        try:
-            self._runner = SignatureRunner(backend, self.metadata)
-            difference = self._replay() if verify else 0.0
-        except BaseException:
-            backend.close()
-            raise
-        self.runtime_info = RuntimeInfo(
-            backend=backend.name,
-            version=backend.version,
-            accelerator=accelerator,
-            num_threads=num_threads,
-            golden_cases=len(self.metadata.golden_cases) if verify else 0,
-            largest_difference=difference,
-        )
+        options = LoadOptions(accelerator, num_threads, device, fallback, verify, probe)
+        loaded = load_model(artifact, options, backend)
+        self._backend, self._runner = loaded.backend, loaded.runner
+        self.runtime_info: RuntimeInfo = loaded.info
 
     def classify(self, text: str, text_pair: str | None = None) -> Classification:
         """Labels one text, or one pair of texts.
@@ -180,24 +150,6 @@ class TextClassifier:
     ) -> None:
         """Closes it."""
         self.close()
-
-    def _replay(self) -> float:
-        runner = self._runner
-        if not runner.takes_text:
-            return replay_golden_cases(
-                self.metadata,
-                tokenize=None,
-                probabilities=lambda case: runner.classify_tokens(np.array([case.token_ids], np.int32))[0],
-            )
-
-        def encode(case: GoldenCase) -> Mapping[str, Array]:
-            return runner.encode(case.text, case.text_pair)
-
-        return replay_golden_cases(
-            self.metadata,
-            tokenize=lambda case: runner.tokenize(encode(case)),
-            probabilities=lambda case: runner.classify(encode(case)),
-        )
 
     def _token_probabilities(self, token_ids: Sequence[Sequence[int]]) -> list[Array]:
         """Rows of equal token count go through the model together: no padding, so the numbers of single runs."""

@@ -10,7 +10,8 @@
     ├── ArtifactError           a model file that is not an intact EdgeDistil artefact
     ├── InputError              a text that cannot be classified
     └── BackendError            no interpreter here can run the artefact
-        └── AcceleratorMismatch the interpreter runs it and computes something else than the golden cases
+        ├── AcceleratorUnavailable  the accelerator that was asked for cannot be had here, or not with this file
+        └── AcceleratorMismatch     it runs the artefact and computes something else than the golden cases
 
 The tree lives in the runtime because that is the one package that all others import. A message says what is
 wrong, which forms are legal, what was received and what to try next; the command line prints it as it is.
@@ -18,6 +19,7 @@ wrong, which forms are legal, what was received and what to try next; the comman
 
 __all__ = [
     "AcceleratorMismatch",
+    "AcceleratorUnavailable",
     "ArtifactError",
     "BackendError",
     "ConversionError",
@@ -69,6 +71,10 @@ class InputError(EdgeDistilError):
 
 class BackendError(EdgeDistilError):
     """No interpreter on this machine can run the artefact."""
+
+
+class AcceleratorUnavailable(BackendError):
+    """The accelerator that was asked for cannot be had: no library, no device, no driver, or no part of the file."""
 
 
 class AcceleratorMismatch(BackendError):

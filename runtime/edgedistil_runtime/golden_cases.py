@@ -40,7 +40,7 @@ def replay_golden_cases(
     for case in metadata.golden_cases:
         if tokenize is not None:
             _check_token_ids(case, tuple(tokenize(case)))
-        differences.append(_check_probabilities(case, probabilities(case), metadata))
+        differences.append(_check_probabilities(case, probabilities(case), metadata.tolerance))
     return max(differences, default=0.0)
 
 
@@ -49,14 +49,14 @@ def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:
         raise _mismatch(case, "token ids", list(case.token_ids), list(received))
 
 
-def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], metadata: ArtifactMetadata) -> float:
+def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], tolerance: float) -> float:
     expected = np.asarray(case.probabilities)
     difference = float(np.max(np.abs(received - expected)))
     ordered = np.sort(expected)
-    is_close_call = len(ordered) > 1 and ordered[-1] - ordered[-2] < metadata.tolerance
+    is_close_call = len(ordered) > 1 and ordered[-1] - ordered[-2] < tolerance
     is_same_label = bool(np.argmax(received) == np.argmax(expected))
-    if not difference <= metadata.tolerance or not (is_same_label or is_close_call):
-        what = f"probabilities (tolerance {metadata.tolerance:g}, difference {difference:.3g})"
+    if not difference <= tolerance or not (is_same_label or is_close_call):
+        what = f"probabilities (tolerance {tolerance:g}, difference {difference:.3g})"
         raise _mismatch(case, what, [round(p, 6) for p in case.probabilities], received.round(6).tolist())
     return difference
 

@@ -11,7 +11,14 @@ from typing import Any
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.json_fields import JsonFields, parse_json
 
-__all__ = ["METADATA_MEMBER", "SCHEMA_VERSION", "ArtifactMetadata", "GoldenCase", "TokenizerSettings"]
+__all__ = [
+    "METADATA_MEMBER",
+    "SCHEMA_VERSION",
+    "ArtifactMetadata",
+    "EncoderPart",
+    "GoldenCase",
+    "TokenizerSettings",
+]
 
 SCHEMA_VERSION = 1
 METADATA_MEMBER = "edgedistil.json"
@@ -71,6 +78,25 @@ class GoldenCase:
 
 
 @dataclass(frozen=True)
+class EncoderPart:
+    """The part of a model that an accelerator runs, a flatbuffer of its own: embeddings in, probabilities out.
+
+    Attributes:
+        lengths: token counts that it takes, ascending; rows are padded to the shortest that holds them, and the last
+            one is the tokenizer's `sequence_length`.
+        is_compiled: whether the artefact also has the encoder as the accelerator's own compiler made it.
+        parity: what the conversion measured of it against the Keras classifier, run on a CPU.
+        mapping: which of its ops the accelerator runs: its `source` says whether that is predicted or the compiler's
+            word. Empty for an accelerator that takes a model whole.
+    """
+
+    lengths: tuple[int, ...]
+    is_compiled: bool
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ArtifactMetadata:
     """The content of `edgedistil.json`.
 
@@ -84,6 +110,7 @@ class ArtifactMetadata:
         tolerance: the largest absolute difference of a probability that a replay may show.
         parity: what the conversion measured against the Keras classifier.
         model: the architecture: layers, widths, parameters.
+        encoder: the part for an accelerator; None where the target is `cpu`.
         preparation: what was done to the trained classifier before it was converted, and what that changed.
         versions: package versions that made the file.
         oldest_runtime: the oldest TFLite runtime that knows every op version in the file.
@@ -101,6 +128,7 @@ class ArtifactMetadata:
     tolerance: float
     parity: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
+    encoder: EncoderPart | None = None
     preparation: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     oldest_runtime: str = ""
@@ -142,6 +170,9 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     quantization = fields.mapping("quantization")
     if not isinstance(quantization.get("scheme"), str):
         raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
+    target = fields.one_of("target", TARGETS)
+    if (data["encoder"] is None) != (target == "cpu"):
+        raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):
         raise fields.invalid("versions", "an object of strings")
@@ -150,7 +181,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
         labels=labels,
         tokenizer=tokenizer,
         quantization=quantization,
-        target=fields.one_of("target", TARGETS),
+        target=target,
         golden_cases=tuple(
             _golden_case_from_dict(case, number, tokenizer=tokenizer, num_classes=len(labels))
             for number, case in enumerate(fields.array("golden_cases"))
@@ -158,6 +189,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
         tolerance=fields.fraction("tolerance"),
         parity=fields.mapping("parity"),
         model=fields.mapping("model"),
+        encoder=None if data["encoder"] is None else _encoder_from_dict(data["encoder"], tokenizer),
         preparation=fields.mapping("preparation"),
         versions=versions,
         oldest_runtime=fields.string("oldest_runtime", may_be_empty=True),
@@ -192,6 +224,24 @@ def _tokenizer_from_dict(data: Any) -> TokenizerSettings:
         if getattr(settings, key) >= settings.vocabulary_size:
             raise fields.invalid(key, f"less than vocabulary_size, which is {settings.vocabulary_size}")
     return settings
+
+
+def _encoder_from_dict(data: Any, tokenizer: TokenizerSettings) -> EncoderPart:
+    fields = JsonFields(data, f"{METADATA_MEMBER}: encoder", keys=_keys(EncoderPart))
+    lengths = fields.integers("lengths", below=tokenizer.sequence_length + 1)
+    if (
+        not lengths
+        or lengths[0] < 1
+        or list(lengths) != sorted(set(lengths))
+        or lengths[-1] != tokenizer.sequence_length
+    ):
+        raise fields.invalid("lengths", f"ascending numbers from 1 to the sequence length, {tokenizer.sequence_length}")
+    return EncoderPart(
+        lengths=lengths,
+        is_compiled=fields.boolean("is_compiled"),
+        parity=fields.mapping("parity"),
+        mapping=fields.mapping("mapping"),
+    )
 
 
 def _golden_case_from_dict(data: Any, number: int, *, tokenizer: TokenizerSettings, num_classes: int) -> GoldenCase:

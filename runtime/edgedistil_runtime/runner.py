@@ -21,7 +21,7 @@ from edgedistil_runtime.artifact import (
     TOKENIZE_PAIR,
     ArtifactMetadata,
 )
-from edgedistil_runtime.backends import Array, Backend
+from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.errors import BackendError, InputError
 from edgedistil_runtime.text_bytes import encode_string, encode_text
 

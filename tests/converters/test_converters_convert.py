@@ -434,9 +434,9 @@ def test_verify_measures_and_judges(convert, classifier):
     p = answers[0].probabilities
     shifted = [replace(answers[0], probabilities=(p[0] + 0.02, p[1] - 0.02, p[2])), *answers[1:]]
     assert verify(path, shifted, Tolerance(0.03, 0.03)).largest_difference == pytest.approx(0.02, abs=1e-5)
-    with pytest.raises(ParityError, match=r"'light' differ .* by 0.02; the plan allows 0.01"):
+    with pytest.raises(ParityError, match=r"'light' differ .* by 0.02; 0.01 is allowed"):
         verify(path, shifted, Tolerance(0.01, 0.01))
-    with pytest.raises(ParityError, match="on average; the plan allows"):
+    with pytest.raises(ParityError, match="on average; .* is allowed"):
         verify(path, shifted, Tolerance(0.03, 0.001))
     with pytest.raises(ParityError, match="by nan"):
         verify(path, [replace(answers[0], probabilities=(float("nan"),) * 3)], Tolerance(1, 1))

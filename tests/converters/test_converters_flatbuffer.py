@@ -261,14 +261,14 @@ def test_one_float_matmul_and_one_float_table_in_an_int8_file_are_found(int8_mod
 
 def test_constants_behind_the_flatbuffer_are_moved_into_it(int8_model):
     """Where litert-quantizer puts them once a model is large; the tiny one is packed like that by hand."""
-    from edgedistil_converters.flatbuffer import _as_every_runtime_reads_it
+    from edgedistil_converters.flatbuffer import as_every_runtime_reads_it
 
     model = copy.deepcopy(int8_model)
     buffer = max((b for b in model.buffers if b.data is not None), key=lambda b: len(b.data))
     data = bytes(np.asarray(buffer.data, np.uint8))
     buffer.data, buffer.offset, buffer.size = None, 2, len(data)  # 0 and 1 stand for inline and absent
     buffer.offset = len(packed(model))
-    mended = schema.ModelT.InitFromPackedBuf(_as_every_runtime_reads_it(packed(model) + data), 0)
+    mended = schema.ModelT.InitFromPackedBuf(as_every_runtime_reads_it(packed(model) + data), 0)
     assert {(b.offset, b.size) for b in mended.buffers} == {(0, 0)}
     contents = [
         [None if b.data is None else bytes(np.asarray(b.data, np.uint8)) for b in m.buffers]

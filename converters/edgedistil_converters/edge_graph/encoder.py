@@ -19,11 +19,11 @@ from edgedistil_converters.constants import shared_constant
 from edgedistil_converters.edge_graph.embeddings import EmbeddingTable
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 
-__all__ = ["EdgeGraph"]
+__all__ = ["MASKED_SCORE", "EdgeGraph", "PaddedBatch", "add", "layer_norm"]
 
 # Added to the scores of padding. exp(-120) is 8e-53, so softmax gives padding exactly 0 in float32; a larger number
 # would only spoil the range of a quantized tensor.
-_MASKED_SCORE = -120.0
+MASKED_SCORE = -120.0
 
 
 class EdgeGraph:
@@ -47,11 +47,13 @@ class EdgeGraph:
         Returns:
             float32[1, num_classes].
         """
-        length = tf.shape(token_ids)[1]
-        with tf.name_scope("embeddings"):
-            x = self._tokens.rows(token_ids[0]) + self._positions.first_rows(length)
-        probabilities = self._classify(x, _SingleText(self._weights.num_heads))
+        probabilities = self.classify_embeddings(self.embed(token_ids), _SingleText(self._weights.num_heads))
         return tf.reshape(probabilities, [1, self._weights.num_classes])  # or the file says that it may have more rows
+
+    def embed(self, token_ids: Any) -> Any:
+        """What enters the encoder: token and position embeddings added, float32[m, width], of int32[1, m]."""
+        with tf.name_scope("embeddings"):
+            return self._tokens.rows(token_ids[0]) + self._positions.first_rows(tf.shape(token_ids)[1])
 
     def classify_batch(self, token_ids: Any, pad_id: int) -> Any:
         """Probabilities of several texts.
@@ -67,13 +69,14 @@ class EdgeGraph:
         with tf.name_scope("embeddings"):
             rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
             x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
-        bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * _MASKED_SCORE
+        bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * MASKED_SCORE
         bias = tf.reshape(bias, [batch, 1, 1, length])
-        return self._classify(x, _Batch(self._weights.num_heads, batch, length, bias))
+        return self.classify_embeddings(x, PaddedBatch(self._weights.num_heads, batch, length, bias))
 
-    def _classify(self, x: Any, texts: "_SingleText | _Batch") -> Any:
+    def classify_embeddings(self, x: Any, texts: "_SingleText | PaddedBatch") -> Any:
+        """Probabilities of embeddings as `embed` makes them, in the shapes of one text or of a padded batch."""
         weights = self._weights
-        x = _layer_norm("embeddings_layer_norm", x, weights.embeddings_norm)
+        x = layer_norm("embeddings_layer_norm", x, weights.embeddings_norm)
         for number, layer in enumerate(weights.layers):
             is_last = layer is weights.layers[-1]
             with tf.name_scope(f"transformer_layer_{number}"):
@@ -108,8 +111,15 @@ class _SingleText:
         return scores
 
 
-class _Batch:
-    """Shapes of a padded batch: x is [batch * length, width], heads are [batch, heads, length, head width]."""
+class PaddedBatch:
+    """Shapes of a padded batch: x is [batch * length, width], heads are [batch, heads, length, head width].
+
+    Args:
+        num_heads: of the classifier.
+        batch: how many texts.
+        length: tokens of each, padding included.
+        bias: added to attention scores, float32[batch, 1, 1, length]: 0 at tokens, `MASKED_SCORE` at padding.
+    """
 
     attention_site = "masked_attention"
 
@@ -117,12 +127,15 @@ class _Batch:
         self._num_heads, self._batch, self._length, self._bias = num_heads, batch, length, bias
 
     def first_positions(self, x: Any) -> Any:
+        """Of each text."""
         return tf.reshape(tf.reshape(x, [self._batch, self._length, x.shape[-1]])[:, 0:1], [-1, x.shape[-1]])
 
     def split_heads(self, x: Any) -> Any:
+        """Of every position."""
         return self._split(x, self._length)
 
     def split_first_heads(self, x: Any) -> Any:
+        """Of first positions."""
         return self._split(x, 1)
 
     def _split(self, x: Any, length: Any) -> Any:
@@ -130,13 +143,15 @@ class _Batch:
         return tf.transpose(tf.reshape(x, [self._batch, length, self._num_heads, head_width]), [0, 2, 1, 3])
 
     def merge_heads(self, x: Any, width: int) -> Any:
+        """The reverse of splitting."""
         return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
 
     def mask(self, scores: Any) -> Any:
+        """Hides padding."""
         return scores + self._bias
 
 
-def _transformer_layer(x: Any, layer: TransformerLayer, texts: _SingleText | _Batch, *, is_last: bool) -> Any:
+def _transformer_layer(x: Any, layer: TransformerLayer, texts: _SingleText | PaddedBatch, *, is_last: bool) -> Any:
     """One encoder layer; of the last one, the first positions alone."""
     queries, split_queries = (texts.first_positions(x), texts.split_first_heads) if is_last else (x, texts.split_heads)
     query = split_queries(_dense("query", queries, layer.query))
@@ -148,15 +163,16 @@ def _transformer_layer(x: Any, layer: TransformerLayer, texts: _SingleText | _Ba
     with tf.name_scope("mixed"):
         mixed = texts.merge_heads(tf.matmul(attention, value), layer.query.bias.shape[0])
     mixed = _dense("attention_output", mixed, layer.attention_output)
-    x = _layer_norm("attention_norm", _add("attention_residual", queries, mixed), layer.attention_norm)
+    x = layer_norm("attention_norm", add("attention_residual", queries, mixed), layer.attention_norm)
     hidden = _dense("intermediate", x, layer.intermediate)
     with tf.name_scope("gelu"):
         hidden = tf.nn.gelu(hidden, approximate=False)
     hidden = _dense("output", hidden, layer.output)
-    return _layer_norm("output_norm", _add("output_residual", x, hidden), layer.output_norm)
+    return layer_norm("output_norm", add("output_residual", x, hidden), layer.output_norm)
 
 
-def _add(site: str, x: Any, y: Any) -> Any:
+def add(site: str, x: Any, y: Any) -> Any:
+    """A sum under its site's name."""
     with tf.name_scope(site):
         return x + y
 
@@ -166,8 +182,8 @@ def _dense(site: str, x: Any, dense: Dense) -> Any:
         return tf.matmul(x, shared_constant(dense.kernel)) + shared_constant(dense.bias)
 
 
-def _layer_norm(site: str, x: Any, norm: LayerNorm) -> Any:
-    """Written with SUB where Keras has NEG and ADD: some accelerators know no NEG.
+def layer_norm(site: str, x: Any, norm: LayerNorm) -> Any:
+    """A layer norm under its site's name, with SUB where Keras has NEG and ADD: some accelerators know no NEG.
 
     The last step is a SUB too: TensorFlow's converter would fold an ADD and the MUL before it into the next matmuls,
     whose weights would be quantized with gamma in them.

@@ -21,27 +21,22 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.encoder import _layer_norm
+from edgedistil_converters.edge_graph.encoder import layer_norm
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
-from edgedistil_converters.flatbuffer import _as_every_runtime_reads_it, _packed, convert_module
+from edgedistil_converters.flatbuffer import as_every_runtime_reads_it, convert_module, packed
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.quiet import quiet
 from edgedistil_converters.sites import site_of
+from edgedistil_converters.targets.edgetpu_compiler import run_edgetpu_compiler
 from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
-from edgedistil_converters.targets.parts import (
-    EMBEDDINGS,
-    PROBABILITIES,
-    TargetParts,
-    check_encoder,
-    cpu_flatbuffer,
-    padded_row,
-)
+from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
+from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder, padded_row
 from edgedistil_converters.targets.plans import check_target_plan
 from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["ATTENTION_MASK", "build_edgetpu_parts"]
+__all__ = ["ATTENTION_MASK", "build_edgetpu_encoder"]
 
 ATTENTION_MASK = "attention_mask"
 _SIGNATURE = "classify_embeddings"
@@ -73,17 +68,16 @@ _INT8_VERSIONS = {
 _STEP = re.compile(r"(.+)/(?:Conv2D|MatMul|step)\d*")
 
 
-def build_edgetpu_parts(
+def build_edgetpu_encoder(
     weights: ClassifierWeights,
     settings: TokenizerSettings,
-    vocabulary: Sequence[str],
     plan: QuantizationPlan,
     token_ids: Iterable[Sequence[int]],
     *,
     ranges: Ranges | None = None,
     has_batch_matmul: bool = False,
-) -> TargetParts:
-    """Converts a classifier for an Edge TPU.
+) -> TargetEncoder:
+    """Converts a classifier's encoder for an Edge TPU, and compiles it where Coral's compiler is on the PATH.
 
     `embed` puts out, and the encoder takes, `embeddings` int8[1, 1, length, width] and `attention_mask`
     int8[1, 1, length, 1]. The encoder has one subgraph, without a signature: the compiler of 2021 keeps none, so its
@@ -92,19 +86,19 @@ def build_edgetpu_parts(
     Args:
         weights: of the classifier.
         settings: of its tokenizer; the encoder's one length is their `sequence_length`.
-        vocabulary: one piece an id.
         plan: int8-static or int8-qat, no layer taken out.
         token_ids: rows without padding, of texts like those the model will meet, to measure ranges on.
         ranges: of sites, learned in training; instead of the measured ones.
         has_batch_matmul: see `EdgeTPUGraph`.
 
     Raises:
-        ConversionError: a plan that an Edge TPU cannot run, no encoder layers, or no rows to measure ranges on.
+        ConversionError: a plan that an Edge TPU cannot run, no encoder layers, no rows to measure ranges on, or the
+            compiler refuses the encoder.
     """
     check_target_plan("edgetpu", plan)
     check_encoder(weights)
     length = settings.sequence_length
-    rows = [padded_row(row, (length,), settings.pad_id) for row in token_ids]
+    rows = [padded_row(row, length, settings.pad_id) for row in token_ids]
     if not rows:
         raise ConversionError(
             "An Edge TPU needs the range of every activation, measured on texts like those the model will meet. "
@@ -113,8 +107,19 @@ def build_edgetpu_parts(
     model = convert_module(_encoder_module(weights, length, has_batch_matmul), QuantizationPlan("fp32"), {})
     measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
     encoder = _for_compiler(_quantize(model, _with_sites(model, measured, ranges or {})))
-    host = cpu_flatbuffer(weights, settings, vocabulary, plan, _encoder_inputs(weights, encoder))
-    return TargetParts(cpu_flatbuffer=host, encoder_flatbuffer=encoder, lengths=(length,))
+    compiled, mapping = _compiled(encoder)
+    return TargetEncoder(encoder, (length,), _encoder_inputs(weights, encoder), compiled, mapping)
+
+
+def _compiled(encoder: bytes) -> tuple[bytes | None, Mapping[str, Any]]:
+    """What the compiler made and said, or None and what is predicted of it."""
+    with TemporaryDirectory(prefix="edgedistil-") as folder:
+        path = Path(folder, "encoder.tflite")
+        path.write_bytes(encoder)
+        compilation = run_edgetpu_compiler(path, folder)
+    if compilation is None:
+        return None, predict_mapping(encoder).to_dict()
+    return compilation.flatbuffer, compilation.log.to_dict()
 
 
 def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: bool) -> Any:
@@ -131,7 +136,7 @@ def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: b
 
 
 def _normalized(weights: ClassifierWeights, embeddings: Any) -> Any:
-    x = _layer_norm("embeddings_layer_norm", embeddings, weights.embeddings_norm)
+    x = layer_norm("embeddings_layer_norm", embeddings, weights.embeddings_norm)
     return tf.reshape(x, [1, 1, -1, weights.width])
 
 
@@ -257,11 +262,11 @@ def _quantize(model: bytes, ranges: Ranges) -> bytes:
 
 def _for_compiler(model: bytes) -> bytes:
     """Constants inside of the flatbuffer, op versions of int8, tensors under their own names, and nothing else."""
-    content = schema.ModelT.InitFromPackedBuf(_as_every_runtime_reads_it(model), 0)
+    content = schema.ModelT.InitFromPackedBuf(as_every_runtime_reads_it(model), 0)
     [signature], [subgraph] = content.signatureDefs, content.subgraphs
     for entry in (*signature.inputs, *signature.outputs):
         subgraph.tensors[entry.tensorIndex].name = entry.name
     for code in content.operatorCodes:
         code.version = _INT8_VERSIONS[code.builtinCode]
     content.signatureDefs, content.metadata, content.metadataBuffer = [], [], []
-    return _packed(content, len(model))
+    return packed(content, len(model))

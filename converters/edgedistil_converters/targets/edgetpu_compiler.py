@@ -69,8 +69,16 @@ class CompilerLog:
         return bool(self.ops) and all(line.status == MAPPED for line in self.ops)
 
     def to_dict(self) -> dict[str, Any]:
-        """The log as plain data, for metadata."""
-        return {"source": _PROGRAM, "mapped": self.mapped, **asdict(self), "ops": [asdict(line) for line in self.ops]}
+        """The log as plain data, for metadata: counts, the ops that stay on the CPU by reason, and all lines."""
+        left = [line for line in self.ops if line.status != MAPPED]
+        return {
+            "source": _PROGRAM,
+            "mapped": self.mapped,
+            "on_cpu": sum(line.count for line in left),
+            "reasons": {f"{line.op}: {line.status}": line.count for line in left},
+            **asdict(self),
+            "ops": [asdict(line) for line in self.ops],
+        }
 
 
 @dataclass(frozen=True)

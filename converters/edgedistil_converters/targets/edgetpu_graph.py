@@ -28,7 +28,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil_converters.constants import shared_constant
-from edgedistil_converters.edge_graph.encoder import _add
+from edgedistil_converters.edge_graph.encoder import add
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 
 __all__ = ["EdgeTPUGraph"]
@@ -136,12 +136,12 @@ def _transformer_layer(x: Any, layer: TransformerLayer, attend: _Broadcast | _Ma
     queries = _first_position(x) if is_last else x
     mixed = attend(_dense("query", queries, layer.query), _dense("key", x, layer.key), _dense("value", x, layer.value))
     mixed = _dense("attention_output", mixed, layer.attention_output)
-    x = _layer_norm("attention_norm", _add("attention_residual", queries, mixed), layer.attention_norm)
+    x = _layer_norm("attention_norm", add("attention_residual", queries, mixed), layer.attention_norm)
     hidden = _dense("intermediate", x, layer.intermediate)
     with tf.name_scope("gelu"):
         hidden = tf.multiply(hidden, tf.sigmoid(_GELU_SLOPE * hidden, name="gate"), name="step")
     hidden = _dense("output", hidden, layer.output)
-    return _layer_norm("output_norm", _add("output_residual", x, hidden), layer.output_norm)
+    return _layer_norm("output_norm", add("output_residual", x, hidden), layer.output_norm)
 
 
 def _first_position(x: Any) -> Any:

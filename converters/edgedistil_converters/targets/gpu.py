@@ -6,23 +6,23 @@ kept out by the graph's form: no integer inputs, no GATHER, no matrix added to a
 an axis; `gpu_objections` looks for them in a finished file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.edge_graph.embeddings import FloatTable
-from edgedistil_converters.edge_graph.encoder import _MASKED_SCORE, EdgeGraph, _Batch
+from edgedistil_converters.edge_graph.encoder import MASKED_SCORE, EdgeGraph, PaddedBatch
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetParts, check_encoder, cpu_flatbuffer
+from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder
 from edgedistil_converters.targets.plans import check_target_plan
-from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.backends.encoders import encoder_signature
 from edgedistil_runtime.errors import StructureError
 
-__all__ = ["ATTENTION_BIAS", "build_gpu_parts", "encoder_lengths", "encoder_signature", "gpu_objections"]
+__all__ = ["ATTENTION_BIAS", "build_gpu_encoder", "encoder_lengths", "gpu_objections"]
 
 ATTENTION_BIAS = "attention_bias"
 _SHORTEST = 16
@@ -49,23 +49,15 @@ def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
     return (*(length for length in powers if length < sequence_length), sequence_length)
 
 
-def encoder_signature(length: int) -> str:
-    """The name of the encoder's signature for a length."""
-    return f"classify_embeddings_{length}"
-
-
-def build_gpu_parts(
-    weights: ClassifierWeights, settings: TokenizerSettings, vocabulary: Sequence[str], plan: QuantizationPlan
-) -> TargetParts:
-    """Converts a classifier for a GPU.
+def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: QuantizationPlan) -> TargetEncoder:
+    """Converts a classifier's encoder for a GPU.
 
     `embed` puts out, and a signature of the encoder takes, `embeddings` float32[1, length, width] and `attention_bias`
     float32[1, 1, 1, length], which is added to attention scores: 0 at tokens, -120 at padding.
 
     Args:
         weights: of the classifier.
-        settings: of its tokenizer.
-        vocabulary: one piece an id.
+        sequence_length: the longest row of token ids.
         plan: fp32, fp16 or int8; int8 weights are made float again by the GPU's own code as it loads them.
 
     Raises:
@@ -74,17 +66,16 @@ def build_gpu_parts(
     """
     check_target_plan("gpu", plan)
     check_encoder(weights)
-    lengths = encoder_lengths(settings.sequence_length)
+    lengths = encoder_lengths(sequence_length)
     encoder = convert_module(_encoder_module(weights, lengths), plan, {})
     objections = gpu_objections(encoder)
     if objections:
         raise StructureError(f"The encoder must be made for a GPU. Received: {'; '.join(objections[:5])}.")
-    host = cpu_flatbuffer(weights, settings, vocabulary, plan, _encoder_inputs)
-    return TargetParts(cpu_flatbuffer=host, encoder_flatbuffer=encoder, lengths=lengths)
+    return TargetEncoder(flatbuffer=encoder, lengths=lengths, inputs=_encoder_inputs)
 
 
-def _encoder_inputs(embeddings: Any, mask: Any) -> dict[str, Any]:
-    bias = tf.reshape((1 - mask) * _MASKED_SCORE, [1, 1, 1, -1])
+def _encoder_inputs(embeddings: Any, mask: Any) -> Mapping[str, Any]:
+    bias = tf.reshape((1 - mask) * MASKED_SCORE, [1, 1, 1, -1])
     return {EMBEDDINGS: embeddings[None], ATTENTION_BIAS: bias}
 
 
@@ -103,13 +94,15 @@ def _classify_embeddings(weights: ClassifierWeights, length: int) -> Any:
 
     @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
     def classify_embeddings(embeddings: Any, attention_bias: Any) -> dict[str, Any]:
-        probabilities = graph._classify(embeddings, _FixedLength(weights.num_heads, 1, length, attention_bias))
+        probabilities = graph.classify_embeddings(
+            embeddings, _FixedLength(weights.num_heads, 1, length, attention_bias)
+        )
         return {PROBABILITIES: tf.reshape(probabilities, [1, weights.num_classes])}
 
     return classify_embeddings
 
 
-class _FixedLength(_Batch):
+class _FixedLength(PaddedBatch):
     """Shapes of one padded text: x is [1, length, width]. A GPU would take the rows of a matrix for a batch."""
 
     def first_positions(self, x: Any) -> Any:

@@ -1,12 +1,15 @@
-"""Which quantization plans a target can run, and why not the others."""
+"""Which plans and interfaces a target can run, and why not the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan
+from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan, Tolerance
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["TARGETS", "Target", "check_target_plan", "target_schemes"]
+__all__ = ["TARGETS", "Target", "check_target", "check_target_plan", "encoder_tolerance", "target_schemes"]
+
+_TOKENIZERS = ("builtin", "none")
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,12 @@ class Target:
     Attributes:
         name: for people, as the beginning of a sentence.
         refusals: scheme -> why the target cannot run it, also when a single layer has it.
+        tolerance: for what the encoder for it computes; None for the plan's own.
     """
 
     name: str
     refusals: Mapping[str, str]
+    tolerance: Tolerance | None = None
 
 
 _FIXED_RANGES = (
@@ -37,8 +42,37 @@ TARGETS: Mapping[str, Target] = {
             "int8-qat": _FIXED_RANGES,
         },
     ),
-    "edgetpu": Target("An Edge TPU", dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT)),
+    # Its encoder is int8 from end to end, layer norms and softmax too, and has a stand-in for GELU.
+    "edgetpu": Target(
+        "An Edge TPU", dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT), Tolerance(0.6, 0.06, 0.75)
+    ),
 }
+
+
+def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface) -> None:
+    """Refuses what a target cannot run, before anything is built.
+
+    Raises:
+        ConversionError: no such target, a plan that it cannot run, or an interface that leaves it nothing to run.
+    """
+    check_target_plan(target, plan)
+    if target == "cpu":
+        return
+    if interface.tokenizer not in _TOKENIZERS:
+        raise ConversionError(
+            f"A file for {target} has the tokenizer {' or '.join(_TOKENIZERS)}. Received: {interface.tokenizer!r}, "
+            "whose hosts link ops of their own for the CPU. Leave out --tokenizer."
+        )
+    if interface.metadata is not None:
+        raise ConversionError(
+            f"MediaPipe chooses the accelerator by itself and reads the one model at the front of a file. Received: "
+            f"--target {target} with --metadata {interface.metadata}. Leave out one of them."
+        )
+
+
+def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
+    """How far probabilities of the encoder for a target may be from those of the Keras classifier."""
+    return _target(target).tolerance or plan.tolerance
 
 
 def target_schemes(target: str) -> tuple[str, ...]:

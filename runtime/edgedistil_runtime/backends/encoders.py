@@ -1,0 +1,233 @@
+"""What runs the encoder of an artefact for an accelerator: one padded text, embeddings in, probabilities out.
+
+A GPU's encoder has a signature for each of its lengths, `classify_embeddings_{length}`. An Edge TPU's has one subgraph
+without a signature, which Coral's compiler would not keep: its tensors are found by their names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgedistil_runtime.artifact import EncoderFlatbuffers
+from edgedistil_runtime.backends.interpreters import InterpreterBackend
+from edgedistil_runtime.backends.protocol import Array
+from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
+
+__all__ = ["EDGETPU_LIBRARY", "Encoder", "GPUEncoder", "InterpreterEncoder", "edgetpu_encoder", "encoder_signature"]
+
+EDGETPU_LIBRARY = "EDGETPU_LIBRARY"  # an environment variable: the path of libedgetpu, where it is in no usual place
+_PROBABILITIES = "probabilities"
+_EDGETPU_DEVICE = re.compile(r"(usb|pci)?(:\d+)?")
+
+
+def encoder_signature(length: int) -> str:
+    """The name of the signature of an encoder for a length; of encoders that have several."""
+    return f"classify_embeddings_{length}"
+
+
+class Encoder(Protocol):
+    """Anything that runs the encoder of one artefact."""
+
+    @property
+    def name(self) -> str:
+        """What executes it, for people."""
+
+    def run(self, length: int, inputs: Mapping[str, Array]) -> Array:
+        """Runs one text.
+
+        Args:
+            length: of the padded row, one of the encoder's.
+            inputs: an array for each of its inputs.
+
+        Returns:
+            float32[1, num_classes].
+
+        Raises:
+            BackendError: the run failed.
+        """
+
+    def close(self) -> None:
+        """Releases the encoder; a second call does nothing."""
+
+
+class InterpreterEncoder:
+    """An encoder in an interpreter: on the CPU, or where a delegate runs it."""
+
+    def __init__(
+        self, model: bytes, kind: type[InterpreterBackend], *, num_threads: int | None = None, delegate: Any = None
+    ) -> None:
+        """Loads the encoder.
+
+        Args:
+            model: a flatbuffer.
+            kind: which interpreter.
+            num_threads: for one run; None leaves it to the interpreter.
+            delegate: of `kind.load_delegate`.
+
+        Raises:
+            BackendError: the interpreter is not installed, or it refuses the model.
+        """
+        self.name = kind.name
+        self._delegate, self._lock = delegate, threading.Lock()
+        delegates = None if delegate is None else [delegate]
+        try:
+            self._interpreter = kind.interpreter_class()(
+                model_content=model, num_threads=num_threads, experimental_delegates=delegates
+            )
+            self._has_signatures = bool(self._interpreter.get_signature_list())
+            if not self._has_signatures:
+                self._interpreter.allocate_tensors()
+                self._inputs = {detail["name"]: detail["index"] for detail in self._interpreter.get_input_details()}
+                [self._output] = self._interpreter.get_output_details()
+        except (RuntimeError, ValueError) as error:
+            raise BackendError(f"{kind.name} cannot load the encoder: {error}.") from error
+
+    def run(self, length: int, inputs: Mapping[str, Array]) -> Array:
+        """Runs one text; see `Encoder.run`."""
+        with self._lock:
+            if self._interpreter is None:
+                raise BackendError("The encoder is closed. Make a new one.")
+            try:
+                if self._has_signatures:
+                    runner = self._interpreter.get_signature_runner(encoder_signature(length))
+                    return np.asarray(runner(**inputs)[_PROBABILITIES])
+                return self._run_by_name(inputs)
+            except (RuntimeError, ValueError, KeyError) as error:
+                shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
+                raise BackendError(f"{self.name} failed in the encoder: {error}. Received: {shapes}.") from error
+
+    def close(self) -> None:
+        """Releases the encoder; a second call does nothing."""
+        with self._lock:
+            self._interpreter = None
+            self._delegate = None  # after the interpreter, whose graph it runs
+
+    def _run_by_name(self, inputs: Mapping[str, Array]) -> Array:
+        for name, values in inputs.items():
+            self._interpreter.set_tensor(self._inputs[name], values)
+        self._interpreter.invoke()
+        steps = self._interpreter.get_tensor(self._output["index"])
+        scale, zero_point = self._output["quantization"]
+        probabilities: Array = (steps.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return probabilities
+
+
+def edgetpu_encoder(
+    encoder: EncoderFlatbuffers, kind: type[InterpreterBackend], *, device: str | None = None
+) -> InterpreterEncoder:
+    """An encoder on Coral's Edge TPU.
+
+    Args:
+        encoder: of the artefact.
+        kind: which interpreter loads the delegate.
+        device: `usb`, `pci`, or one of several, `:0`, `usb:1`; None for the first that there is.
+
+    Raises:
+        AcceleratorUnavailable: the encoder is not compiled, or the library or the device is missing, or they do not
+            fit the interpreter.
+        BackendError: a wrong `device`.
+    """
+    if device is not None and not (device and _EDGETPU_DEVICE.fullmatch(device)):
+        raise BackendError(f"device must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
+    if encoder.compiled is None:
+        raise AcceleratorUnavailable(
+            "The file's encoder is not compiled for the Edge TPU: there was no edgetpu_compiler on the PATH of the "
+            "machine that converted it. Convert again where there is one (x86-64 Linux), or use accelerator='cpu'."
+        )
+    library = os.environ.get(EDGETPU_LIBRARY, "libedgetpu.so.1")
+    try:
+        delegate = kind.load_delegate(library, {} if device is None else {"device": device})
+    except OSError as error:
+        raise AcceleratorUnavailable(
+            f"The Edge TPU's library cannot be loaded: {error}. Install libedgetpu for this system (it needs "
+            f"libusb-1.0 too), or name it in the environment variable {EDGETPU_LIBRARY}. Received: {library!r}."
+        ) from error
+    except ValueError as error:
+        raise AcceleratorUnavailable(
+            f"{library} is there and found no Edge TPU{'' if device is None else f' as {device!r}'}: "
+            f"{str(error).strip()}. Plug it in (lsusb shows 1a6e:089a or 18d1:9302), allow its use (the group "
+            "plugdev), and close other programs that use it."
+        ) from error
+    try:
+        return InterpreterEncoder(encoder.compiled, kind, delegate=delegate)
+    except BackendError as error:
+        raise AcceleratorUnavailable(
+            f"{library} does not run the encoder: {error} The library must be built for a TFLite of about the age of "
+            f"{kind.name}, and its runtime version be no older than the compiler's."
+        ) from error
+
+
+class GPUEncoder:
+    """An encoder on a GPU: LiteRT's WebGPU accelerator, on Linux over Vulkan, and Metal's on macOS.
+
+    The first run after an installation compiles shaders, which takes seconds; the driver keeps them.
+    """
+
+    def __init__(self, encoder: EncoderFlatbuffers, *, is_exact: bool) -> None:
+        """Loads the encoder.
+
+        Args:
+            encoder: of the artefact.
+            is_exact: whether to compute in float32 throughout; else a GPU is free to compute in float16.
+
+        Raises:
+            AcceleratorUnavailable: no LiteRT of the right age, or no GPU that it can use.
+        """
+        self.name = "ai-edge-litert CompiledModel"
+        try:
+            from ai_edge_litert import compiled_model
+        except ImportError as error:
+            raise AcceleratorUnavailable(
+                f"A GPU needs ai-edge-litert, which cannot be imported: {error}. Install it: "
+                "pip install 'ai-edge-litert>=2.3,<2.4' (Python 3.10 or newer)."
+            ) from error
+        options = compiled_model.Options(
+            hardware_accelerators=compiled_model.HardwareAccelerator.GPU,
+            gpu_options=compiled_model.GpuOptions(enforce_f32=is_exact),
+        )
+        self._lock, self._buffers = threading.Lock(), dict[str, Any]()
+        self._bytes = encoder.model  # LiteRT reads them where they are
+        try:
+            self._model: Any = compiled_model.CompiledModel.from_buffer(self._bytes, options=options)
+        except (RuntimeError, ValueError) as error:
+            raise AcceleratorUnavailable(
+                f"LiteRT's GPU accelerator could not be started: {error}. It needs a GPU with a driver for Vulkan "
+                "(Linux; `vulkaninfo --summary` lists them; Mesa must be 25 or newer) or Metal (macOS). Use "
+                "accelerator='cpu', or fallback=True."
+            ) from error
+
+    def run(self, length: int, inputs: Mapping[str, Array]) -> Array:
+        """Runs one text; see `Encoder.run`."""
+        signature = encoder_signature(length)
+        with self._lock:
+            if self._model is None:
+                raise BackendError("The encoder is closed. Make a new one.")
+            try:
+                if signature not in self._buffers:
+                    self._buffers[signature] = self._make_buffers(signature)
+                sides, count = self._buffers[signature]
+                for name, values in inputs.items():
+                    sides[0][name].write(np.ascontiguousarray(values, np.float32))
+                self._model.run_by_name(signature, *sides)
+                return np.asarray(sides[1][_PROBABILITIES].read(count, np.float32)).reshape(1, count)
+            except (RuntimeError, ValueError, KeyError) as error:
+                raise BackendError(f"The GPU failed in {signature}: {error}.") from error
+
+    def close(self) -> None:
+        """Releases the encoder; a second call does nothing."""
+        with self._lock:
+            self._buffers.clear()
+            self._model = None
+
+    def _make_buffers(self, signature: str) -> Any:
+        names = self._model.get_signature_list()[signature]
+        inputs = {name: self._model.create_input_buffer_by_name(signature, name) for name in names["inputs"]}
+        outputs = {name: self._model.create_output_buffer_by_name(signature, name) for name in names["outputs"]}
+        shape = self._model.get_output_tensor_details(signature)[_PROBABILITIES]["shape"]
+        return (inputs, outputs), int(np.prod(shape))

@@ -1,0 +1,68 @@
+"""A backend without a model, for tests of programs that classify text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.errors import BackendError
+
+__all__ = ["FakeBackend"]
+
+
+class FakeBackend:
+    """A backend whose answers a function computes: for tests of programs that classify text.
+
+    Args:
+        answer: takes a signature's name and its inputs, returns its outputs by name.
+        signatures: what the fake model has; by default `classify_text` and `tokenize` of the artefact contract.
+
+    Attributes:
+        calls: the name and the inputs of every run so far.
+        is_closed: whether `close` was called.
+
+    Example:
+        >>> import numpy as np
+        >>> backend = FakeBackend(lambda signature, inputs: {"probabilities": np.array([[0.25, 0.75]], np.float32)})
+        >>> backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"].tolist()
+        [[0.25, 0.75]]
+    """
+
+    name: ClassVar[str] = "fake"
+    version: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        answer: Callable[[str, Mapping[str, Array]], Mapping[str, Array]],
+        *,
+        signatures: Mapping[str, Signature] | None = None,
+    ) -> None:
+        """Keeps the function; nothing runs yet."""
+        self._answer = answer
+        self._signatures = dict(
+            {
+                "classify_text": Signature(inputs=("text",), outputs=("probabilities",)),
+                "tokenize": Signature(inputs=("text",), outputs=("token_ids",)),
+            }
+            if signatures is None
+            else signatures
+        )
+        self.calls: list[tuple[str, Mapping[str, Array]]] = []
+        self.is_closed = False
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """The signatures given to the constructor."""
+        return dict(self._signatures)
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Records the call and returns what the function returns; see `Backend.run`."""
+        if self.is_closed:
+            raise BackendError("The backend is closed. Make a new one.")
+        check_inputs(self._signatures, signature, inputs)
+        self.calls.append((signature, inputs))
+        return self._answer(signature, inputs)
+
+    def close(self) -> None:
+        """Makes every later run an error."""
+        self.is_closed = True

@@ -1,0 +1,210 @@
+"""Backends with the interface of `tf.lite.Interpreter`, under whichever name it is installed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import threading
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.errors import BackendError
+
+__all__ = [
+    "InterpreterBackend",
+    "LiteRTInterpreterBackend",
+    "TFLiteRuntimeBackend",
+    "TFTextBackend",
+    "TensorFlowBackend",
+    "check_num_threads",
+]
+
+
+def check_num_threads(num_threads: int | None) -> None:
+    """Refuses what is no number of threads.
+
+    Raises:
+        BackendError: neither None nor an integer of at least 1.
+    """
+    if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
+        raise BackendError(f"num_threads must be None or an integer of at least 1. Received: {num_threads!r}.")
+
+
+class InterpreterBackend:
+    """What all of them share; make one of its subclasses.
+
+    Its signature runner calls ResizeInputTensor and AllocateTensors before every run. Both return at once when no
+    shape has changed (tensorflow/lite/core/subgraph.cc, `Subgraph::ResizeInputTensor` and `AllocateTensors`), so
+    whoever repeats shapes saves the allocation and this class need not keep count.
+    """
+
+    name: ClassVar[str]
+    _module: ClassVar[str]
+    _install: ClassVar[str]
+
+    def __init__(self, model_path: str | os.PathLike[str], *, num_threads: int | None = None) -> None:
+        """Loads the model.
+
+        Args:
+            model_path: a `.tflite` file; it is memory-mapped.
+            num_threads: threads for one run; None leaves it to the interpreter.
+
+        Raises:
+            BackendError: the interpreter is not installed, or it refuses the model or the number of threads.
+        """
+        check_num_threads(num_threads)
+        interpreter_class = self.interpreter_class()
+        try:
+            self._interpreter = interpreter_class(model_path=os.fspath(model_path), num_threads=num_threads)
+            self._signatures = {
+                name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
+                for name, sides in self._interpreter.get_signature_list().items()
+            }
+        except (RuntimeError, ValueError) as error:
+            raise BackendError(
+                f"{self.name} {self.version} cannot load the model: {error}. `edgedistil inspect` says which runtime "
+                f"it needs. Received: {os.fspath(model_path)!r}."
+            ) from error
+        self._runners: dict[str, Any] = {}
+        # An interpreter has one set of tensors, and a run leaves Python's global lock.
+        self._lock = threading.Lock()
+
+    @property
+    def version(self) -> str:
+        """The installed version, or an empty string if it does not say."""
+        try:
+            return importlib.metadata.version(self.name)
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+
+    @classmethod
+    def interpreter_class(cls) -> Any:
+        """The interpreter's own class.
+
+        Raises:
+            BackendError: it is not installed, or cannot be imported.
+        """
+        return cls._imported().Interpreter
+
+    @classmethod
+    def load_delegate(cls, library: str, options: Mapping[str, str]) -> Any:
+        """Loads a shared library that runs parts of a model elsewhere.
+
+        Raises:
+            BackendError: the interpreter is not installed.
+            OSError: the library, or one that it needs, is not there.
+            ValueError: the library finds nothing to run on, or does not take the options.
+        """
+        return cls._imported().load_delegate(library, dict(options))
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether there is such a package; importing it may fail nevertheless."""
+        return importlib.util.find_spec(cls._module.partition(".")[0]) is not None
+
+    @classmethod
+    def how_to_install(cls) -> str:
+        """The command that installs it."""
+        return cls._install.rstrip(".")
+
+    @classmethod
+    def _imported(cls) -> Any:
+        try:
+            return importlib.import_module(cls._module)
+        except ImportError as error:
+            raise BackendError(
+                f"The interpreter {cls.name} cannot be imported: {error}. Install it: {cls._install}"
+            ) from error
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """The model's signatures by name."""
+        return dict(self._signatures)
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Runs one signature; see `Backend.run`."""
+        check_inputs(self._signatures, signature, inputs)
+        with self._lock:
+            if self._interpreter is None:
+                raise BackendError("The backend is closed. Make a new one.")
+            try:
+                if signature not in self._runners:
+                    self._runners[signature] = self._interpreter.get_signature_runner(signature)
+                outputs: dict[str, Array] = self._runners[signature](**inputs)  # copies, made by GetTensor
+            except (RuntimeError, ValueError) as error:
+                shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
+                raise BackendError(f"{self.name} failed in {signature}: {error}. Received: {shapes}.") from error
+        return outputs
+
+    def close(self) -> None:
+        """Releases the model; a second call does nothing."""
+        with self._lock:
+            self._runners.clear()
+            self._interpreter = None
+
+
+class LiteRTInterpreterBackend(InterpreterBackend):
+    """The `Interpreter` of ai-edge-litert: any CPU, XNNPACK inside.
+
+    Example:
+        ```python
+        backend = LiteRTInterpreterBackend("intent.tflite", num_threads=2)
+        backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"]
+        ```
+    """
+
+    name: ClassVar[str] = "ai-edge-litert"
+    _module: ClassVar[str] = "ai_edge_litert.interpreter"
+    _install: ClassVar[str] = "pip install 'ai-edge-litert>=2.3,<2.4' (Python 3.10 or newer)."
+
+
+class TFTextBackend(LiteRTInterpreterBackend):
+    """The `Interpreter` of ai-edge-litert with TensorFlow Text's ops, for models whose tokenizer is `tftext`.
+
+    The wheel of tensorflow-text brings TensorFlow with it; a host in C++ links the ops alone.
+    """
+
+    _install: ClassVar[str] = (
+        "pip install 'ai-edge-litert>=2.3,<2.4' 'tensorflow-text>=2.21,<2.22' (Linux or macOS), or convert again with "
+        "`--tokenizer builtin`, which needs neither."
+    )
+
+    @classmethod
+    def interpreter_class(cls) -> Any:
+        """The class, with TensorFlow Text's ops; see `InterpreterBackend.interpreter_class`."""
+        try:
+            interpreter = importlib.import_module(cls._module).InterpreterWithCustomOps
+            ops = importlib.import_module("tensorflow_text").tflite_registrar.SELECT_TFTEXT_OPS
+        except ImportError as error:
+            raise BackendError(
+                "The model's tokenizer is made of TensorFlow Text's ops (its kind is `tftext`), which cannot be "
+                f"imported: {error}. Install them: {cls._install}"
+            ) from error
+        return functools.partial(interpreter, custom_op_registerers=ops)
+
+
+class TFLiteRuntimeBackend(InterpreterBackend):
+    """The `Interpreter` of tflite-runtime 2.14: Python up to 3.11, and 32-bit Raspberry Pi OS."""
+
+    name: ClassVar[str] = "tflite-runtime"
+    _module: ClassVar[str] = "tflite_runtime.interpreter"
+    _install: ClassVar[str] = "pip install tflite-runtime==2.14.0 'numpy<2' (Python 3.11 or older)."
+
+
+class TensorFlowBackend(InterpreterBackend):
+    """The `Interpreter` inside of TensorFlow, for machines that have it anyway: half a gigabyte, and slow to import."""
+
+    name: ClassVar[str] = "tensorflow"
+    _module: ClassVar[str] = "tensorflow"
+    _install: ClassVar[str] = "pip install 'tensorflow>=2.21,<2.22'."
+
+    @classmethod
+    def _imported(cls) -> Any:
+        package = super()._imported()
+        return SimpleNamespace(
+            Interpreter=package.lite.Interpreter, load_delegate=package.lite.experimental.load_delegate
+        )

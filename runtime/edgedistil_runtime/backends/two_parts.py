@@ -1,0 +1,90 @@
+"""An interpreter on the CPU and an encoder on an accelerator, as one backend.
+
+    text  --tokenize-->  token_ids  --pad to a length-->  --embed-->  tensors  --encoder-->  probabilities
+
+LiteRT hands a whole file to an accelerator, and a tokenizer's integers do not belong there. So `tokenize` and `embed`
+run on the CPU, from the artefact's own flatbuffer, and the encoder, a flatbuffer of its own, runs on the accelerator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgedistil_runtime.artifact import (
+    CLASSIFY_TEXT,
+    CLASSIFY_TEXT_PAIR,
+    CLASSIFY_TOKENS,
+    EMBED,
+    TOKENIZE,
+    TOKENIZE_PAIR,
+)
+from edgedistil_runtime.backends.encoders import Encoder
+from edgedistil_runtime.backends.protocol import Array, Backend, Signature, check_inputs
+from edgedistil_runtime.errors import BackendError
+
+__all__ = ["TwoPartBackend"]
+
+_TOKENIZERS = {CLASSIFY_TEXT: TOKENIZE, CLASSIFY_TEXT_PAIR: TOKENIZE_PAIR}
+
+
+class TwoPartBackend:
+    """A backend whose classifying signatures end on an accelerator.
+
+    Args:
+        host: runs `tokenize` and `embed`; it is closed with this backend.
+        encoder: runs the rest; likewise.
+        lengths: token counts that the encoder takes, ascending.
+        pad_id: the id that the classifier masks.
+    """
+
+    def __init__(self, host: Backend, encoder: Encoder, *, lengths: Sequence[int], pad_id: int) -> None:
+        """Keeps them; nothing runs yet."""
+        self._host, self._encoder, self._lengths, self._pad_id = host, encoder, tuple(lengths), pad_id
+        self._signatures = {
+            name: signature
+            for name, signature in host.signatures().items()
+            if name in (*_TOKENIZERS, *_TOKENIZERS.values(), CLASSIFY_TOKENS)
+        }
+
+    @property
+    def name(self) -> str:
+        """What executes either part."""
+        return f"{self._host.name} and {self._encoder.name}"
+
+    @property
+    def version(self) -> str:
+        """Of what executes the part on the CPU."""
+        return self._host.version
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """Those of the host that classify or tokenize."""
+        return dict(self._signatures)
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Runs one signature; see `Backend.run`."""
+        check_inputs(self._signatures, signature, inputs)
+        if signature in _TOKENIZERS.values():
+            return self._host.run(signature, inputs)
+        if signature in _TOKENIZERS:
+            token_ids = self._host.run(_TOKENIZERS[signature], inputs)["token_ids"]
+        else:
+            token_ids = inputs["token_ids"]
+        return {"probabilities": np.concatenate([self._classify(row) for row in token_ids])}
+
+    def close(self) -> None:
+        """Releases both parts; a second call does nothing."""
+        self._encoder.close()
+        self._host.close()
+
+    def _classify(self, token_ids: Array) -> Array:
+        if len(token_ids) > self._lengths[-1]:
+            raise BackendError(
+                f"A row must have at most {self._lengths[-1]} token ids, the encoder's longest. "
+                f"Received: {len(token_ids)}."
+            )
+        length = next(length for length in self._lengths if length >= len(token_ids))
+        row = np.full((1, length), self._pad_id, np.int32)
+        row[0, : len(token_ids)] = token_ids
+        return self._encoder.run(length, self._host.run(EMBED, {"token_ids": row}))

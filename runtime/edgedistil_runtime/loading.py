@@ -1,0 +1,152 @@
+"""From an artefact to a model that runs here and was found to compute what it should."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase
+from edgedistil_runtime.backends.choice import ACCELERATORS, interpreters_not_used, open_backend
+from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.errors import BackendError
+from edgedistil_runtime.golden_cases import replay_golden_cases
+from edgedistil_runtime.probing import probe
+from edgedistil_runtime.runner import SignatureRunner
+
+__all__ = ["LoadOptions", "LoadedModel", "RuntimeInfo", "load_model"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What runs the model, and how well it does what the model was verified to do.
+
+    Attributes:
+        backend: its name, for instance `ai-edge-litert`.
+        version: of the backend.
+        accelerator: what is in use.
+        num_threads: as asked for; None leaves it to the backend.
+        golden_cases: how many were replayed; 0 if `verify` was false.
+        largest_difference: of a probability in that replay.
+        load_seconds: until the model was loaded, a trial in a child process included.
+        replay_seconds: of the golden cases; a GPU compiles its shaders in them, at the first time on a machine.
+        fallback_reason: why another accelerator was asked for and is not in use; empty if none was.
+        not_used: interpreter -> why it does not run the model.
+    """
+
+    backend: str
+    version: str
+    accelerator: str
+    num_threads: int | None
+    golden_cases: int
+    largest_difference: float
+    load_seconds: float = 0.0
+    replay_seconds: float = 0.0
+    fallback_reason: str = ""
+    not_used: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How to load; the arguments of `TextClassifier`."""
+
+    accelerator: str = "cpu"
+    num_threads: int | None = None
+    device: str | None = None
+    is_fallback_allowed: bool = False
+    is_verified: bool = True
+    is_probed: bool = True
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run.
+
+    Attributes:
+        backend: what runs it; its owner closes it.
+        runner: its signatures.
+        info: about both.
+    """
+
+    backend: Backend
+    runner: SignatureRunner
+    info: RuntimeInfo
+
+
+def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None = None) -> LoadedModel:
+    """Loads an artefact and replays its golden cases.
+
+    Args:
+        artifact: read and found intact.
+        options: how.
+        backend: what runs it, instead of what is found here; it is closed if this fails.
+
+    Raises:
+        AcceleratorUnavailable: the accelerator cannot be had here, or the file was not converted for it.
+        AcceleratorMismatch: what runs the model computes something else.
+        BackendError: nothing here can run it.
+    """
+    if options.accelerator not in ACCELERATORS:
+        raise BackendError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {options.accelerator!r}.")
+    try:
+        return _load(artifact, options, backend)
+    except BackendError as error:
+        if not options.is_fallback_allowed or options.accelerator == "cpu" or backend is not None:
+            raise
+        _log.warning("The CPU stands in for the accelerator %r: %s", options.accelerator, error)
+        loaded = _load(artifact, replace(options, accelerator="cpu", device=None), None)
+        return replace(loaded, info=replace(loaded.info, fallback_reason=str(error)))
+
+
+def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> LoadedModel:
+    started = time.perf_counter()
+    if backend is None:
+        backend = _opened(artifact, options)
+    loaded = time.perf_counter()
+    try:
+        runner = SignatureRunner(backend, artifact.metadata)
+        difference = _replay(runner, artifact.metadata) if options.is_verified else 0.0
+    except BaseException:
+        backend.close()
+        raise
+    info = RuntimeInfo(
+        backend=backend.name,
+        version=backend.version,
+        accelerator=options.accelerator,
+        num_threads=options.num_threads,
+        golden_cases=len(artifact.metadata.golden_cases) if options.is_verified else 0,
+        largest_difference=difference,
+        load_seconds=loaded - started,
+        replay_seconds=time.perf_counter() - loaded,
+        not_used=interpreters_not_used(backend.name),
+    )
+    return LoadedModel(backend, runner, info)
+
+
+def _opened(artifact: Artifact, options: LoadOptions) -> Backend:
+    if options.is_probed and options.accelerator != "cpu" and artifact.metadata.encoder is not None:
+        probe(artifact.path, options.accelerator, num_threads=options.num_threads, device=options.device)
+    return open_backend(artifact, options.accelerator, num_threads=options.num_threads, device=options.device)
+
+
+def _replay(runner: SignatureRunner, metadata: ArtifactMetadata) -> float:
+    if not runner.takes_text:
+        return replay_golden_cases(
+            metadata,
+            tokenize=None,
+            probabilities=lambda case: runner.classify_tokens(np.array([case.token_ids], np.int32))[0],
+        )
+
+    def encode(case: GoldenCase) -> Mapping[str, Array]:
+        return runner.encode(case.text, case.text_pair)
+
+    return replay_golden_cases(
+        metadata,
+        tokenize=lambda case: runner.tokenize(encode(case)),
+        probabilities=lambda case: runner.classify(encode(case)),
+    )
