@@ -38,8 +38,8 @@ class ConversionRequest:
         interface: what the file takes.
         labels: class names instead of the preset's.
         training: labelled texts: a preset without a trained head gets one, and `int8-qat` trains on them.
-        calibration_texts: texts that `int8-static` measures ranges on, some hundreds of them spread over the whole;
-            those of `training` where there are none.
+        calibration_texts: texts that `int8-static` measures ranges on and `int4` rounds by, some hundreds of them
+            spread over the whole; those of `training` where there are none.
         verification_texts: texts to verify the file with, beside the built-in ones.
         pruning_texts: texts whose pieces the vocabulary keeps; none leaves it as it is.
         vocabulary_size: how many pieces to keep, with `pruning_texts`.

@@ -90,7 +90,8 @@ def convert_classifier(
         output: path of the file to write.
         plan: how to quantize; int8 with dynamic ranges by default.
         interface: what the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
-        calibration_texts: texts like those the model will meet, for a plan of `int8-static`.
+        calibration_texts: texts like those the model will meet, which `int8-static` needs; with them, int4 weights are
+            rounded by GPTQ.
         ranges: of activations, site -> (least, greatest), learned in training, for a plan of `int8-qat`.
         preparation: what was done to the classifier before, as plain data for the metadata.
         target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
@@ -122,6 +123,8 @@ def convert_classifier(
     _check_calibration(plan, calibration_texts, ranges)
     stage("reading weights and vocabulary")
     weights = read_weights(classifier)
+    if calibration_texts:
+        plan = plan.calibrated(len(weights.layers))
     settings, vocabulary = read_tokenizer(classifier.preprocessor)
     settings = replace(settings, kind=interface.tokenizer)
     _check_sizes(weights, settings)
@@ -149,6 +152,7 @@ def convert_classifier(
         DEFAULT_SHAPES,
         has_custom_ops=bool(custom_ops),
         calibrate=calibrate if ranges is None else lambda _: ranges,
+        sample_rows=rows,
     )
     structure = read_structure(flatbuffer)
     check_structure(structure, plan, custom_ops)

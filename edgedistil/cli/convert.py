@@ -60,7 +60,9 @@ _MOST_TEXTS_SHOWN = 10
 )
 @click.option("--vocabulary-size", type=click.IntRange(min=1), help="How many pieces to keep, with --prune-vocabulary.")
 @click.option("--train-data", type=_FILE, help="Labelled texts: for int8-qat, or to train a head on a preset first.")
-@click.option("--calibration-data", type=_FILE, help="Texts on which int8-static measures ranges; some hundreds.")
+@click.option(
+    "--calibration-data", type=_FILE, help="Texts for the ranges of int8-static; int4 rounds better with some."
+)
 @click.option("--verification-data", type=_FILE, help="Texts to verify the file with, beside the built-in ones.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")

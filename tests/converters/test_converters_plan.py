@@ -62,6 +62,7 @@ def test_what_a_scheme_stands_for(scheme):
         "activations": activations,
         "layers": {},
         "oldest_runtime": "",
+        "rounding": "nearest" if scheme == "int4" else "",
     }
     assert plan.needs == needs
     assert plan.is_static == (activations == "int8")
@@ -212,3 +213,33 @@ def test_old_runtimes():
     for plan in (("int4",), ("int8", (LayerScheme("logits", "int4"),))):
         with pytest.raises(ConversionError, match="no int4 kernels"):
             QuantizationPlan(*plan, oldest_runtime="2.14")
+
+
+def test_texts_make_a_plan_of_int4_round_by_gptq():
+    plan = QuantizationPlan("int4")
+    assert plan.rounding == plan.to_dict()["rounding"] == "nearest"
+    found = plan.calibrated(2)
+    assert found == QuantizationPlan("int4", rounding="gptq") == found.calibrated(2) != plan
+    assert found.to_dict()["rounding"] == "gptq"
+    assert plan_with("int8", logits="int4").calibrated(2).rounding == "gptq"
+
+
+@pytest.mark.parametrize("plan", [*map(QuantizationPlan, SCHEME_NAMES), plan_with("int8", token_embeddings="int4")])
+def test_texts_change_no_plan_without_int4_matmuls(plan):
+    if plan.scheme != "int4":
+        assert plan.calibrated(2) == plan
+    assert plan_with("int4", **{"*_[01]/*": "int8", "pooled_dense": "int8", "logits": "fp32"}).calibrated(
+        2
+    ).rounding == ("nearest")
+
+
+@pytest.mark.parametrize("rounding", ["", "GPTQ", "octav", None])
+def test_an_unknown_rounding_is_refused(rounding):
+    with pytest.raises(ConversionError, match=f"by nearest or gptq. Received: {rounding!r}"):
+        QuantizationPlan("int4", rounding=rounding)
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEME_NAMES if scheme != "int4"])
+def test_gptq_without_int4_is_refused(scheme):
+    with pytest.raises(ConversionError, match=f"this plan of {scheme} has none. Received: 'gptq'"):
+        QuantizationPlan(scheme, rounding="gptq")

@@ -118,7 +118,7 @@ def conversions(wide, labels, ranges, tmp_path_factory):
             folder / f"{name}.tflite",
             plan=plan,
             interface=ModelInterface() if name == "int8-static" else TOKENS_ALONE,
-            calibration_texts=[*VERIFICATION_TEXTS, *VERIFICATION_TEXTS],
+            calibration_texts=[*VERIFICATION_TEXTS, *VERIFICATION_TEXTS] if plan.is_static else (),
             ranges=learned if name == "int8-qat" else None,
         )
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main
-from edgedistil.cli.convert import _HOSTS, _SCHEMES, _TOKENIZERS
+from edgedistil.cli.convert import _HOSTS, _SCHEMES, _TARGETS, _TOKENIZERS
 
 TEXTS = {
     "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
@@ -48,10 +48,12 @@ def convert(tiny_preset, tmp_path):
 def test_choices_are_the_converters_own():
     from edgedistil_converters.interface import HOSTS, TOKENIZERS
     from edgedistil_converters.quantization.plan import SCHEMES
+    from edgedistil_converters.targets.plans import TARGETS
 
     assert tuple(SCHEMES) == _SCHEMES
     assert TOKENIZERS == _TOKENIZERS
     assert HOSTS == _HOSTS
+    assert tuple(TARGETS) == _TARGETS
 
 
 def test_pairs(convert, tmp_path):
@@ -155,3 +157,39 @@ def test_qat_without_training_data(tiny_preset, tmp_path):
     out = tmp_path / "model.tflite"
     failed = run("convert", "--preset", tiny_preset, "-o", out, "--quantize", "int8-qat", code=1)
     assert "--train-data FILE" in failed.stderr
+
+
+def test_int4_is_rounded_by_gptq_where_there_are_texts(convert, data):
+    out, told = convert("--quantize", "int4", "--calibration-data", data)
+    assert told["quantization"]["rounding"] == "gptq"
+    assert "rounding gptq" in " ".join(run("inspect", out).stdout.split())
+
+
+def test_a_target_is_told_and_inspected(convert, data):
+    options = ("--target", "edgetpu", "--quantize", "int8-static", "--calibration-data", data)
+    out, told = convert(*options)
+    encoder = told["encoder"]
+    assert (told["target"], encoder["is_compiled"], encoder["mapping"]["on_cpu"]) == ("edgetpu", False, 0)
+    inspected = last_json(run("inspect", out, "--json"))
+    assert inspected["encoder"]["mapping"] == "a prediction"
+    assert inspected["encoder"]["mapped_ops"] == encoder["mapping"]["mapped"] > 50
+    shown = " ".join(run("inspect", out).stdout.split())
+    assert "mapping a prediction" in shown and "target edgetpu" in shown
+    assert "not compiled for the Edge TPU" in run("predict", out, "a", "--accelerator", "edgetpu", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--target", "gpu", "--quantize", "int8-static"), "cannot run a plan of int8-static: .* fp32, fp16, int8"),
+        (("--target", "gpu", "--quantize", "int8", "--layer", "logits=int4"), "cannot run layers of int4"),
+        (("--target", "edgetpu"), "An Edge TPU cannot run a plan of int8.*int8-static, int8-qat"),
+        (("--target", "edgetpu", "--quantize", "int8-static"), "--calibration-data FILE"),
+        (("--target", "gpu", "--tokenizer", "tftext"), "has the tokenizer builtin or none"),
+        (("--target", "gpu", "--tokenizer", "none", "--metadata", "mediapipe"), "Leave out one of them"),
+    ],
+)
+def test_what_a_target_cannot_run_leaves_nothing(tiny_preset, tmp_path, options, message):
+    result = run("convert", "--preset", tiny_preset, "-o", tmp_path / "model.tflite", *options, code=1)
+    assert re.search(message, " ".join(result.stderr.split()))
+    assert list(tmp_path.iterdir()) == []

@@ -2,13 +2,13 @@
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgedistil_converters.sites import EMBEDDING_SITES, matmul_sites
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["OLDEST_RUNTIMES", "SCHEMES", "LayerScheme", "QuantizationPlan", "Scheme", "Tolerance"]
+__all__ = ["OLDEST_RUNTIMES", "ROUNDINGS", "SCHEMES", "LayerScheme", "QuantizationPlan", "Scheme", "Tolerance"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ SCHEMES: Mapping[str, Scheme] = {
 # What a layer may have instead of its plan's scheme, and which plans may mix at all.
 _LAYER_SCHEMES = ("fp32", "int8", "int4")
 OLDEST_RUNTIMES = ("", "2.14")
+ROUNDINGS = ("nearest", "gptq")
 _MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")
 
 
@@ -109,6 +110,7 @@ class QuantizationPlan:
         layers: exceptions by layer name; where several match, the last one counts.
         oldest_runtime: `2.14` for a file that tflite-runtime 2.14 of 2023 runs too, the newest for 32-bit Raspberry Pi
             OS: dynamic int8 weights then have one scale a matrix. Empty for no such demand.
+        rounding: of int4 weights of matmuls: `nearest`, or `gptq`, which needs texts; see `calibrated`.
 
     Example:
         >>> QuantizationPlan("int8").tolerance.largest
@@ -120,6 +122,7 @@ class QuantizationPlan:
     scheme: str = "int8"
     layers: tuple[LayerScheme, ...] = ()
     oldest_runtime: str = ""
+    rounding: str = "nearest"
 
     def __post_init__(self) -> None:
         if self.oldest_runtime not in OLDEST_RUNTIMES:
@@ -127,7 +130,7 @@ class QuantizationPlan:
                 f"The oldest runtime that can be asked for is {' or '.join(filter(None, OLDEST_RUNTIMES))}. "
                 f"Received: {self.oldest_runtime!r}."
             )
-        if self.oldest_runtime and "int4" in (self.scheme, *(layer.scheme for layer in self.layers)):
+        if self.oldest_runtime and self._has_int4:
             raise ConversionError(
                 f"tflite-runtime {self.oldest_runtime} has no int4 kernels. Received: int4. Use int8 or int8-static."
             )
@@ -137,11 +140,25 @@ class QuantizationPlan:
             raise ConversionError(
                 f"Layers can have schemes of their own in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
             )
+        self._check_rounding()
         if self.is_static and any(layer.scheme == "int4" for layer in self.layers):
             raise ConversionError(
                 f"In a plan of {self.scheme}, a layer can be taken out with fp32, and not be int4: the kernels for "
                 "int8 activations take int8 weights."
             )
+
+    def _check_rounding(self) -> None:
+        if self.rounding not in ROUNDINGS:
+            raise ConversionError(f"Weights are rounded by {' or '.join(ROUNDINGS)}. Received: {self.rounding!r}.")
+        if self.rounding != "nearest" and not self._has_int4:
+            raise ConversionError(
+                f"GPTQ rounds int4 weights; this plan of {self.scheme} has none. Received: {self.rounding!r}. "
+                "Use int4, or leave rounding at nearest."
+            )
+
+    @property
+    def _has_int4(self) -> bool:
+        return "int4" in (self.scheme, *(layer.scheme for layer in self.layers))
 
     @property
     def _scheme(self) -> Scheme:
@@ -162,6 +179,16 @@ class QuantizationPlan:
         """How far probabilities may be from those of the Keras classifier."""
         widest = max([self._scheme, *(SCHEMES[layer.scheme] for layer in self.layers)], key=_largest)
         return widest.tolerance
+
+    def calibrated(self, num_layers: int) -> "QuantizationPlan":
+        """What texts make of the plan: int4 weights of matmuls, where it has some, are rounded by GPTQ.
+
+        Args:
+            num_layers: transformer layers of the classifier.
+        """
+        dtypes = self.weight_dtypes(num_layers)
+        has_int4_matmul = any(dtypes[site] == "int4" for site in matmul_sites(num_layers))
+        return replace(self, rounding="gptq") if has_int4_matmul else self
 
     def weight_dtypes(self, num_layers: int) -> dict[str, str]:
         """The dtype of the weights at every site that has some: matmuls and embedding tables.
@@ -210,6 +237,7 @@ class QuantizationPlan:
             "embeddings": scheme.embeddings,
             "activations": scheme.activations,
             "oldest_runtime": self.oldest_runtime,
+            "rounding": self.rounding if self._has_int4 else "",
             "layers": layers,
         }
 

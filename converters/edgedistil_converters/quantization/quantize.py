@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.quantization.int4 import BLOCK, rounded_weights, with_scales, write_weights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges, quantizer_statistics
 from edgedistil_converters.quiet import quiet
@@ -23,13 +23,14 @@ __all__ = ["quantize"]
 # the attention of padded batches, whose mask would stretch its range, stay float.
 _ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|logits)"
 _FLOAT_INSIDE = (r"_norm[/;]", r"/masked_attention[/;]")
-_BLOCK, _STEPS = 32, 7
-# The scale of a block is a float16, which has no smaller numbers of full use, and must not be 0 where a block is.
-_LEAST_SCALE = 2.0**-20
 
 
 def quantize(
-    model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str, str], ranges: Ranges | None = None
+    model: bytes,
+    plan: QuantizationPlan,
+    weight_dtypes: Mapping[str, str],
+    ranges: Ranges | None = None,
+    sample_rows: Sequence[Sequence[int]] = (),
 ) -> bytes:
     """Quantizes the matmuls of a model, and its activations where the plan fixes their ranges.
 
@@ -40,15 +41,25 @@ def quantize(
         plan: how.
         weight_dtypes: of every site, see `QuantizationPlan.weight_dtypes`.
         ranges: of activations; for a static plan alone.
+        sample_rows: token ids of texts, without padding; for a plan that rounds by GPTQ alone.
 
     Raises:
-        ConversionError: a range is missing or is none, or the quantizer refuses the model.
+        ConversionError: a range is missing or is none, there are no rows to round by, or the quantizer refuses the
+            model.
     """
+    if plan.is_static:
+        return _quantized(model, plan, weight_dtypes, ranges)
+    int4 = _matmuls(weight_dtypes, "int4")
+    rounded = rounded_weights(model, int4, sample_rows) if plan.rounding == "gptq" else {}
+    model = with_scales(model, _int4_matmuls(weight_dtypes, _input_widths(_content(model)))[0])
+    return write_weights(_quantized(model, plan, weight_dtypes, None), rounded)
+
+
+def _quantized(model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str, str], ranges: Ranges | None) -> bytes:
+    """What litert-quantizer makes of a model; it rounds to nearest."""
     from litert_quantizer import quantizer
 
-    content = schema.ModelT.InitFromPackedBuf(model, 0)
-    if not plan.is_static:
-        model = _with_scales(model, _int4_matmuls(weight_dtypes, _input_widths(content))[0])
+    content = _content(model)
     with TemporaryDirectory(prefix="edgedistil-") as folder:
         path = Path(folder, "float.tflite")
         path.write_bytes(model)
@@ -68,6 +79,10 @@ def quantize(
     if quantized is None:
         raise ConversionError(f"litert-quantizer returned no model for a plan of {plan.scheme}.")
     return bytes(quantized)
+
+
+def _content(model: bytes) -> Any:
+    return schema.ModelT.InitFromPackedBuf(model, 0)
 
 
 def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
@@ -110,26 +125,8 @@ def _add_dynamic_recipe(
 def _int4_matmuls(weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]) -> tuple[list[str], list[str]]:
     """The sites of int4 weights in blocks, and those with one scale per output channel."""
     sites = _matmuls(weight_dtypes, "int4")
-    even = [site for site in sites if input_widths[site] % _BLOCK == 0]
+    even = [site for site in sites if input_widths[site] % BLOCK == 0]
     return even, [site for site in sites if site not in even]
-
-
-def _with_scales(model: bytes, sites: Sequence[str]) -> bytes:
-    """The model with one tiny weight in every block of zeros, or of numbers about as small.
-
-    litert-quantizer 0.11 divides such a block by its scale, which is 0.
-    """
-    changed, least = bytearray(model), _STEPS * _LEAST_SCALE
-    root = schema.Model.GetRootAs(changed, 0)
-    for subgraph in map(root.Subgraphs, range(root.SubgraphsLength())):
-        for op in map(subgraph.Operators, range(subgraph.OperatorsLength())):
-            code, name = root.OperatorCodes(op.OpcodeIndex()), subgraph.Tensors(op.Outputs(0)).Name() or b""
-            is_matmul = code.BuiltinCode() == schema.BuiltinOperator.FULLY_CONNECTED
-            if is_matmul and name.decode().partition("/")[2] in sites:
-                buffer = root.Buffers(subgraph.Tensors(op.Inputs(1)).Buffer())
-                blocks = buffer.DataAsNumpy().view(np.float32).reshape(-1, _BLOCK)
-                blocks[np.abs(blocks).max(axis=1) < least, 0] = least
-    return bytes(changed)
 
 
 def _input_widths(content: Any) -> dict[str, int]:

@@ -9,19 +9,15 @@ transformer waste most of a plain range:
 * What comes out of softmax is between 0 and 1, whatever the texts were.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from edgedistil_converters.quantization.observation import observed
 from edgedistil_converters.sites import GELU_FLOOR, SOFTMAX_REACH, site_of
-from edgedistil_runtime.artifact import CLASSIFY_TOKENS, SERVING_DEFAULT
 
 __all__ = ["Ranges", "activation_ranges", "quantizer_statistics"]
 
@@ -47,51 +43,24 @@ def activation_ranges(model: bytes, token_ids: Iterable[Sequence[int]]) -> dict[
     Returns:
         site -> (least, greatest), zero between them.
     """
-    with TemporaryDirectory(prefix="edgedistil-") as folder:
-        path = Path(folder, "float.tflite")
-        path.write_bytes(model)
-        observed = _Observer(path)
+    least: dict[str, float] = {}
+    greatest: dict[str, float] = {}
+    with observed(model) as running:
+        tensors = {site.replace(_MASKED_ATTENTION, _ATTENTION): tensor for site, tensor in running.sites.items()}
         for row in token_ids:
-            observed.run(np.array([row], np.int32))
-    return observed.ranges()
+            running.run(row)
+            for site, tensor in tensors.items():
+                low, high = _reach(site, running.values(tensor))
+                least[site] = min(low, least.get(site, 0.0))
+                greatest[site] = max(high, greatest.get(site, 0.0))
+    return {site: _useful(site, least[site], greatest[site]) for site in least}
 
 
-class _Observer:
-    """The sites of a float model, read after every run."""
-
-    def __init__(self, path: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that preserved tensors take memory
-            self._interpreter = Interpreter(model_path=str(path), experimental_preserve_all_tensors=True)
-        signatures = self._interpreter.get_signature_list()
-        self._signature = CLASSIFY_TOKENS if CLASSIFY_TOKENS in signatures else SERVING_DEFAULT
-        self._runner = self._interpreter.get_signature_runner(self._signature)
-        self._subgraph = self._runner._subgraph_index
-        details = self._interpreter.get_tensor_details(self._subgraph)
-        named = {site_of(detail["name"], self._signature): detail["index"] for detail in details}
-        self._tensors = {site.replace(_MASKED_ATTENTION, _ATTENTION): i for site, i in named.items() if site}
-        self._least: dict[str, float] = {}
-        self._greatest: dict[str, float] = {}
-
-    def run(self, row: NDArray[np.int32]) -> None:
-        if self._signature == CLASSIFY_TOKENS:
-            self._runner(token_ids=row)
-        else:
-            length = self._runner.get_input_details()["ids"]["shape"][1]
-            ids = np.zeros((1, length), np.int32)
-            ids[:, : row.shape[1]] = row
-            mask = (np.arange(length) < row.shape[1]).astype(np.int32)[None]
-            self._runner(ids=ids, segment_ids=np.zeros_like(ids), mask=mask)
-        for site, index in self._tensors.items():
-            values = self._interpreter._interpreter.GetTensor(index, self._subgraph)
-            least, greatest = float(values.min()), float(values.max())
-            if site.endswith("/scores"):
-                least = max(least, float(values.max(-1).min()) - SOFTMAX_REACH)
-            self._least[site] = min(least, self._least.get(site, 0.0))
-            self._greatest[site] = max(greatest, self._greatest.get(site, 0.0))
-
-    def ranges(self) -> dict[str, tuple[float, float]]:
-        return {site: _useful(site, self._least[site], self._greatest[site]) for site in self._least}
+def _reach(site: str, values: NDArray[np.float32]) -> tuple[float, float]:
+    least, greatest = float(values.min()), float(values.max())
+    if site.endswith("/scores"):
+        least = max(least, float(values.max(-1).min()) - SOFTMAX_REACH)
+    return least, greatest
 
 
 def _useful(site: str, least: float, greatest: float) -> tuple[float, float]:
