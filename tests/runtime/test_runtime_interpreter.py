@@ -1,19 +1,19 @@
-"""The same classifier over a real interpreter and a real model (data/echo.tflite), and the command line over both."""
+"""The same classifier over a real interpreter and a real model (data/echo.tflite)."""
 
-import io
-import json
-import os
 import struct
-import subprocess
 import sys
 import threading
-import types
 
 import numpy as np
 import pytest
 
-from edgedistil_runtime import BackendError, LiteRTInterpreterBackend, TextClassifier, TFLiteRuntimeBackend
-from edgedistil_runtime.__main__ import main
+from edgedistil_runtime import (
+    BackendError,
+    LiteRTInterpreterBackend,
+    TensorFlowBackend,
+    TextClassifier,
+    TFLiteRuntimeBackend,
+)
 from edgedistil_runtime.artifact import artifact_bytes
 from edgedistil_runtime.backends import default_backend
 
@@ -105,46 +105,7 @@ class TestBackendErrors:
             kind(echo_path)
 
     def test_no_interpreter_at_all(self, monkeypatch, echo_path):
-        for kind in (LiteRTInterpreterBackend, TFLiteRuntimeBackend):
-            monkeypatch.setitem(sys.modules, kind._module, None)
+        for kind in (LiteRTInterpreterBackend, TFLiteRuntimeBackend, TensorFlowBackend):
+            monkeypatch.setattr(kind, "is_installed", lambda: False)
         with pytest.raises(BackendError, match=r"No interpreter is installed.* or pip install tflite-runtime"):
             TextClassifier(echo_path)
-
-
-class TestCommandLine:
-    def test_label_and_score(self, echo_path, echo, capsys):
-        assert main([str(echo_path), "hello", "zzz"]) == 0
-        scores = [max(echo.probabilities(text)) for text in ("hello", "zzz")]
-        assert capsys.readouterr().out == "".join(f"low\t{score:.4f}\n" for score in scores)
-
-    def test_top(self, echo_path, capsys):
-        assert main([str(echo_path), "hello", "--top", "3"]) == 0
-        assert capsys.readouterr().out.split("\t")[::2] == ["low", "middle", "hög"]
-
-    def test_json_and_standard_input(self, echo_path, capsys, monkeypatch):
-        lines = io.BytesIO("日本\r\n\nhello".encode() + b"\xff")
-        monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=lines))
-        assert main([str(echo_path), "--json", "first", "-"]) == 0
-        answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert [answer["text"] for answer in answers] == ["first", "日本", "", "hello\ufffd"]
-        assert list(answers[0]) == ["text", "label", "score", "probabilities"]
-        assert list(answers[0]["probabilities"]) == ["low", "middle", "hög"]
-
-    def test_error(self, tmp_path, capsys):
-        assert main([str(tmp_path / "none.tflite"), "hello"]) == 1
-        printed = capsys.readouterr()
-        assert printed.out == ""
-        assert printed.err.startswith("error: The model file cannot be opened")
-
-    @pytest.mark.parametrize("arguments", [[], ["model.tflite"], ["m", "t", "--top", "0"], ["m", "t", "--top", "x"]])
-    def test_usage(self, arguments, capsys):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
-        assert "usage:" in capsys.readouterr().err
-
-    def test_as_a_module_in_a_poor_locale(self, echo_path):
-        command = [sys.executable, "-m", "edgedistil_runtime", str(echo_path), "x", "--top", "3"]
-        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-        finished = subprocess.run(command, capture_output=True, env=environment, check=True)
-        assert b"h\\xf6g\t" in finished.stdout

@@ -1,0 +1,75 @@
+"""`edgedistil-runtime info MODEL`: what a file is, and what runs it on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistil_runtime.cli.options import add_model, open_classifier
+
+if TYPE_CHECKING:
+    from edgedistil_runtime.classifier import TextClassifier
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    summary = "Show what a file is and what runs it on this machine; its golden cases are replayed."
+    parser = commands.add_parser("info", help=summary, description=summary)
+    add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints it.
+
+    Raises:
+        EdgeDistilError: the file is not sound, or nothing here can run it.
+    """
+    with open_classifier(options) as classifier:
+        document = _document(classifier, size=Path(options.model).stat().st_size)
+    text = json.dumps(document, default=str) if options.json else "\n".join(_lines(document))
+    print(text)
+
+
+def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
+    metadata = classifier.metadata
+    tokenizer = metadata.tokenizer
+    return {
+        "name": metadata.name,
+        "size": size,
+        "labels": list(metadata.labels),
+        "tokenizer": {
+            "kind": tokenizer.kind,
+            "sequence_length": tokenizer.sequence_length,
+            "vocabulary_size": tokenizer.vocabulary_size,
+        },
+        "scheme": metadata.quantization["scheme"],
+        "target": metadata.target,
+        "runtime": dataclasses.asdict(classifier.runtime_info),
+    }
+
+
+def _lines(document: dict[str, Any], indent: str = "") -> list[str]:
+    """The document for people: one line a value, nested ones indented, what is empty left out."""
+    width = max((len(key) for key in document), default=0) + 2
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
+        elif value not in (None, "", [], (), {}):
+            lines.append(f"{indent}{key:<{width}}{_value(key, value)}")
+    return lines
+
+
+def _value(key: str, value: Any) -> str:
+    if key == "size":
+        return f"{value / 1e6:.2f} MB"
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)}: {', '.join(map(str, value))}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,137 @@
+"""The three routes, as an ASGI application: `POST /classify`, `GET /health`, `GET /metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edgedistil_runtime.classification import Classification
+from edgedistil_runtime.classifier import TextClassifier
+from edgedistil_runtime.errors import InputError
+from edgedistil_runtime.serving.batching import MicroBatcher, QueueFull
+from edgedistil_runtime.serving.limits import ServingLimits
+from edgedistil_runtime.serving.metrics import ServingMetrics
+from edgedistil_runtime.serving.refusals import RequestRefused, json_response, refusal
+from edgedistil_runtime.serving.requests import ClassifyRequest, parse_request, read_body
+
+__all__ = ["ROUTES", "ClassifierApplication"]
+
+ROUTES = {"/classify": "POST", "/health": "GET", "/metrics": "GET"}
+_CLIENT_LEFT = 499  # nginx's number; nobody reads it but the metrics
+_logger = logging.getLogger(__name__)
+
+
+class ClassifierApplication:
+    """A classifier's routes, its queue and its metrics.
+
+    Args:
+        classifier: loaded, its golden cases replayed; whoever made it closes it, after the server has ended.
+        model_path: its file, whose digest `/health` tells.
+        limits: on what a request may weigh.
+
+    Attributes:
+        asgi: the application, for a server that speaks ASGI's lifespan protocol.
+        metrics: of this server.
+    """
+
+    def __init__(self, classifier: TextClassifier, model_path: str | os.PathLike[str], limits: ServingLimits) -> None:
+        """Reads the file once, for its digest."""
+        self._classifier, self._limits = classifier, limits
+        self._health = _health(classifier, model_path)
+        self.metrics = ServingMetrics(model=self._health["model"], sha256=self._health["sha256"])
+        endpoints = {
+            "/classify": self._answer_classify,
+            "/health": self._answer_health,
+            "/metrics": self._answer_metrics,
+        }
+        self.asgi = Starlette(
+            routes=[Route(path, endpoints[path], methods=[method]) for path, method in ROUTES.items()],
+            exception_handlers={RequestRefused: _refused, HTTPException: _not_routed, ClientDisconnect: _client_left},
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._batcher = MicroBatcher(
+            self._classifier.classify_batch,
+            max_batch_texts=self._limits.max_batch_texts,
+            max_queued_texts=self._limits.max_queued_texts,
+            on_batch=self.metrics.count_batch,
+        )
+        self.metrics.watch_queue(lambda: self._batcher.num_queued)
+        try:
+            yield
+        finally:
+            await self._batcher.close(self._limits.answer_seconds)
+
+    async def _answer_classify(self, request: Request) -> Response:
+        body = await read_body(request.stream(), request.headers, self._limits)
+        asked = parse_request(body, request.headers.get("content-type", ""), self._limits)
+        return json_response(asked.answer(await self._classify(asked)))
+
+    async def _classify(self, asked: ClassifyRequest) -> list[Classification]:
+        """Asks the model, and says what became of it in HTTP's terms.
+
+        Raises:
+            RequestRefused: 503, the queue is full; 504, it took too long; 422, not for this model; 500, it failed.
+        """
+        seconds = self._limits.answer_seconds
+        try:
+            return await asyncio.wait_for(self._batcher.classify(asked.texts, asked.text_pairs), seconds)
+        except QueueFull as error:
+            raise RequestRefused(503, str(error), {"retry-after": "1"}) from error
+        except asyncio.TimeoutError as error:
+            raise RequestRefused(
+                504, f"The model did not answer within {seconds:g} s. Try again, with fewer texts."
+            ) from error
+        except InputError as error:
+            raise RequestRefused(422, str(error)) from error
+        except Exception as error:  # the log has what it was; a client learns nothing of this machine
+            _logger.exception("the model failed")
+            raise RequestRefused(500, "The model failed; the server's log says how.") from error
+
+    async def _answer_health(self, _: Request) -> Response:
+        return json_response(self._health)
+
+    async def _answer_metrics(self, _: Request) -> Response:
+        return Response(self.metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def _health(classifier: TextClassifier, model_path: str | os.PathLike[str]) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "model": classifier.metadata.name,
+        "sha256": hashlib.sha256(Path(model_path).read_bytes()).hexdigest(),
+        "labels": list(classifier.labels),
+        "runtime": dataclasses.asdict(classifier.runtime_info),
+    }
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestRefused)
+    return refusal(error)
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    legal = ", ".join(f"{method} {path}" for path, method in ROUTES.items())
+    message = f"There is no such route. Legal: {legal}. Received: {request.method} {request.url.path}."
+    return refusal(RequestRefused(error.status_code, message, error.headers))
+
+
+async def _client_left(_: Request, error: Exception) -> Response:
+    return Response(status_code=_CLIENT_LEFT)

@@ -1,0 +1,60 @@
+"""What `GET /metrics` tells, in Prometheus' text form; no text of a client and no label of an answer is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+__all__ = ["ServingMetrics"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class ServingMetrics:
+    """Counters of one server, in a registry of its own.
+
+    Args:
+        model: its name, as a label of `edgedistil_model_info`.
+        sha256: of its file, likewise.
+    """
+
+    def __init__(self, *, model: str, sha256: str) -> None:
+        """Registers them."""
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        info = Gauge("edgedistil_model_info", "The model that answers.", ["name", "sha256"], registry=registry)
+        info.labels(model, sha256).set(1)
+        self._requests = Counter("edgedistil_requests", "Requests by answer.", ["path", "status"], registry=registry)
+        self._seconds = Histogram(
+            "edgedistil_request_seconds",
+            "From a request's headers to its answer.",
+            ["path"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._texts = Counter("edgedistil_texts", "Texts that went through the model.", registry=registry)
+        self._batches = Histogram("edgedistil_batch_texts", "Texts in a run.", buckets=_TEXTS, registry=registry)
+        self._runs = Histogram("edgedistil_run_seconds", "Seconds of a run.", buckets=_SECONDS, registry=registry)
+        self._queued = Gauge("edgedistil_queued_texts", "Texts that wait for the model.", registry=registry)
+        self._registry = registry
+
+    def watch_queue(self, num_queued: Callable[[], int]) -> None:
+        """Asks `num_queued` whenever the metrics are read."""
+        self._queued.set_function(num_queued)
+
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        """A request was answered; `path` must be one of a few, as each makes a series of its own."""
+        self._requests.labels(path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def count_batch(self, texts: int, seconds: float) -> None:
+        """The model has run; may be called from any thread."""
+        self._texts.inc(texts)
+        self._batches.observe(texts)
+        self._runs.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,106 @@
+"""The command line of the runtime over a real interpreter and a real model (data/echo.tflite)."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+
+import pytest
+
+from edgedistil_runtime.cli import main
+
+
+def test_label_and_score(echo_path, echo, capsys):
+    assert main(["classify", str(echo_path), "hello", "zzz"]) == 0
+    scores = [max(echo.probabilities(text)) for text in ("hello", "zzz")]
+    assert capsys.readouterr().out == "".join(f"low\t{score:.4f}\n" for score in scores)
+
+
+def test_top(echo_path, capsys):
+    assert main(["classify", str(echo_path), "hello", "--top", "3"]) == 0
+    assert capsys.readouterr().out.split("\t")[::2] == ["low", "middle", "hög"]
+
+
+def test_json_and_standard_input(echo_path, capsys, monkeypatch):
+    lines = io.BytesIO("日本\r\n\nhello".encode() + b"\xff")
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=lines))
+    assert main(["classify", str(echo_path), "--json", "first", "-"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["text"] for answer in answers] == ["first", "日本", "", "hello\ufffd"]
+    assert list(answers[0]) == ["text", "label", "score", "probabilities"]
+    assert list(answers[0]["probabilities"]) == ["low", "middle", "hög"]
+
+
+def test_info(echo_path, capsys):
+    assert main(["info", str(echo_path)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^labels +3: low, middle, hög$", printed, re.MULTILINE)
+    assert re.search(r"^scheme +int8$", printed, re.MULTILINE)
+    assert re.search(r"^  kind +builtin$", printed, re.MULTILINE)
+    assert re.search(r"^  backend +(ai-edge-litert|tflite-runtime)", printed, re.MULTILINE)
+
+
+def test_info_as_json(echo_path, capsys):
+    assert main(["info", str(echo_path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["size"] == echo_path.stat().st_size
+    assert document["labels"] == ["low", "middle", "hög"]
+    assert document["tokenizer"] == {"kind": "builtin", "sequence_length": 128, "vocabulary_size": 256}
+    assert document["runtime"]["golden_cases"] == 4
+
+
+@pytest.mark.parametrize("command", [["classify", "MODEL", "hello"], ["info", "MODEL"]])
+def test_error(command, tmp_path, capsys):
+    assert main([str(tmp_path / "none.tflite") if word == "MODEL" else word for word in command]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: The model file cannot be opened")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["model.tflite", "text"],
+        ["classify", "model.tflite"],
+        ["classify", "m", "t", "--top", "0"],
+        ["classify", "m", "t", "--top", "x"],
+        ["info"],
+        ["serve", "m", "--port", "65536"],
+        ["serve", "m", "--max-texts", "0"],
+        ["serve", "m", "--answer-seconds", "nan"],
+    ],
+)
+def test_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: edgedistil-runtime" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom edgedistil_runtime.cli import main\ntry:\n    main(sys.argv[1:])\n"
+        "finally:\n    print(sorted({'numpy', 'starlette', 'asyncio'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "[]"
+
+
+def test_missing_extra(echo_path, capsys, monkeypatch):
+    monkeypatch.setattr("edgedistil_runtime.cli.serve._NEEDED", ("json", "edgedistil_no_such_package"))
+    assert main(["serve", str(echo_path)]) == 1
+    printed = capsys.readouterr().err
+    assert "not installed: edgedistil_no_such_package." in printed
+    assert "pip install 'edgedistil-runtime[serve]'" in printed
+
+
+def test_as_a_module_in_a_poor_locale(echo_path):
+    command = [sys.executable, "-m", "edgedistil_runtime", "classify", str(echo_path), "x", "--top", "3"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    finished = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert b"h\\xf6g\t" in finished.stdout
