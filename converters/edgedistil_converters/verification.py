@@ -221,7 +221,7 @@ def verify(
         for answer in equal:
             received, expected = _probabilities(candidate, answer), np.array(answer.probabilities)
             differences[id(answer)] = np.abs(received - expected)
-            if _check_probabilities(answer.text, expected, received, tolerance.largest):
+            if _check_probabilities(answer, received, tolerance.largest):
                 agreeing.add(id(answer))
     report = ParityReport(
         texts=len(answers),
@@ -290,33 +290,38 @@ def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Toleranc
         for first in range(0, len(answers), _BATCH):
             outputs = backend.run(CLASSIFY_TOKENS, {"token_ids": rows[first : first + _BATCH]})["probabilities"]
             for answer, received in zip(answers[first : first + _BATCH], outputs, strict=True):
-                _check_probabilities(answer.text, np.array(answer.probabilities), received, tolerance.largest)
+                _check_probabilities(answer, received, tolerance.largest)
     finally:
         backend.close()
 
 
-def _check_probabilities(
-    text: str, expected: NDArray[np.float64], received: NDArray[np.float64], tolerance: float
-) -> bool:
+def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tolerance: float) -> bool:
     """Whether the labels agree; raises where the tolerance does not excuse that they do not."""
+    expected = np.array(answer.probabilities)
     difference = float(np.max(np.abs(received - expected)))
     if not difference <= tolerance:  # written so that NaN fails
         raise ParityError(
-            f"The probabilities of {text[:80]!r} differ from those of the Keras classifier by {difference:.3g}; "
+            f"The probabilities of {_named(answer)} differ from those of the Keras classifier by {difference:.3g}; "
             f"{tolerance:g} is allowed. {_NEXT_STEP}"
         )
     before, after = int(np.argmax(expected)), int(np.argmax(received))
     if before != after and expected[before] - expected[after] > tolerance:
         raise ParityError(
-            f"The label of {text[:80]!r} flips from number {before} (Keras: {expected[before]:.3f}) to number {after} "
-            f"(Keras: {expected[after]:.3f}). {_NEXT_STEP}"
+            f"The label of {_named(answer)} flips from number {before} (Keras: {expected[before]:.3f}) to number "
+            f"{after} (Keras: {expected[after]:.3f}). {_NEXT_STEP}"
         )
     return before == after
 
 
+def _named(answer: GoldenCase) -> str:
+    """The text, or both, for an error."""
+    pair = "" if answer.text_pair is None else f" with {answer.text_pair[:80]!r}"
+    return f"{answer.text[:80]!r}{pair}"
+
+
 def _token_message(answer: GoldenCase, received: tuple[int, ...]) -> str:
     return (
-        f"The tokenizer in the file gives other token ids than KerasHub's for {answer.text[:80]!r}. "
+        f"The tokenizer in the file gives other token ids than KerasHub's for {_named(answer)}. "
         f"Expected: {list(answer.token_ids[:20])}. Received: {list(received[:20])}. This is a defect of EdgeDistil; "
         "please report it with this message."
     )

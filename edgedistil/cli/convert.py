@@ -193,7 +193,8 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             "of others like them"
         )
     kind, different = artifact.metadata.tokenizer.kind, len(parity.differing_texts)
-    ids = {"none": "token ids in", "builtin": "token ids equal"}.get(kind, f"token ids equal on all but {different}")
+    equal = f"token ids equal on all but {different}" if different else "token ids equal"
+    ids = "token ids in" if kind == "none" else equal
     click.echo(
         f"verified on {parity.texts} texts: {ids}, labels agree on {parity.label_agreement:.1%}, "
         f"largest difference of a probability {parity.largest_difference:.2g}"

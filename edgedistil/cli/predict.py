@@ -1,8 +1,10 @@
-"""`edgedistil predict`: labels and scores of texts."""
+"""`edgedistil predict`: labels and scores of texts, printed, or of a file of any size, written beside its rows."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -10,85 +12,188 @@ from rich.text import Text
 
 from edgedistil.cli.output import print_json, stdout_console
 
+if TYPE_CHECKING:
+    from edgedistil.prediction import Prediction, PredictionRequest
+    from edgedistil_runtime import Classification, TextClassifier
+
+__all__ = ["predict"]
+
+_FILE = click.Path(path_type=Path)
+
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=_FILE)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--input", "input_file", metavar="FILE", help="A data file with a text column, or - for lines of stdin.")
+@click.option("-o", "--output", type=_FILE, help="Write the rows of --input with labels here: .csv, .jsonl, .parquet.")
+@click.option("--resume", is_flag=True, help="Go on with OUTPUT.partial, which an interruption leaves.")
+@click.option("--force", is_flag=True, help="Replace an output; without --resume, start anew.")
+@click.option("--column-prefix", default="", metavar="PREFIX", help="Of the new columns label and score.")
 @click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
 @click.option("--text-pair", "text_pairs", multiple=True, help="A second text for each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column that holds the second text.")
 @click.option("--accelerator", default="cpu", show_default=True, help="What runs the model.")
+@click.option("--device", help="Which Edge TPU: usb, pci, or one of several, as in :0 or usb:1.")
+@click.option("--fallback", is_flag=True, help="Let the CPU stand in for an accelerator that cannot be had.")
 @click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text.")
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many labels a text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
-def predict(
-    model: Path,
-    texts: tuple[str, ...],
-    input_file: str | None,
-    text_column: str,
-    text_pairs: tuple[str, ...],
-    text_pair_column: str | None,
-    accelerator: str,
-    num_threads: int | None,
-    top: int,
-    as_json: bool,
-) -> None:
+def predict(model: Path, as_json: bool, **options: Any) -> None:
     """Label texts with a .tflite file that `edgedistil convert` wrote.
+
+    With -o a file of any size is labelled in bounded memory: its rows are written in their order, with all their
+    columns and label and score behind them (with --top also label_2, score_2 and so on). The output is there when it
+    is whole; after an interruption the same command with --resume goes on.
 
     \b
     edgedistil predict smart_home.tflite "turn the lights off" "is it going to rain"
     edgedistil predict smart_home.tflite --input commands.csv --json
+    edgedistil predict smart_home.tflite --input big.csv -o labels.parquet --column-prefix predicted_
     edgedistil predict entailment.tflite "It rains." --text-pair "The street is wet."
     """  # noqa: D301  # \b is for click
+    _check_usage(options)
+    if options["output"]:
+        _write(model, options, as_json=as_json)
+    else:
+        _print(model, options, as_json=as_json)
+
+
+def _check_usage(options: dict[str, Any]) -> None:
+    input_file = options["input_file"]
+    if bool(options["texts"]) == bool(input_file):
+        raise click.UsageError("Give texts as arguments, or a file with --input; one of the two.")
+    if (options["text_pairs"] and input_file) or (options["text_pair_column"] and input_file in (None, "-")):
+        raise click.UsageError("--text-pair goes with texts as arguments, --text-pair-column with a data file.")
+    if options["output"] and not input_file:
+        raise click.UsageError("-o goes with --input: what is written are its rows.")
+    if not options["output"] and (options["resume"] or options["force"] or options["column_prefix"]):
+        raise click.UsageError("--resume, --force and --column-prefix go with -o.")
+
+
+def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
     from edgedistil_runtime import TextClassifier
     from edgedistil_runtime.native_log import native_log_hidden
 
-    if bool(texts) == bool(input_file):
-        raise click.UsageError("Give texts as arguments, or a file with --input; one of the two.")
-    if (text_pairs and input_file) or (text_pair_column and input_file in (None, "-")):
-        raise click.UsageError("--text-pair goes with texts as arguments, --text-pair-column with a data file.")
-    batch = texts or _read(str(input_file), text_column)
-    seconds = _read(str(input_file), text_pair_column) if text_pair_column else text_pairs or None
     with native_log_hidden():
-        classifier = TextClassifier(model, accelerator=accelerator, num_threads=num_threads)
-    with classifier:
+        return TextClassifier(
+            model,
+            accelerator=options["accelerator"],
+            num_threads=options["num_threads"],
+            device=options["device"],
+            fallback=options["fallback"],
+        )
+
+
+# Printed
+
+
+def _print(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    source, pair_column = options["input_file"], options["text_pair_column"]
+    batch = options["texts"] or _read(source, options["text_column"])
+    seconds = _read(source, pair_column) if pair_column else options["text_pairs"] or None
+    with _classifier(model, options) as classifier:
         answers = classifier.classify_batch(batch, seconds)
     if as_json:
-        results = [
-            {
-                "text": answer.text,
-                **({"text_pair": answer.text_pair} if seconds is not None else {}),
-                "label": answer.label,
-                "score": answer.score,
-                "top": [list(pair) for pair in answer.top(top)],
-            }
-            for answer in answers
-        ]
-        print_json({"model": model.name, "results": results})
-        return
+        print_json({"model": model.name, "results": [_result(answer, options["top"]) for answer in answers]})
+    else:
+        stdout_console().print(_table(answers, options["top"]))
+
+
+def _read(input_file: str, text_column: str) -> tuple[str, ...]:
+    from edgedistil.data import read_texts
+    from edgedistil.prediction.sources import line_rows
+
+    if input_file == "-":
+        return tuple(row.values[text_column] for row in line_rows(sys.stdin.buffer, text_column))
+    return read_texts(input_file, text_column)
+
+
+def _result(answer: "Classification", top: int) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        **({} if answer.text_pair is None else {"text_pair": answer.text_pair}),
+        "label": answer.label,
+        "score": answer.score,
+        "top": [list(pair) for pair in answer.top(top)],
+    }
+
+
+def _table(answers: Sequence["Classification"], top: int) -> Table:
     table = Table("label", "score", "text", box=None, header_style="bold")
     for answer in answers:
         for rank, (label, score) in enumerate(answer.top(top)):
             shown = " | ".join(filter(None, (answer.text, answer.text_pair))) if rank == 0 else ""
             table.add_row(Text(label), f"{score:.3f}", Text(shown))
-    stdout_console().print(table)
+    return table
 
 
-def _read(input_file: str, text_column: str) -> tuple[str, ...]:
-    from edgedistil.data import read_texts
-
-    return tuple(_stdin_lines()) if input_file == "-" else read_texts(input_file, text_column)
+# Written
 
 
-def _stdin_lines() -> Iterator[str]:
-    from edgedistil_runtime.errors import DataError
+def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    from edgedistil.cli.row_progress import row_progress
+    from edgedistil.prediction import predict_file
 
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"stdin, line {number}: texts must be UTF-8. Received: {line[:40]!r}. Convert them first, for instance "
-                "with: iconv -f latin1 -t utf-8"
-            ) from error
+    request = _request(model, options)
+    with _what_is_kept(request), row_progress() as show:
+        done = predict_file(request, lambda path: _classifier(path, options), on_progress=show)
+    if as_json:
+        print_json(_summary(model, done))
+        return
+    earlier = f", {done.resumed_rows:,} of them by an earlier run" if done.resumed_rows else ""
+    click.echo(f"{done.output}: {done.rows:,} rows{earlier}; {done.rows_per_second:,.0f} rows/s")
+
+
+def _request(model: Path, options: dict[str, Any]) -> "PredictionRequest":
+    from edgedistil.prediction import PredictionRequest, TextColumns
+    from edgedistil.prediction.sources import line_rows
+
+    is_stream = options["input_file"] == "-"
+    text_column = options["text_column"]
+    return PredictionRequest(
+        model=model,
+        source=line_rows(sys.stdin.buffer, text_column) if is_stream else Path(options["input_file"]),
+        output=options["output"],
+        columns=TextColumns(text_column, options["text_pair_column"]),
+        top=options["top"],
+        column_prefix=options["column_prefix"],
+        is_resumed=options["resume"],
+        is_replaced=options["force"],
+    )
+
+
+@contextmanager
+def _what_is_kept(request: "PredictionRequest") -> Iterator[None]:
+    """After an interruption or an error, say what is kept and how to go on."""
+    from edgedistil.cli.border import EXIT_INTERRUPTED
+    from edgedistil.prediction.partial import partial_path
+    from edgedistil_runtime.errors import BackendError, DataError
+
+    folder = partial_path(request.output)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not folder.exists():
+            raise
+        click.echo(
+            f"Interrupted: the rows done so far are in {folder}; the same command with --resume goes on.", err=True
+        )
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except (DataError, BackendError, OSError):
+        if folder.exists():
+            click.echo(f"The rows done so far are in {folder}. When this is mended, go on with --resume:", err=True)
+        raise
+
+
+def _summary(model: Path, done: "Prediction") -> dict[str, Any]:
+    info = done.runtime_info
+    return {
+        "model": model.name,
+        "output": str(done.output),
+        "rows": done.rows,
+        "resumed_rows": done.resumed_rows,
+        "seconds": round(done.seconds, 3),
+        "rows_per_second": round(done.rows_per_second, 1),
+        "accelerator": info.accelerator,
+        **({"fallback_reason": info.fallback_reason} if info.fallback_reason else {}),
+    }

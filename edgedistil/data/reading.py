@@ -4,19 +4,34 @@ Rows are numbered as a spreadsheet or an editor shows them: the header of a CSV 
 example row 2; in JSON Lines a row is a line; in Parquet, which has no header row, the first example is row 1.
 """
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edgedistil.data import tables
 from edgedistil.data.tables import Row
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["LEGAL_EXTENSIONS", "LabelledTexts", "read_labelled_texts", "read_texts"]
+__all__ = [
+    "LEGAL_EXTENSIONS",
+    "LabelledTexts",
+    "check_data_file",
+    "check_text",
+    "no_examples",
+    "read_labelled_texts",
+    "read_rows",
+    "read_texts",
+]
 
-_READERS: Mapping[str, Callable[[Path, tuple[str, ...]], Iterator[Row]]] = {
+
+class _Reader(Protocol):
+    def __call__(self, path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]: ...
+
+
+_READERS: Mapping[str, _Reader] = {
     ".csv": tables.csv_rows,
     ".tsv": tables.tsv_rows,
     ".jsonl": tables.json_line_rows,
@@ -78,10 +93,10 @@ def read_labelled_texts(path: str | Path, *, text_column: str = "text", label_co
     texts: list[str] = []
     labels: list[str] = []
     for row in _rows(source, (text_column, label_column)):
-        texts.append(_text(row, text_column, source))
+        texts.append(check_text(row.values[text_column], text_column, source, row.number))
         labels.append(_label(row, label_column, source))
     if not texts:
-        raise _no_examples(source)
+        raise no_examples(source)
     return LabelledTexts(tuple(texts), tuple(labels), source)
 
 
@@ -99,15 +114,48 @@ def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
         DataError: the file, the column or a row cannot be used; the message names which.
     """
     source = Path(path)
-    texts = tuple(_text(row, text_column, source) for row in _rows(source, (text_column,)))
+    texts = tuple(
+        check_text(row.values[text_column], text_column, source, row.number) for row in _rows(source, (text_column,))
+    )
     if not texts:
-        raise _no_examples(source)
+        raise no_examples(source)
     return texts
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+def read_rows(path: str | Path, text_columns: tuple[str, ...]) -> Iterator[Row]:
+    """Read whole rows one after another, in bounded memory.
+
+    Args:
+        path: a file as in `read_labelled_texts`.
+        text_columns: the columns, or JSON keys, that hold texts.
+
+    Yields:
+        Each row with all its columns; its texts are checked as in `read_texts`, and every string in it is UTF-8.
+
+    Raises:
+        DataError: the file, a column or a row cannot be used; the message names which.
+    """
+    source = Path(path)
+    for row in _rows(source, text_columns, is_whole=True):
+        for column in text_columns:
+            check_text(row.values[column], column, source, row.number)
+        for value in (*row.values, *row.values.values()):
+            _encodable(value if isinstance(value, str) else _shown(value), row.number, source)
+        yield row
+
+
+def _rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
+    check_data_file(path)
+    return _READERS[path.suffix.lower()](path, columns, is_whole=is_whole)
+
+
+def check_data_file(path: Path) -> None:
+    """Refuse what is no data file, before it is read.
+
+    Raises:
+        DataError: its extension is not legal, there is no such file, it is a directory or empty.
+    """
+    if path.suffix.lower() not in _READERS:
         raise DataError(
             f"The kind of a data file is told by its extension, one of {', '.join(LEGAL_EXTENSIONS)}. Received: {path}"
         )
@@ -117,25 +165,27 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
         raise DataError(f"A data file must be a regular file. Received: {path}, which is a directory")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes). It needs a text and a label in every row")
-    return reader(path, columns)
 
 
-def _no_examples(path: Path) -> DataError:
+def no_examples(path: str | Path) -> DataError:
+    """The error for a file without rows."""
     return DataError(f"{path} has no example in it. Received: a file without a single row of data")
 
 
-def _text(row: Row, column: str, path: Path) -> str:
-    value = row.values[column]
+def check_text(value: object, column: str, path: Path, number: int) -> str:
+    """The value of a text column in row `number`, if it is a text.
+
+    Raises:
+        DataError: it is no string, blank, or cannot be UTF-8.
+    """
     if not isinstance(value, str):
-        raise DataError(
-            f"{path}, row {row.number}: the text in column {column!r} must be a string. Received: {value!r}"
-        )
+        raise DataError(f"{path}, row {number}: the text in column {column!r} must be a string. Received: {value!r}")
     if not value.strip():
         raise DataError(
-            f"{path}, row {row.number}: the text in column {column!r} is empty. "
+            f"{path}, row {number}: the text in column {column!r} is empty. "
             f"Write a text there or remove the row. Received: {value!r}"
         )
-    return _encodable(value, row, path)
+    return _encodable(value, number, path)
 
 
 def _label(row: Row, column: str, path: Path) -> str:
@@ -152,7 +202,7 @@ def _label(row: Row, column: str, path: Path) -> str:
             f"{path}, row {row.number}: a label must fit on one line, since labels.txt holds one a line. "
             f"Received: {value!r}"
         )
-    return _encodable(name, row, path)
+    return _encodable(name, row.number, path)
 
 
 def _label_name(value: Any) -> str | None:
@@ -169,7 +219,14 @@ def _label_name(value: Any) -> str | None:
     return None
 
 
-def _encodable(value: str, row: Row, path: Path) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise tables.not_utf8(path, row.number)
+def _shown(value: object) -> str:
+    """A string that holds every character of a value's strings."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _encodable(value: str, number: int, path: Path) -> str:
+    try:
+        value.encode("utf-8")  # which only surrogates prevent
+    except UnicodeEncodeError as error:
+        raise tables.not_utf8(path, number) from error
     return value

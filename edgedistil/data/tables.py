@@ -1,28 +1,47 @@
-"""Rows of the four kinds of file, each as a number and the values of the columns that were asked for.
+"""Rows of the four kinds of file, each as a number and its values: of the columns that were asked for, or of all.
 
-Text files are decoded with Python's `surrogateescape`, so that a byte that is not UTF-8 travels as a lone surrogate
-to the row it belongs to, and the complaint can name the row instead of a byte offset.
+No file is held in memory: rows are read as they are asked for. Text files are decoded with Python's `surrogateescape`,
+so that a byte that is not UTF-8 travels as a lone surrogate to the row it belongs to, and the complaint can name the
+row instead of a byte offset.
 """
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["Row", "csv_rows", "json_line_rows", "not_utf8", "parquet_rows", "tsv_rows"]
+__all__ = [
+    "Row",
+    "csv_rows",
+    "json_line_rows",
+    "not_utf8",
+    "open_parquet",
+    "parquet_batches",
+    "parquet_rows",
+    "tsv_rows",
+]
+
+_PARQUET_ROWS_AT_ONCE = 1024
+_PARQUET_BUFFER = 1 << 20  # bytes read ahead in a column; without it, a whole row group is read at once
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its number as an editor shows it, and its values by column name."""
+    """One example.
+
+    Attributes:
+        number: as an editor shows it.
+        values: by column name.
+        position: about how many bytes of the file had been read when this row was; 0 where it is not known.
+    """
 
     number: int
     values: Mapping[str, Any]
+    position: int = 0
 
 
 def not_utf8(path: Path, number: int) -> DataError:
@@ -33,45 +52,51 @@ def not_utf8(path: Path, number: int) -> DataError:
     )
 
 
-def csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+def csv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
     """Rows of a comma-separated file with a header (RFC 4180)."""
-    return _separated_rows(path, columns, ",")
+    return _separated_rows(path, columns, ",", is_whole=is_whole)
 
 
-def tsv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+def tsv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
     """Rows of a tab-separated file with a header; quoting as in CSV."""
-    return _separated_rows(path, columns, "\t")
+    return _separated_rows(path, columns, "\t", is_whole=is_whole)
 
 
-def _separated_rows(path: Path, columns: tuple[str, ...], delimiter: str) -> Iterator[Row]:
-    # strict: an unclosed quote would otherwise swallow the rest of the file into one field, silently.
-    reader = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter, strict=True)
+def _separated_rows(path: Path, columns: tuple[str, ...], delimiter: str, *, is_whole: bool) -> Iterator[Row]:
     number = 0
     header: list[str] | None = None
-    try:
-        for cells in reader:
-            number += 1
-            if not cells:
-                continue
-            if header is None:
-                header = _header(path, cells, columns)
-            else:
-                yield Row(number, _cells(path, number, header, cells, columns))
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, row {number + 1}: this is not well-formed {path.suffix[1:].upper()}: {error}. A field that "
-            'holds a quote must be quoted, with the quote doubled: "say ""hi"""'
-        ) from error
+    with _opened(path, newline="") as stream:
+        # strict: an unclosed quote would otherwise swallow the rest of the file into one field, silently.
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                number += 1
+                if not cells:
+                    continue
+                if header is None:
+                    header = _header(path, cells, columns)
+                    columns = _unique(path, header, tuple(header) if is_whole else columns)
+                else:
+                    yield Row(number, _cells(path, number, header, cells, columns), stream.buffer.tell())
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, row {number + 1}: this is not well-formed {path.suffix[1:].upper()}: {error}. A field that "
+                'holds a quote must be quoted, with the quote doubled: "say ""hi"""'
+            ) from error
     if header is None:
         raise DataError(f"{path} has no header row. Its first row must name the columns: {', '.join(columns)}")
 
 
 def _header(path: Path, header: list[str], columns: tuple[str, ...]) -> list[str]:
     require_columns(path, header, columns)
+    return header
+
+
+def _unique(path: Path, header: list[str], columns: tuple[str, ...]) -> tuple[str, ...]:
     for column in columns:
         if header.count(column) > 1:
             raise DataError(f"{path} has more than one column {column!r}. Received: {', '.join(header)}")
-    return header
+    return columns
 
 
 def _cells(path: Path, number: int, header: list[str], cells: list[str], columns: tuple[str, ...]) -> dict[str, str]:
@@ -83,14 +108,16 @@ def _cells(path: Path, number: int, header: list[str], cells: list[str], columns
     return {column: cells[header.index(column)] for column in columns}
 
 
-def json_line_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+def json_line_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
     """Rows of a file with one JSON object a line (https://jsonlines.org)."""
-    for number, line in enumerate(_decoded(path).split("\n"), start=1):
-        if line.strip():
-            yield Row(number, _json_object(path, number, line, columns))
+    with _opened(path, newline="\n") as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                values = _json_object(path, number, line.removesuffix("\n"), columns, is_whole=is_whole)
+                yield Row(number, values, stream.buffer.tell())
 
 
-def _json_object(path: Path, number: int, line: str, columns: tuple[str, ...]) -> dict[str, Any]:
+def _json_object(path: Path, number: int, line: str, columns: tuple[str, ...], *, is_whole: bool) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -106,27 +133,50 @@ def _json_object(path: Path, number: int, line: str, columns: tuple[str, ...]) -
             f'JSON Lines. Legal: {{"text": "hello", "label": "greeting"}}. Received: {line:.120}'
         )
     require_columns(path, list(value), columns, number)
-    return {column: value[column] for column in columns}
+    return value if is_whole else {column: value[column] for column in columns}
 
 
-def parquet_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+def parquet_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
     """Rows of a Parquet file."""
+    names = None if is_whole else list(columns)
+    number = 0
+    with open_parquet(path, columns) as file:
+        for batch in parquet_batches(path, file, _PARQUET_ROWS_AT_ONCE, names):
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for index in range(batch.num_rows):
+                number += 1
+                try:
+                    values = {column: array[index].as_py() for column, array in arrays.items()}
+                except UnicodeDecodeError as error:
+                    raise not_utf8(path, number) from error
+                yield Row(number, values)
+
+
+def open_parquet(path: Path, columns: tuple[str, ...]) -> Any:
+    """A `pyarrow.parquet.ParquetFile` that has the columns and reads a little ahead; close it."""
     import pyarrow
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-        require_columns(path, list(file.schema_arrow.names), columns)
-        table = file.read(columns=list(columns))
+        file = pyarrow.parquet.ParquetFile(path, buffer_size=_PARQUET_BUFFER, pre_buffer=False)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    arrays = [table.column(column) for column in columns]
-    for index in range(table.num_rows):
-        try:
-            values = {column: array[index].as_py() for column, array in zip(columns, arrays, strict=True)}
-        except UnicodeDecodeError as error:
-            raise not_utf8(path, index + 1) from error
-        yield Row(index + 1, values)
+    try:
+        require_columns(path, list(file.schema_arrow.names), columns)
+    except DataError:
+        file.close()
+        raise
+    return file
+
+
+def parquet_batches(path: Path, file: Any, rows: int, columns: list[str] | None = None) -> Iterator[Any]:
+    """The `pyarrow.RecordBatch`es of an open Parquet file, of at most `rows` rows each."""
+    import pyarrow
+
+    try:
+        yield from file.iter_batches(batch_size=rows, columns=columns)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
 
 
 def require_columns(path: Path, present: Sequence[str], wanted: tuple[str, ...], number: int | None = None) -> None:
@@ -143,6 +193,6 @@ def require_columns(path: Path, present: Sequence[str], wanted: tuple[str, ...],
         )
 
 
-def _decoded(path: Path) -> str:
+def _opened(path: Path, *, newline: str) -> TextIO:
     # utf-8-sig: Excel and Notepad begin a file with a byte order mark, which is no part of the first column's name.
-    return path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
