@@ -7,12 +7,15 @@ RUN := .venv/bin/python
 RUNTIME_ENVIRONMENT := .venv-runtime
 MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
 TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
+ARM64_ENVIRONMENT := build/arm64
+VULKAN_ENVIRONMENT := build/lavapipe
 DEMO := build/demo
 SHARED ?= ../shared
 
-.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime report-look lint format benchmark
+.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime test-arm test-gpu
+.PHONY: report-look lint format benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy clean
-.PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime
+.PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -36,6 +39,16 @@ test-mediapipe: setup setup-mediapipe ## MediaPipe itself reads what is written 
 
 test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runtime 2.14 of 2023, which needs Python 3.11.
 	$(RUN) -m pytest tests/converters/test_converters_tokenizer_runtimes.py
+
+# A timing has no meaning under QEMU, so the one test of a duration is left out.
+test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the same answers as on this machine.
+	@$(call or_skip,$(SET_UP_ARM)); set -ex; \
+	PYTHONPATH=runtime $(ARM64_ENVIRONMENT)/bin/python -m pytest -p no:cacheprovider tests/runtime \
+		--deselect tests/runtime/test_runtime_package.py::test_import_takes_less_than_a_second; \
+	$(RUN) -m pytest tests/arm
+
+test-gpu: setup ## The encoder on a GPU in software, Mesa's Vulkan driver, and what LiteRT gets wrong there.
+	@$(call or_skip,$(SET_UP_VULKAN)); set -ex; . $(VULKAN_ENVIRONMENT)/activate; $(RUN) -m pytest tests/gpu
 
 lint: setup ## ruff and mypy.
 	.venv/bin/ruff check
@@ -89,6 +102,21 @@ $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_require
 	$(UV) venv --clear --python 3.11 $(TFLITE_RUNTIME_ENVIRONMENT)
 	$(UV) pip install --python $(TFLITE_RUNTIME_ENVIRONMENT)/bin/python -r $<
 	@touch $@
+
+# Debian's packages, unpacked under build/ and not installed; both tools do nothing where that is done.
+SET_UP_ARM = $(RUN) tools/arm64_environment.py $(ARM64_ENVIRONMENT) --uv "$(UV)"
+SET_UP_VULKAN = $(RUN) tools/vulkan_environment.py $(VULKAN_ENVIRONMENT)
+
+setup-arm: setup
+	$(SET_UP_ARM)
+
+setup-gpu: setup
+	$(SET_UP_VULKAN)
+
+# The tools exit with 69 where a machine cannot get the packages, and say why: its tests are then skipped, not failed.
+or_skip = status=0; $(1) || status=$$?; \
+	if [ $$status = 69 ]; then echo "$@: SKIPPED, for the reason above"; exit 0; fi; \
+	if [ $$status != 0 ]; then exit $$status; fi
 
 .PHONY: uv
 uv:

@@ -88,7 +88,7 @@ def _main(request: str) -> None:
         answer = {"error": type(error).__name__, "message": str(error)}
     else:
         answer = {}
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(f"\n{json.dumps(answer)}\n")  # a line of its own, whatever a driver has written before
     sys.stdout.flush()
     os._exit(0)  # a driver that crashes when it is unloaded has nothing to say about the answers
 

@@ -42,7 +42,7 @@ def all_imports(folder):
 
 
 # Imported when such a backend is made, and refused with advice where it is not installed.
-OPTIONAL_BACKENDS = {"interpreters.py": {"tensorflow", "tensorflow_text"}}
+OPTIONAL_BACKENDS = {"backends/interpreters.py": {"tensorflow", "tensorflow_text"}}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ kept out by the graph's form: no integer inputs, no GATHER, no matrix added to a
 an axis; `gpu_objections` looks for them in a finished file.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -116,8 +117,8 @@ def gpu_objections(flatbuffer: bytes) -> tuple[str, ...]:
     """What LiteRT's GPU code would refuse in a model, or run and get wrong without an error.
 
     Seen with ai-edge-litert 2.3 on two software drivers: a constant matrix added to a tensor of rank 2 changes its
-    first row alone; slices that drop an axis and integer inputs are refused; a BATCH_MATMUL of a tensor with itself
-    ends the process.
+    first row alone, and so does one of rank 3; slices that drop an axis and integer inputs are refused; a BATCH_MATMUL
+    of a tensor with itself ends the process.
 
     Args:
         flatbuffer: a TFLite model.
@@ -154,8 +155,17 @@ def _objections_to_op(model: Any, subgraph: Any, op: Any, name: str) -> Iterator
         yield f"{output} is sliced so that an axis is dropped"
     if name == "BATCH_MATMUL" and op.inputs[0] == op.inputs[1]:
         yield f"{output} is a tensor multiplied by itself, which ends the process"
-    if name in ("ADD", "SUB", "MUL") and any(_is_constant_matrix(model, subgraph.tensors[i]) for i in op.inputs):
-        yield f"{output} combines a tensor with a constant matrix of rank 2, which is wrong on a GPU"
+    if name in ("ADD", "SUB", "MUL"):
+        operands = [subgraph.tensors[i] for i in op.inputs]
+        if any(_is_constant_matrix(model, operand) for operand in operands):
+            yield f"{output} combines a tensor with a constant matrix of rank 2, which is wrong on a GPU"
+        if len({len(operand.shape) for operand in operands if _rows(operand) > 1}) > 1:
+            yield f"{output} combines tensors of different ranks, which is wrong on a GPU"
+
+
+def _rows(tensor: Any) -> int:
+    """How many vectors along the last axis it has."""
+    return math.prod(() if tensor.shape is None else tensor.shape[:-1])
 
 
 def _is_constant_matrix(model: Any, tensor: Any) -> bool:

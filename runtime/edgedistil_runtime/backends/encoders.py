@@ -6,6 +6,7 @@ without a signature, which Coral's compiler would not keep: its tensors are foun
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import threading
@@ -23,6 +24,7 @@ __all__ = ["EDGETPU_LIBRARY", "Encoder", "GPUEncoder", "InterpreterEncoder", "ed
 
 EDGETPU_LIBRARY = "EDGETPU_LIBRARY"  # an environment variable: the path of libedgetpu, where it is in no usual place
 _PROBABILITIES = "probabilities"
+_DELEGATE_FUNCTIONS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 _EDGETPU_DEVICE = re.compile(r"(usb|pci)?(:\d+)?")
 
 
@@ -141,13 +143,9 @@ def edgetpu_encoder(
             "machine that converted it. Convert again where there is one (x86-64 Linux), or use accelerator='cpu'."
         )
     library = os.environ.get(EDGETPU_LIBRARY, "libedgetpu.so.1")
+    _check_library(library)
     try:
         delegate = kind.load_delegate(library, {} if device is None else {"device": device})
-    except OSError as error:
-        raise AcceleratorUnavailable(
-            f"The Edge TPU's library cannot be loaded: {error}. Install libedgetpu for this system (it needs "
-            f"libusb-1.0 too), or name it in the environment variable {EDGETPU_LIBRARY}. Received: {library!r}."
-        ) from error
     except ValueError as error:
         raise AcceleratorUnavailable(
             f"{library} is there and found no Edge TPU{'' if device is None else f' as {device!r}'}: "
@@ -161,6 +159,21 @@ def edgetpu_encoder(
             f"{library} does not run the encoder: {error} The library must be built for a TFLite of about the age of "
             f"{kind.name}, and its runtime version be no older than the compiler's."
         ) from error
+
+
+def _check_library(library: str) -> None:
+    """Loads the library by itself: where that fails, LiteRT's own loader prints a second error behind the first."""
+    next_step = (
+        "Install libedgetpu for this system (it needs libusb-1.0 too), or name it in the environment variable "
+        f"{EDGETPU_LIBRARY}. Received: {library!r}."
+    )
+    try:
+        found = ctypes.CDLL(library)
+    except OSError as error:
+        raise AcceleratorUnavailable(f"The Edge TPU's library cannot be loaded: {error}. {next_step}") from error
+    missing = [name for name in _DELEGATE_FUNCTIONS if not hasattr(found, name)]
+    if missing:
+        raise AcceleratorUnavailable(f"{library} is no library of a delegate: it has no {missing[0]}. {next_step}")
 
 
 class GPUEncoder:
