@@ -13,6 +13,7 @@ DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime test-arm test-gpu
+.PHONY: web-demo test-web setup-web
 .PHONY: report-look lint format benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy clean
 .PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
@@ -49,6 +50,16 @@ test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the sa
 
 test-gpu: setup ## The encoder on a GPU in software, Mesa's Vulkan driver, and what LiteRT gets wrong there.
 	@$(call or_skip,$(SET_UP_VULKAN)); set -ex; . $(VULKAN_ENVIRONMENT)/activate; $(RUN) -m pytest tests/gpu
+
+web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset in a browser tab, at http://localhost:8000 (needs node 20 and npm).
+	@mkdir -p build
+	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o build/smart_home.tflite --force
+	node web_demo/build.mjs --model build/smart_home.tflite --out build/web_demo
+	$(RUN) web_demo/serve.py build/web_demo
+
+test-web: setup ## The browser demo in a headless Chromium, beside the runtime's answers (needs node 20 and npm).
+	@if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
+	set -ex; $(MAKE) setup-web; $(RUN) -m pytest tests/web
 
 lint: setup ## ruff and mypy.
 	.venv/bin/ruff check
@@ -103,6 +114,12 @@ $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_require
 	$(UV) pip install --python $(TFLITE_RUNTIME_ENVIRONMENT)/bin/python -r $<
 	@touch $@
 
+setup-web: web_demo/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
 # Debian's packages, unpacked under build/ and not installed; both tools do nothing where that is done.
 SET_UP_ARM = $(RUN) tools/arm64_environment.py $(ARM64_ENVIRONMENT) --uv "$(UV)"
 SET_UP_VULKAN = $(RUN) tools/vulkan_environment.py $(VULKAN_ENVIRONMENT)
@@ -123,4 +140,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,121 @@
+// Reading the file's format: what is whole is read, what is wrong is refused with the reason.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { checkSize, LARGEST_FILE, readArtifact } from '../../web_demo/artifact.js';
+import { ArtifactError } from '../../web_demo/errors.js';
+import { artifact, COMMENT_PREFIX, FLATBUFFER, members, signed } from './artifacts.mjs';
+
+const COMMENT_SIZE = COMMENT_PREFIX.length + 64;
+
+function refuses(content, reason) {
+  return assert.rejects(readArtifact(content), (error) => {
+    assert.ok(error instanceof ArtifactError, String(error.stack));
+    assert.match(error.message, reason);
+    return true;
+  });
+}
+
+function withEntry(target, changes) {
+  return artifact(members(), (entry) => (entry.name === target ? { ...entry, ...changes } : entry));
+}
+
+test('a whole file is read', async () => {
+  const content = artifact();
+  const read = await readArtifact(content);
+  assert.deepEqual(read.labels, ['ham', 'spam']);
+  assert.deepEqual(read.goldenCases, [{ text: 'hi', textPair: null, probabilities: [0.75, 0.25] }]);
+  assert.deepEqual(Buffer.from(read.flatbuffer), FLATBUFFER);
+  const { name, scheme, sequenceLength, tolerance, size } = read;
+  assert.deepEqual({ name, scheme, sequenceLength, tolerance, size }, {
+    name: 'tiny',
+    scheme: 'int8',
+    sequenceLength: 16,
+    tolerance: 0.05,
+    size: content.length,
+  });
+});
+
+test('a file that is a view into a larger buffer is read', async () => {
+  const content = artifact();
+  const larger = new Uint8Array(content.length + 7);
+  larger.set(content, 7);
+  assert.deepEqual((await readArtifact(larger.subarray(7))).labels, ['ham', 'spam']);
+});
+
+test('the parts for accelerators are allowed', async () => {
+  const content = artifact({ ...members(), 'encoder.tflite': 'x', 'encoder_edgetpu.tflite': 'x' });
+  assert.equal((await readArtifact(content)).name, 'tiny');
+});
+
+test('an archive that is not compressed is read', async () => {
+  const content = artifact(members(), (entry) => entry, 0);
+  assert.deepEqual((await readArtifact(content)).labels, ['ham', 'spam']);
+});
+
+test('any flipped bit is found', async () => {
+  const content = artifact();
+  for (let position = 0; position < content.length; position += 7) {
+    const damaged = content.slice();
+    damaged[position] ^= 1;
+    await refuses(damaged, /damaged|no TFLite model|EdgeDistil did not write/);
+  }
+});
+
+test('any cut is found', async () => {
+  const content = artifact();
+  for (let length = 0; length < content.length; length += 5) {
+    await refuses(content.subarray(0, length), /no TFLite model|has not arrived whole/);
+  }
+});
+
+const wrong = {
+  'a flatbuffer alone': [new Uint8Array(FLATBUFFER), /EdgeDistil did not write/],
+  'no archive before the comment': [signed(FLATBUFFER), /no end record|cut off/],
+  'a member too many': [artifact({ ...members(), 'evil.sh': 'x' }), /its members must be/],
+  'a member too few': [artifact({ 'edgedistil.json': '{}', 'labels.txt': '' }), /end record/],
+  'a member twice': [
+    artifact(members(), (entry) => ({ ...entry, name: entry.name === 'vocab.txt' ? 'labels.txt' : entry.name })),
+    /twice/,
+  ],
+  'a bomb that says so': [withEntry('edgedistil.json', { size: 2 ** 31 }), /the limit is/],
+  'a bomb that lies': [withEntry('edgedistil.json', { size: 10 }), /larger than it says/],
+  'a member that is too short': [withEntry('labels.txt', { size: 100 }), /9 bytes, and not the 100/],
+  encryption: [withEntry('labels.txt', { flags: 1 }), /encrypted/],
+  'another method': [withEntry('labels.txt', { method: 12 }), /not compressed by deflate/],
+  'a member behind the file': [withEntry('labels.txt', { packedSize: 2 ** 31 }), /ends behind the file/],
+  'an offset behind the file': [withEntry('labels.txt', { offset: 2 ** 31 }), /no header of its own/],
+  'no JSON': [artifact({ ...members(), 'edgedistil.json': '{' }), /not sound JSON/],
+  'JSON that is null': [artifact({ ...members(), 'edgedistil.json': 'null' }), /schema version/],
+  'another schema': [artifact(members({ schema_version: 2 })), /schema version 2/],
+  'no labels': [artifact(members({ labels: [] })), /labels is not/],
+  'other labels': [artifact(members({ labels: ['ham', 'eggs'] })), /different labels/],
+  'no tolerance': [artifact(members({ tolerance: undefined })), /tolerance is not/],
+  'a tokenizer that is elsewhere': [
+    artifact(members({ tokenizer: { kind: 'tftext', sequence_length: 16 } })),
+    /tokenizer is `tftext`/,
+  ],
+  'a golden case with a probability missing': [
+    artifact(members({ golden_cases: [{ text: 'hi', probabilities: [1] }] })),
+    /golden_cases is not/,
+  ],
+  'another size of the model': [artifact(members({ flatbuffer_size: 8 })), /not the one/],
+  'another model': [artifact(members({ flatbuffer_sha256: '0'.repeat(64) })), /not the one/],
+};
+
+for (const [name, [content, reason]] of Object.entries(wrong)) {
+  test(`refused: ${name}`, () => refuses(content, reason));
+}
+
+test('a directory that says it has many members is not read', async () => {
+  const content = Buffer.from(artifact());
+  const end = content.length - COMMENT_SIZE - 22;
+  content.writeUInt16LE(0xffff, end + 8);
+  content.writeUInt16LE(0xffff, end + 10);
+  await refuses(signed(content.subarray(0, -COMMENT_SIZE)), /end record/);
+});
+
+test('a file larger than a tab can hold is refused before it is read', () => {
+  assert.throws(() => checkSize(LARGEST_FILE + 1), ArtifactError);
+  checkSize(LARGEST_FILE);
+});

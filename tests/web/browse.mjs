@@ -1,0 +1,350 @@
+// Opens the built page in a headless Chromium and reports what happened: node browse.mjs PLAN.json
+//
+// The plan names the page's folder, files to try and texts as arrays of UTF-16 code units (JSON and the DevTools
+// protocol would repair a lone surrogate). Every scenario has a browser context of its own, so that no service worker
+// outlives it. One JSON object on stdout: scenario -> what it found, or { fault } where it broke. Exit code 3: there
+// is no Chromium that runs here.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { createRequire } from 'node:module';
+
+import chromium from '@sparticuz/chromium';
+import puppeteer from 'puppeteer-core';
+
+const PATIENCE = 120_000; // milliseconds: a busy machine is no fault
+// Not chromium.args: those switch off web security, site isolation and the sandboxing of origins, which are tested here.
+const PLAIN = ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--font-render-hinting=none'];
+const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
+const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const SCREENS = [
+  { name: 'desktop', width: 1280, height: 900, scheme: 'light', scale: 1 },
+  { name: 'dark', width: 1280, height: 900, scheme: 'dark', scale: 1 },
+  { name: 'phone', width: 390, height: 844, scheme: 'light', scale: 2 },
+  { name: 'narrow', width: 320, height: 640, scheme: 'dark', scale: 2 },
+];
+
+const plan = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
+const scenarios = { answers, otherModel, refusals, failures, offline, update, looks, keyboard, weight, webgpu };
+const browser = await launch(PLAIN);
+const shared = await serve();
+const found = {};
+for (const [name, scenario] of Object.entries(scenarios)) {
+  try {
+    found[name] = await scenario();
+  } catch (error) {
+    found[name] = { fault: String(error?.stack ?? error) };
+  }
+}
+await browser.close();
+shared.stop();
+process.stdout.write(JSON.stringify(found));
+
+/** Types every text of the table into the page that has the bundled model. */
+async function answers() {
+  return visit(async ({ page, log }) => {
+    const rows = [];
+    for (const text of plan.texts) rows.push(await answerOf(page, text));
+    return { rows, log, facts: await facts(page), isIsolated: await page.evaluate('crossOriginIsolated') };
+  });
+}
+
+/** Drops another model on the page, and types the table again. */
+async function otherModel() {
+  return visit(async ({ page, log }) => {
+    await drop(page, [plan.other]);
+    const rows = [];
+    for (const text of plan.texts) rows.push(await answerOf(page, text));
+    return { rows, log, facts: await facts(page), error: await errorOf(page) };
+  });
+}
+
+/** Chooses files that must be refused; the model before must still answer after each. */
+async function refusals() {
+  return visit(async ({ page }) => {
+    const errors = {};
+    for (const [name, file] of Object.entries(plan.refused)) {
+      const input = await page.$('#file');
+      await input.uploadFile(file);
+      await settle(page);
+      errors[name] = { error: await errorOf(page), after: await answerOf(page, plan.texts[0]) };
+      errors[name].errorAfterwards = await errorOf(page);
+    }
+    await drop(page, [plan.other, plan.other]);
+    return { errors, two: await errorOf(page), facts: await facts(page) };
+  });
+}
+
+/** What the page says where a file of its own is missing, and what can still be done. */
+async function failures() {
+  const told = {};
+  for (const [name, missing] of Object.entries({ model: /model\.tflite/, engine: /\.wasm$/ })) {
+    const context = await browser.createBrowserContext();
+    try {
+      const page = await context.newPage();
+      await page.setRequestInterception(true);
+      page.on('request', (request) => (missing.test(request.url()) ? request.abort() : request.continue()));
+      page.setDefaultTimeout(PATIENCE);
+      await page.goto(shared.address);
+      await page.waitForFunction("document.body.dataset.state === 'failed'");
+      const error = await errorOf(page);
+      const isFileOffered = await page.$eval('#file', (file) => !file.disabled);
+      await drop(page, [plan.other]);
+      told[name] = { error, isFileOffered, state: await page.evaluate('document.body.dataset.state') };
+      told[name].errorAfterDrop = await errorOf(page);
+    } finally {
+      await context.close();
+    }
+  }
+  return told;
+}
+
+/** Loads the page once, ends its server, and opens it anew. */
+async function offline() {
+  const server = await serve();
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    await open(page, server.address);
+    await page.waitForFunction("document.querySelector('#offline').textContent.startsWith('Stored')");
+    server.stop();
+    await server.stopped;
+    await page.setOfflineMode(true);
+    await page.reload();
+    await isReady(page);
+    const first = await answerOf(page, plan.texts[0]);
+    const other = await context.newPage(); // and in another tab, by the address alone
+    await other.setOfflineMode(true);
+    await open(other, server.address);
+    return { first, second: await answerOf(other, plan.texts[0]) };
+  } finally {
+    server.stop();
+    await context.close();
+  }
+}
+
+/** Builds the page anew, with another model, under the eyes of a browser that has stored the old one. */
+async function update() {
+  const folder = `${plan.folder}_updated`;
+  const build = (model) => execFileSync(process.execPath, [plan.build, '--model', model, '--out', folder]);
+  build(plan.bundled);
+  const server = await serve(folder);
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    await open(page, server.address);
+    await page.waitForFunction("document.querySelector('#offline').textContent.startsWith('Stored')");
+    const caches = await page.evaluate('caches.keys()');
+    build(plan.other);
+    await page.reload();
+    await isReady(page);
+    await page.waitForFunction(`caches.keys().then((names) => !names.includes('${caches[0]}'))`);
+    server.stop();
+    await server.stopped;
+    await page.reload();
+    await isReady(page);
+    return { facts: await facts(page), caches: [caches.length, (await page.evaluate('caches.keys()')).length] };
+  } finally {
+    server.stop();
+    await context.close();
+  }
+}
+
+/** Measures every screen, lets axe-core look at it, and takes a picture if the plan has a folder for them. */
+async function looks() {
+  return visit(async ({ page, log }) => {
+    const screens = {};
+    for (const { name, width, height, scheme, scale } of SCREENS) {
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+      await page.setViewport({ width, height, deviceScaleFactor: scale });
+      screens[name] = await look(page, name, width);
+    }
+    await (await page.$('#file')).uploadFile(plan.refused.foreign);
+    await settle(page);
+    screens.error = await look(page, 'error', SCREENS.at(-1).width);
+    return { screens, log };
+  });
+}
+
+async function look(page, name, width) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })');
+  if (plan.pictures) await page.screenshot({ path: path.join(plan.pictures, `${name}.png`), fullPage: true });
+  return {
+    overflow: (await page.evaluate('document.documentElement.scrollWidth')) - width,
+    violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+  };
+}
+
+/** What the Tab key reaches, in its order; what Enter does on an example; what becomes of a text that is too long. */
+async function keyboard() {
+  return visit(async ({ page }) => {
+    const reached = [];
+    for (;;) {
+      await page.keyboard.press('Tab');
+      const name = await page.evaluate('document.activeElement.id || document.activeElement.textContent');
+      if (reached.includes(name) || reached.length > 20) break;
+      reached.push(name);
+    }
+    await page.focus('#examples button');
+    const example = await page.$eval('#examples button', (button) => button.textContent);
+    await page.keyboard.press('Enter');
+    await settle(page);
+    const text = await page.$eval('#text', (field) => field.value);
+    await page.focus('#text');
+    await page.evaluate("document.execCommand('insertText', false, 'on '.repeat(10_000))");
+    await settle(page);
+    const length = await page.$eval('#text', (field) => field.value.length);
+    return { reached, example, text, length, isCut: await page.$eval('#limit', (note) => !note.hidden) };
+  });
+}
+
+/** Bytes over the wire of a first visit, by file, and milliseconds of runs in the page. */
+async function weight() {
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    const files = {};
+    const devtools = await page.createCDPSession();
+    const names = new Map();
+    await devtools.send('Network.enable');
+    devtools.on('Network.responseReceived', ({ requestId, response }) => names.set(requestId, response.url));
+    devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+      const name = new URL(names.get(requestId)).pathname;
+      files[name] = (files[name] ?? 0) + encodedDataLength;
+    });
+    await open(page, shared.address);
+    const milliseconds = await page.evaluate(async () => {
+      const { session } = await import('./app.js');
+      const runs = [];
+      for (let run = 0; run < 100; run += 1) {
+        runs.push((await session.classifier.classify('turn on the light in the living room')).milliseconds);
+      }
+      return runs;
+    });
+    return { files, milliseconds };
+  } finally {
+    await context.close();
+  }
+}
+
+/** What LiteRT.js says to classify_text on WebGPU, on a software adapter. */
+async function webgpu() {
+  const other = await launch([...PLAIN, ...SWIFTSHADER]);
+  try {
+    const page = await other.newPage();
+    await open(page, shared.address);
+    return await page.evaluate(async () => {
+      const { session } = await import('./app.js');
+      const litert = await import('./litert/core.js');
+      if (!litert.getWebGpuDevice()) return { hasAdapter: false };
+      try {
+        await litert.loadAndCompile(session.classifier.artifact.flatbuffer, { accelerator: 'webgpu' });
+        return { hasAdapter: true, isRefused: false };
+      } catch (error) {
+        return { hasAdapter: true, isRefused: true, error: String(error) };
+      }
+    });
+  } finally {
+    await other.close();
+  }
+}
+
+async function visit(scenario) {
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    const log = { errors: [], foreign: [] };
+    const { origin } = new URL(shared.address);
+    page.on('pageerror', (error) => log.errors.push(error.message));
+    // Chromium reports what the content security policy stops in the console. LiteRT writes its log there too.
+    page.on('console', (message) => /Content Security Policy/.test(message.text()) && log.errors.push(message.text()));
+    page.on('request', (request) => request.url().startsWith(origin) || log.foreign.push(request.url()));
+    await open(page, shared.address);
+    return await scenario({ page, log });
+  } finally {
+    await context.close();
+  }
+}
+
+async function open(page, address) {
+  page.setDefaultTimeout(PATIENCE);
+  await page.goto(address);
+  await isReady(page);
+}
+
+async function isReady(page) {
+  await page.waitForFunction("document.body.dataset.state !== 'loading'");
+  const state = await page.evaluate('document.body.dataset.state');
+  if (state !== 'ready') throw new Error(`the page is ${state}: ${await errorOf(page)}`);
+}
+
+async function answerOf(page, units) {
+  return page.evaluate(async (codes) => {
+    const { session } = await import('./app.js');
+    const more = document.querySelector('#more');
+    if (!more.hidden && more.getAttribute('aria-expanded') === 'false') more.click();
+    const text = document.querySelector('#text');
+    text.value = String.fromCharCode(...codes);
+    text.dispatchEvent(new Event('input', { bubbles: true }));
+    await session.settled();
+    const bars = [...document.querySelectorAll('#bars li')];
+    return {
+      label: document.querySelector('#label').textContent,
+      probabilities: Object.fromEntries(
+        bars.map((bar) => [bar.firstElementChild.textContent, Number(bar.querySelector('data').value)]),
+      ),
+      isCut: !document.querySelector('#limit').hidden,
+    };
+  }, units);
+}
+
+/** Drops files as a person does: the page sees a drag, then a drop. */
+async function drop(page, files) {
+  const contents = files.map((file) => [path.basename(file), fs.readFileSync(file).toString('base64')]);
+  await page.evaluate(async (given) => {
+    const dataTransfer = new DataTransfer();
+    for (const [name, content] of given) {
+      dataTransfer.items.add(new File([Uint8Array.from(atob(content), (char) => char.charCodeAt(0))], name));
+    }
+    for (const type of ['dragover', 'drop']) {
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    }
+  }, contents);
+  await settle(page);
+}
+
+function settle(page) {
+  return page.evaluate("import('./app.js').then(({ session }) => session.settled())");
+}
+
+function facts(page) {
+  return page.$eval('#facts', (list) => list.innerText);
+}
+
+function errorOf(page) {
+  return page.$eval('#error', (box) => (box.hidden ? '' : box.textContent));
+}
+
+async function launch(args) {
+  try {
+    return await puppeteer.launch({
+      args,
+      executablePath: await chromium.executablePath(),
+      headless: 'shell',
+      protocolTimeout: PATIENCE,
+    });
+  } catch (error) {
+    console.error(String(error).slice(0, 600));
+    process.exit(3);
+  }
+}
+
+/** A server of our own for the page, as `make web-demo` starts it. */
+async function serve(folder = plan.folder) {
+  const child = spawn(plan.python, [plan.server, folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stopped = new Promise((resolve) => child.on('exit', resolve));
+  process.on('exit', () => child.kill());
+  const line = await new Promise((resolve) => child.stdout.once('data', (data) => resolve(String(data))));
+  return { address: line.split(' ')[0], stop: () => child.kill(), stopped };
+}

@@ -1,0 +1,288 @@
+"""The page of `web_demo` in a real headless Chromium, beside the runtime's own answers.
+
+`make setup-web` installs what this needs from npm: LiteRT.js for the page, Chromium for the tests. Without either the
+tests are skipped.
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+WEB_DEMO = HERE.parents[1] / "web_demo"
+NEEDED = (WEB_DEMO / "node_modules", HERE / "node_modules")
+pytestmark = pytest.mark.skipif(
+    shutil.which("node") is None or not all(folder.is_dir() for folder in NEEDED),
+    reason=f"node, or one of {', '.join(map(str, NEEDED))}, is missing; run `make setup-web`",
+)
+NO_CHROMIUM = 3  # exit code of browse.mjs
+INT8_TOLERANCE = 1e-3  # quantized as it runs: a rounding that falls the other way moves a probability by about 1e-4
+FP32_TOLERANCE = 1e-5
+LARGEST_PAGE = 3_500_000  # bytes over the wire of a first visit, without the model
+
+TEXTS = {
+    "command": "turn on the light in the living room",
+    "capitals": "TURN ON THE LIGHT",
+    "question": "Is it going to rain tomorrow?",
+    "punctuation": "lights... off!!! (now), please; #1 @home",
+    "many labels": "Wake me up at half past six and play some music",
+    "spaces": "  turn \t off\n the   music ",
+    "accents": "quel temps à Zürich, café déjà fermé?",
+    "accents apart": "quel temps a\u0300 Zu\u0308rich, cafe\u0301 de\u0301ja\u0300 ferme\u0301?",
+    "sharp s": "STRAẞE, straße, ﬁre",
+    "emoji": "💡 on",
+    "joined emoji": "👨‍👩‍👧‍👦 family and 🏳️‍🌈",
+    "Chinese": "打开客厅的灯",
+    "Japanese": "電気をつけて",
+    "Hangul jamo": "\u1112\u1161\u11ab\u1100\u1173\u11af",
+    "Hebrew": "תדליק את האור",
+    "Arabic": "أطفئ الضوء",
+    "Devanagari": "बत्ती जलाओ",
+    "empty": "",
+    "one space": " ",
+    "one byte": "a",
+    "64 bytes": "turn on the light " * 3 + "in the bed",
+    "65 bytes": "turn on the light " * 3 + "in the beds",
+    "too long": "please turn on the kitchen light and then the radio " * 60,
+    "one long word": "x" * 5000,
+    "NUL": "turn on the light\0turn off the light",
+    "lone surrogate": "turn on \ud83d the light",
+    "surrogates swapped": "turn \udca1\ud83d on",
+    "beyond the plane": "𝓽𝓾𝓻𝓷 on 𠀀",
+    "direction marks": "\u202eturn on\u202c the \u200blight\ufeff",
+}
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory):
+    return convert("smart_home_tiny_en", "int8", tmp_path_factory.mktemp("bundled"))
+
+
+@pytest.fixture(scope="module")
+def other(tiny_preset, tmp_path_factory):
+    return convert(tiny_preset, "fp32", tmp_path_factory.mktemp("other"))
+
+
+def convert(preset, scheme, folder):
+    from click.testing import CliRunner
+
+    from edgedistil.cli import main
+
+    path = folder / f"{scheme}.tflite"
+    result = CliRunner().invoke(main, ["convert", "--preset", str(preset), "--quantize", scheme, "-o", str(path)])
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def refused(bundled, tmp_path_factory):
+    """Files that must not be used, by what is wrong with them."""
+    folder = tmp_path_factory.mktemp("refused")
+    whole = bundled.read_bytes()
+    contents = {
+        "foreign": flatbuffer_of(bundled),
+        "flipped": whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:],
+        "truncated": whole[: len(whole) // 2],
+        "followed": whole + b"\n",
+        "text": b"label,text\nham,hello\n",
+        "empty": b"",
+        "disagreeing": edited(bundled, probabilities=lambda row: row[::-1]),
+        "tokenizer": edited(bundled, kind="none"),
+        "exchanged": edited(bundled, flatbuffer=lambda model: model[:-4] + b"\0\0\0\1"),
+    }
+    paths = {name: folder / f"{name}.tflite" for name in contents}
+    for name, content in contents.items():
+        paths[name].write_bytes(content)
+    return paths
+
+
+def flatbuffer_of(path):
+    from edgedistil_runtime.artifact import read_artifact
+
+    return read_artifact(path).flatbuffer()
+
+
+def edited(path, *, probabilities=None, kind=None, flatbuffer=None):
+    """The file with another content and a digest that fits: not damaged, but wrong."""
+    from edgedistil_runtime.artifact import artifact_bytes, read_artifact
+
+    artifact = read_artifact(path)
+    metadata, model = artifact.metadata, artifact.flatbuffer()
+    if probabilities:
+        cases = tuple(
+            dataclasses.replace(case, probabilities=probabilities(case.probabilities)) for case in metadata.golden_cases
+        )
+        metadata = dataclasses.replace(metadata, golden_cases=cases)
+    if kind:
+        metadata = dataclasses.replace(metadata, tokenizer=dataclasses.replace(metadata.tokenizer, kind=kind))
+    content = artifact_bytes(model, metadata, artifact.vocabulary)
+    if flatbuffer:
+        body = flatbuffer(model) + content[len(model) : -64]
+        prefix = len(b"edgedistil sha256:")
+        content = body + hashlib.sha256(body[:-prefix]).hexdigest().encode()
+    return content
+
+
+@pytest.fixture(scope="module")
+def found(bundled, other, refused, tmp_path_factory):
+    """What browse.mjs reports, by scenario."""
+    folder = tmp_path_factory.mktemp("web")
+    page = folder / "page"
+    build = ["node", str(WEB_DEMO / "build.mjs"), "--model", str(bundled), "--out", str(page)]
+    subprocess.run(build, check=True, timeout=120)
+    plan = {
+        "python": sys.executable,
+        "server": str(WEB_DEMO / "serve.py"),
+        "build": str(WEB_DEMO / "build.mjs"),
+        "folder": str(page),
+        "bundled": str(bundled),
+        "other": str(other),
+        "refused": {name: str(path) for name, path in refused.items()},
+        "texts": [code_units(text) for text in TEXTS.values()],
+    }
+    path = folder / "plan.json"
+    path.write_text(json.dumps(plan), encoding="utf-8")
+    done = subprocess.run(["node", str(HERE / "browse.mjs"), str(path)], capture_output=True, text=True, timeout=600)
+    if done.returncode == NO_CHROMIUM:
+        pytest.skip(f"Chromium does not start here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def scenario(found):
+    """`scenario(name)`: what it found, where it did not break."""
+
+    def of(name):
+        assert "fault" not in found[name], found[name]["fault"]
+        return found[name]
+
+    return of
+
+
+def code_units(text):
+    data = text.encode("utf-16-le", "surrogatepass")
+    return [int.from_bytes(data[start : start + 2], "little") for start in range(0, len(data), 2)]
+
+
+def check_answers(rows, path, tolerance):
+    from edgedistil_runtime import TextClassifier
+
+    with TextClassifier(path) as classifier:
+        for (name, text), row in zip(TEXTS.items(), rows, strict=True):
+            due = classifier.classify(text)
+            assert row["probabilities"] == pytest.approx(dict(due.probabilities), abs=tolerance), name
+            assert row["label"] == due.label, name
+            # Best first, and all of them.
+            assert list(row["probabilities"].values()) == sorted(row["probabilities"].values(), reverse=True), name
+            assert not row["isCut"], name
+
+
+def test_web_bundled_model_answers_as_the_runtime_does(scenario, bundled):
+    answers = scenario("answers")
+    check_answers(answers["rows"], bundled, INT8_TOLERANCE)
+    assert "smart_home_tiny_en" in answers["facts"]
+    assert answers["isIsolated"]
+
+
+def test_web_dropped_model_answers_as_the_runtime_does(scenario, other):
+    answers = scenario("otherModel")
+    assert answers["error"] == ""
+    assert "tiny_preset" in answers["facts"]
+    check_answers(answers["rows"], other, FP32_TOLERANCE)
+
+
+def test_web_page_asks_nobody_else_and_breaks_no_rule_of_its_own(scenario):
+    for name in ("answers", "otherModel", "looks"):
+        assert scenario(name)["log"] == {"errors": [], "foreign": []}, name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("foreign", "EdgeDistil did not write this TFLite model"),
+        ("flipped", "The file is damaged"),
+        ("truncated", "has not arrived whole"),
+        ("followed", "has not arrived whole"),
+        ("text", "This is no TFLite model"),
+        ("empty", "This is no TFLite model"),
+        ("disagreeing", "This browser computes something else"),
+        ("tokenizer", "The model's tokenizer is none"),
+        ("exchanged", "The model is not the one that edgedistil.json describes"),
+    ],
+)
+def test_web_file_is_refused_and_the_model_before_stays(scenario, name, reason):
+    refusals = scenario("refusals")
+    told = refusals["errors"][name]
+    assert told["error"].startswith(f"{name}.tflite was not used. ")
+    assert reason in told["error"]
+    assert told["after"] == scenario("answers")["rows"][0]
+    assert told["errorAfterwards"] == ""
+    assert "smart_home_tiny_en" in refusals["facts"]
+
+
+def test_web_two_files_at_once_are_refused(scenario):
+    assert "one file at a time" in scenario("refusals")["two"]
+
+
+def test_web_page_works_without_its_server_after_one_visit(scenario):
+    due = scenario("answers")["rows"][0]
+    assert scenario("offline") == {"first": due, "second": due}
+
+
+def test_web_new_build_replaces_the_stored_one(scenario):
+    update = scenario("update")
+    assert "tiny_preset" in update["facts"]
+    assert update["caches"] == [1, 1]
+
+
+@pytest.mark.parametrize("screen", ["desktop", "dark", "phone", "narrow", "error"])
+def test_web_screen_is_accessible_and_not_too_wide(scenario, screen):
+    assert scenario("looks")["screens"][screen] == {"overflow": 0, "violations": []}
+
+
+def test_web_keyboard_reaches_everything(scenario):
+    keyboard = scenario("keyboard")
+    assert keyboard["reached"][0] == "text"
+    assert {"more", "file"} <= set(keyboard["reached"])
+    assert keyboard["text"] == keyboard["example"] != ""
+
+
+def test_web_text_that_is_too_long_is_cut_and_that_is_said(scenario):
+    keyboard = scenario("keyboard")
+    assert (keyboard["length"], keyboard["isCut"]) == (20_000, True)
+
+
+def test_web_missing_model_leaves_room_for_another(scenario):
+    told = scenario("failures")["model"]
+    assert told["error"].startswith("The bundled model could not be fetched.")
+    assert told["isFileOffered"]
+    assert (told["state"], told["errorAfterDrop"]) == ("ready", "")
+
+
+def test_web_missing_engine_is_told(scenario):
+    told = scenario("failures")["engine"]
+    assert told["error"].startswith("LiteRT, which runs the model, could not be started.")
+    assert not told["isFileOffered"]
+    assert told["state"] == "failed"
+    assert "Reload the page" in told["errorAfterDrop"]
+
+
+def test_web_page_is_light(scenario):
+    files = scenario("weight")["files"]
+    assert any(name.endswith(".wasm") for name in files)
+    assert sum(size for name, size in files.items() if name != "/model.tflite") < LARGEST_PAGE
+
+
+def test_web_gpu_refuses_the_tokenizer(scenario):
+    """Why the page offers no WebGPU; if this fails one day, it can."""
+    told = scenario("webgpu")
+    if not told["hasAdapter"]:
+        pytest.skip("This Chromium has no WebGPU adapter, not even SwiftShader")
+    assert told["isRefused"], "LiteRT.js now runs classify_text on WebGPU"

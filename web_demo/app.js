@@ -1,0 +1,116 @@
+// The page: what is typed, dropped and shown. What a model is and how it runs is in the modules imported here.
+
+import { checkSize, readArtifact } from './artifact.js';
+import { TextClassifier } from './classifier.js';
+import { loadEngine } from './engine.js';
+import { DemoError } from './errors.js';
+import { keepForOffline } from './offline.js';
+import { setExamples, setFacts, showAnswer, showError, showLoading, showState } from './view.js';
+
+const BUNDLED = './model.tflite';
+const ENGINE = './litert';
+
+/** What the page uses, for tests and for the console: `(await import('./app.js')).session.classifier`. */
+export const session = { classifier: null, engine: null, settled: () => work };
+
+const text = document.querySelector('#text');
+const file = document.querySelector('#file');
+let work = Promise.resolve(); // what uses the model waits for what used it before
+let isAnswerDue = false;
+
+start();
+
+async function start() {
+  text.addEventListener('input', answer);
+  file.addEventListener('change', () => {
+    take([...file.files]);
+    file.value = ''; // so that the same file can be chosen again
+  });
+  listenForDrops();
+  enqueue(async () => {
+    session.engine = await loadEngine(ENGINE);
+    await use(await fetched(BUNDLED));
+  });
+  await work;
+  keepForOffline();
+}
+
+/** Answers the text as it stands; of many calls during a run, one is carried out. */
+function answer() {
+  if (isAnswerDue) return;
+  isAnswerDue = true;
+  enqueue(async () => {
+    isAnswerDue = false;
+    if (session.classifier) showAnswer(await session.classifier.classify(text.value), text.value);
+  });
+}
+
+/** Uses a file that was chosen or dropped; if it cannot be used, the model before stays. */
+function take(files) {
+  if (files.length === 0) return;
+  enqueue(async () => {
+    if (files.length > 1) throw new DemoError('Drop one file at a time.');
+    checkSize(files[0].size);
+    showLoading(files[0].name);
+    await use(new Uint8Array(await files[0].arrayBuffer()));
+  }, `${files[0].name} was not used.`);
+}
+
+async function use(content) {
+  if (!session.engine) throw new DemoError('LiteRT, which runs the model, is not there. Reload the page.');
+  const artifact = await readArtifact(content);
+  const classifier = await TextClassifier.verified(artifact, await session.engine.load(artifact.flatbuffer));
+  session.classifier?.close();
+  session.classifier = classifier;
+  setFacts(classifier, session.engine);
+  setExamples(artifact.goldenCases, (example) => {
+    text.value = example;
+    answer();
+  });
+  showAnswer(await classifier.classify(text.value), text.value);
+}
+
+function enqueue(task, context = '') {
+  work = work.then(async () => {
+    try {
+      showError('');
+      await task();
+    } catch (error) {
+      console.error(error);
+      const message = error instanceof DemoError ? error.message : `Something unexpected went wrong: ${error}`;
+      showError(`${context} ${message}`.trim());
+    }
+    showState({ isReady: session.classifier !== null, hasEngine: session.engine !== null });
+  });
+}
+
+async function fetched(url) {
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    throw new DemoError('The bundled model could not be fetched. Check the connection and reload the page.', {
+      cause: error,
+    });
+  }
+}
+
+function listenForDrops() {
+  const root = document.documentElement;
+  const holdsFiles = (event) => event.dataTransfer?.types.includes('Files');
+  addEventListener('dragover', (event) => {
+    if (!holdsFiles(event)) return; // text may be dragged into the text field as ever
+    event.preventDefault();
+    root.classList.add('is-dropping');
+  });
+  addEventListener('dragleave', (event) => {
+    if (event.relatedTarget === null) root.classList.remove('is-dropping');
+  });
+  addEventListener('drop', (event) => {
+    root.classList.remove('is-dropping');
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    take([...event.dataTransfer.files]);
+  });
+}

@@ -1,0 +1,151 @@
+// What is in a file that EdgeDistil wrote: a TFLite model, and behind it a ZIP archive that describes it.
+//
+//     [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | encoder.tflite | ZIP directory | comment ]
+//
+// The contract is that of edgedistil_runtime/artifact.py. A browser needs the labels and the golden cases; the
+// vocabulary is for people, as the tokenizer is in the model's own graph.
+
+import { hasArchive, readArchive, sha256 } from './archive.js';
+import { ArtifactError } from './errors.js';
+
+export const SCHEMA_VERSION = 1;
+export const LARGEST_FILE = 2 ** 30; // bytes: what a tab can hold twice, as bytes of the page and of WebAssembly
+export const FILE_IDENTIFIER = 'TFL3'; // bytes 4 to 8 of every TFLite flatbuffer
+
+const METADATA = 'edgedistil.json';
+const LABELS = 'labels.txt';
+const REQUIRED = [METADATA, LABELS, 'vocab.txt'];
+const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite']; // for accelerators that a browser has not
+
+/**
+ * @typedef {object} GoldenCase a text, with what the Keras classifier answered
+ * @property {string} text
+ * @property {string | null} textPair the second text, where the model takes two
+ * @property {number[]} probabilities one a label
+ *
+ * @typedef {object} Artifact a file that was read and found intact
+ * @property {string} name what the model is called
+ * @property {string[]} labels in the order of the probabilities
+ * @property {string} scheme of quantization, for instance `int8`
+ * @property {number} sequenceLength the most tokens that the model reads of a text
+ * @property {number} tolerance the largest difference of a probability that a replay may show
+ * @property {GoldenCase[]} goldenCases
+ * @property {Uint8Array} flatbuffer the TFLite model alone
+ * @property {number} size bytes of the whole file
+ */
+
+/**
+ * Reads a file and proves that it arrived whole.
+ *
+ * @param {Uint8Array} content
+ * @returns {Promise<Artifact>}
+ * @throws {ArtifactError} it is no TFLite model, EdgeDistil did not write it, it is cut off or damaged, or it is of a
+ *   kind that a browser cannot run; the message says which
+ */
+export async function readArtifact(content) {
+  checkSize(content.length);
+  if (latin1(content.subarray(4, 8)) !== FILE_IDENTIFIER) {
+    throw new ArtifactError('This is no TFLite model. Give a .tflite file that `edgedistil convert` wrote.');
+  }
+  if (!hasArchive(content)) {
+    throw new ArtifactError(
+      'EdgeDistil did not write this TFLite model, or it has not arrived whole: nothing at its end says what it is. ' +
+        'Copy or download it again, or give a file that `edgedistil convert` wrote.',
+    );
+  }
+  const archive = await readArchive(content, { required: REQUIRED, allowed: ALLOWED, wanted: [METADATA, LABELS] });
+  const metadata = parseMetadata(archive.members.get(METADATA));
+  const flatbuffer = content.subarray(0, archive.start);
+  if (metadata.flatbuffer_size !== flatbuffer.length || metadata.flatbuffer_sha256 !== (await sha256(flatbuffer))) {
+    throw new ArtifactError(`The model is not the one that ${METADATA} describes. It was exchanged; convert again.`);
+  }
+  const artifact = fromMetadata(metadata);
+  if (utf8(archive.members.get(LABELS)) !== artifact.labels.map((label) => `${label}\n`).join('')) {
+    throw new ArtifactError(`${LABELS} and ${METADATA} name different labels. Convert again.`);
+  }
+  return Object.freeze({ ...artifact, flatbuffer, size: content.length });
+}
+
+/** Refuses a file by its size, before it is read. @param {number} size @throws {ArtifactError} */
+export function checkSize(size) {
+  if (size > LARGEST_FILE) {
+    throw new ArtifactError(
+      `The file has ${(size / 1e6).toFixed(0)} MB; this page takes up to ${(LARGEST_FILE / 1e6).toFixed(0)} MB. ` +
+        'Convert with `--quantize int8`.',
+    );
+  }
+}
+
+function parseMetadata(bytes) {
+  let metadata;
+  try {
+    metadata = JSON.parse(utf8(bytes));
+  } catch (error) {
+    throw new ArtifactError(`${METADATA} is not sound JSON. The file is damaged; fetch it again.`, { cause: error });
+  }
+  if (metadata?.schema_version !== SCHEMA_VERSION) {
+    throw new ArtifactError(
+      `The file has schema version ${JSON.stringify(metadata?.schema_version)}; this page reads ${SCHEMA_VERSION}. ` +
+        'Get the page that belongs to the edgedistil which wrote it, or convert again.',
+    );
+  }
+  return metadata;
+}
+
+function fromMetadata(metadata) {
+  const { labels, tokenizer, quantization, tolerance, golden_cases: cases } = metadata;
+  check('labels', Array.isArray(labels) && labels.length > 0 && labels.every(isFilled));
+  check('name', isFilled(metadata.name));
+  check('tolerance', isFraction(tolerance));
+  check('quantization', isFilled(quantization?.scheme));
+  check('tokenizer', isFilled(tokenizer?.kind) && Number.isInteger(tokenizer.sequence_length));
+  if (tokenizer.kind !== 'builtin') {
+    throw new ArtifactError(
+      `The model's tokenizer is \`${tokenizer.kind}\`, which a browser cannot run. ` +
+        'Convert again with `--tokenizer builtin`.',
+    );
+  }
+  check('golden_cases', Array.isArray(cases) && cases.every((item) => isGoldenCase(item, labels.length)));
+  return {
+    name: metadata.name,
+    labels,
+    scheme: quantization.scheme,
+    sequenceLength: tokenizer.sequence_length,
+    tolerance,
+    goldenCases: cases.map(({ text, text_pair: textPair, probabilities }) => ({
+      text,
+      textPair: textPair ?? null,
+      probabilities,
+    })),
+  };
+}
+
+function check(key, isSound) {
+  if (!isSound) throw new ArtifactError(`${METADATA}: ${key} is not what schema ${SCHEMA_VERSION} says. Convert again.`);
+}
+
+function isGoldenCase(item, count) {
+  const { text, text_pair: pair, probabilities } = item ?? {};
+  const areTexts = typeof text === 'string' && (pair == null || typeof pair === 'string');
+  return areTexts && Array.isArray(probabilities) && probabilities.length === count && probabilities.every(isFraction);
+}
+
+function isFilled(value) {
+  return typeof value === 'string' && value !== '';
+}
+
+function isFraction(value) {
+  return typeof value === 'number' && value >= 0 && value <= 1;
+}
+
+function utf8(bytes) {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new ArtifactError('The file holds text that is not UTF-8. Convert again.', { cause: error });
+  }
+}
+
+function latin1(bytes) {
+  return String.fromCharCode(...bytes);
+}

@@ -1,0 +1,134 @@
+// Text in, label out: the one module that an application needs besides LiteRT.js.
+
+import { EngineError, MismatchError } from './errors.js';
+
+export const CLASSIFY_TEXT = 'classify_text';
+export const CLASSIFY_TEXT_PAIR = 'classify_text_pair';
+
+const SHORTEST_ROW = 64; // bytes: most commands and queries fit, and share one allocation
+const LARGEST_PROBABILITY = 1.001; // softmax in float32 may round to a little more than 1
+
+/**
+ * A text as the model takes it: its UTF-8 bytes, one int32 each, zeros behind them up to a power of two.
+ *
+ * This is all that is done to a text before the model. TextEncoder writes U+FFFD for a lone surrogate; the model stops
+ * at the first zero; rows of few lengths spare the interpreter new allocations.
+ *
+ * @param {string} text
+ * @returns {Int32Array}
+ */
+export function encodeText(text) {
+  const bytes = new TextEncoder().encode(text);
+  const row = new Int32Array(Math.max(SHORTEST_ROW, 2 ** Math.ceil(Math.log2(bytes.length || 1))));
+  row.set(bytes);
+  return row;
+}
+
+/**
+ * Labels with their probabilities, the most probable first; equal ones in the model's order.
+ *
+ * @param {string[]} labels
+ * @param {ArrayLike<number>} probabilities
+ * @returns {{label: string, probability: number}[]}
+ */
+export function rank(labels, probabilities) {
+  const pairs = labels.map((label, index) => ({ label, probability: probabilities[index] }));
+  return pairs.sort((one, other) => other.probability - one.probability);
+}
+
+/**
+ * @typedef {object} Model what runs signatures; `engine.js` makes one of LiteRT.js
+ * @property {string[]} signatures
+ * @property {(signature: string, inputs: Record<string, Int32Array>) => Promise<Float32Array>} run
+ * @property {() => void} close
+ */
+
+/** A model that was verified in this browser and is ready to label texts. */
+export class TextClassifier {
+  #model;
+
+  /** Not for callers: `TextClassifier.verified` makes one. */
+  constructor(artifact, model) {
+    this.artifact = artifact;
+    this.#model = model;
+    this.largestDifference = 0;
+  }
+
+  /**
+   * Replays the file's golden cases before the first answer, and closes the model if one differs.
+   *
+   * @param {import('./artifact.js').Artifact} artifact
+   * @param {Model} model
+   * @returns {Promise<TextClassifier>}
+   * @throws {EngineError} the model does not take text, or a run failed
+   * @throws {MismatchError} this browser computes other probabilities than the model was verified with
+   */
+  static async verified(artifact, model) {
+    const classifier = new TextClassifier(artifact, model);
+    try {
+      for (const goldenCase of artifact.goldenCases) await classifier.#replay(goldenCase);
+      await classifier.classify(''); // also where there are no golden cases: does it run at all?
+    } catch (error) {
+      model.close();
+      throw error;
+    }
+    return classifier;
+  }
+
+  /**
+   * Labels one text.
+   *
+   * @param {string} text any string, the empty one included; a NUL ends it
+   * @returns {Promise<{ranking: {label: string, probability: number}[], milliseconds: number}>}
+   * @throws {EngineError} the run failed
+   */
+  async classify(text) {
+    const started = performance.now();
+    const probabilities = await this.#run(CLASSIFY_TEXT, { text: encodeText(text) });
+    const milliseconds = performance.now() - started;
+    return { ranking: rank(this.artifact.labels, probabilities), milliseconds };
+  }
+
+  /** Releases the model's memory. */
+  close() {
+    this.#model.close();
+  }
+
+  async #replay({ text, textPair, probabilities: expected }) {
+    const inputs = { text: encodeText(text) };
+    if (textPair !== null) inputs.text_pair = encodeText(textPair);
+    const received = await this.#run(textPair === null ? CLASSIFY_TEXT : CLASSIFY_TEXT_PAIR, inputs);
+    const difference = Math.max(...expected.map((value, index) => Math.abs(value - received[index])));
+    this.largestDifference = Math.max(this.largestDifference, difference);
+    const { tolerance } = this.artifact;
+    const ordered = [...expected].sort((one, other) => other - one);
+    const isCloseCall = ordered.length > 1 && ordered[0] - ordered[1] < tolerance;
+    const isSameLabel = indexOfLargest(received) === indexOfLargest(expected);
+    if (!(difference <= tolerance) || !(isSameLabel || isCloseCall)) {
+      throw new MismatchError(
+        `This browser computes something else than the model was verified with: for the text ${JSON.stringify(text)} ` +
+          `a probability differs by ${difference.toPrecision(2)}, and ${tolerance} is allowed. ` +
+          'Its labels could not be trusted, so it is not used. Update the browser, or try another one.',
+      );
+    }
+  }
+
+  async #run(signature, inputs) {
+    if (!this.#model.signatures.includes(signature)) {
+      throw new EngineError(`The model has no signature ${signature}, so it does not take text. Convert again.`);
+    }
+    const probabilities = await this.#model.run(signature, inputs);
+    const { length } = this.artifact.labels;
+    if (probabilities.length !== length || !probabilities.every((value) => value >= 0 && value <= LARGEST_PROBABILITY)) {
+      throw new EngineError(
+        `The model must answer ${length} probabilities, one a label. ` +
+          `Received: ${Array.from(probabilities.slice(0, 8)).join(', ')}. Reload the page, or try another browser.`,
+      );
+    }
+    return probabilities;
+  }
+}
+
+function indexOfLargest(values) {
+  return values.indexOf(Math.max(...values));
+}

@@ -1,0 +1,65 @@
+// LiteRT.js as this page uses it: models in, signatures that run on WebAssembly out.
+
+import { EngineError } from './errors.js';
+
+/**
+ * Loads LiteRT.js and its WebAssembly.
+ *
+ * @param {string} folder where the build put it
+ * @returns {Promise<{isThreaded: boolean, load: (flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>}>}
+ * @throws {EngineError} the browser is too old, or a file could not be fetched
+ */
+export async function loadEngine(folder) {
+  const isThreaded = Boolean(globalThis.crossOriginIsolated) && navigator.hardwareConcurrency > 1;
+  try {
+    const litert = await import(`${folder}/core.js`);
+    const { liteRtWasm } = await litert.loadLiteRt(`${folder}/wasm/`, { threads: isThreaded });
+    // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
+    // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
+    liteRtWasm.checkTensorBufferCompatible = () => {};
+    return { isThreaded, load: (flatbuffer) => loadModel(litert, flatbuffer) };
+  } catch (error) {
+    throw new EngineError(
+      'LiteRT, which runs the model, could not be started. Check the connection and reload the page; ' +
+        'if that does not help, update the browser.',
+      { cause: error },
+    );
+  }
+}
+
+async function loadModel(litert, flatbuffer) {
+  let compiled;
+  try {
+    compiled = await litert.loadAndCompile(flatbuffer, { accelerator: 'wasm' });
+  } catch (error) {
+    throw new EngineError(
+      'LiteRT.js cannot load this model: it may need more memory than a tab has, or ops that the browser lacks. ' +
+        'Reload the page, and convert with `--quantize int8`.',
+      { cause: error },
+    );
+  }
+  return {
+    signatures: Object.keys(compiled.signatures),
+    run: (signature, inputs) => run(litert, compiled, signature, inputs),
+    close: () => compiled.delete(),
+  };
+}
+
+async function run(litert, compiled, signature, inputs) {
+  const { inputDetails } = compiled.signatures[signature];
+  if (!inputDetails.every(({ name, dtype, shape }) => inputs[name] && dtype === 'int32' && shape.length === 1)) {
+    throw new EngineError(`The signature ${signature} does not take rows of bytes. Convert again.`);
+  }
+  const tensors = Object.entries(inputs).map(([name, row]) => [name, new litert.Tensor(row, [row.length])]);
+  let outputs = {};
+  try {
+    outputs = await compiled.run(signature, Object.fromEntries(tensors));
+    return await outputs.probabilities.data();
+  } catch (error) {
+    throw new EngineError('The model could not be run. Reload the page; if it happens again, update the browser.', {
+      cause: error,
+    });
+  } finally {
+    for (const tensor of [...tensors.map(([, input]) => input), ...Object.values(outputs)]) tensor.delete();
+  }
+}
