@@ -20,6 +20,8 @@ class Classification:
         score: the probability of `label`, from 0 to 1.
         probabilities: of every label, in the model's order.
         text_pair: the second text as it was given; None where there is one text.
+        is_truncated: whether the text, or the pair, has more token ids than the model takes, so that its end had no
+            say; None where that is not known (`LongTexts`).
 
     Example:
         >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
@@ -32,6 +34,7 @@ class Classification:
     score: float
     probabilities: Mapping[str, float]
     text_pair: str | None = None
+    is_truncated: bool | None = None
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """The `k` most probable labels with their probabilities, best first; all of them if there are fewer.

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import NoReturn
 
 import numpy as np
 
 from edgedistil_runtime.artifact import ArtifactMetadata, read_artifact
+from edgedistil_runtime.backends.choice import WeightCache
 from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
+from edgedistil_runtime.long_texts import Excerpt, LongTexts
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
-
-_LARGEST_BATCH = 32  # rows in one run: bounds the memory of activations, whatever the number of texts
 
 
 class TextClassifier:
     """A `.tflite` file of EdgeDistil, loaded, verified on this machine and ready to label texts.
 
-    Use it as a context manager or call `close`. Threads may share it; runs wait for one another.
+    Use it as a context manager or call `close`. Threads may share it; runs wait for one another, and so does a fork.
+    A forked child goes on with its own copy; a classifier cannot be sent to another process: open the file there.
+
+    The file may be renamed or deleted while it is open. One of more than 16 MB is memory-mapped, and must not be
+    shortened or overwritten in place: write a new file and rename it over the old one.
 
     Attributes:
         labels: class names, in the model's order.
@@ -48,6 +54,7 @@ class TextClassifier:
         backend: Backend | None = None,
         verify: bool = True,
         probe: bool = True,
+        weight_cache: WeightCache = None,
     ) -> None:
         """Reads the file, loads the model and replays its golden cases.
 
@@ -62,6 +69,10 @@ class TextClassifier:
                 finds. `close` closes it.
             verify: whether to replay the golden cases. The file's digest is checked in any case.
             probe: whether an accelerator is tried out in a child process first, for it can end the process.
+            weight_cache: a folder where the weights are kept as XNNPACK packs them for this processor, so that a model
+                loads faster the next time; True for the user's own, `~/.cache/edgedistil`. One file a model, about as
+                large. By default they are kept in memory alone; False has even a large model run in an interpreter,
+                which takes more memory. Of no effect on an accelerator.
 
         Raises:
             ArtifactError: the file is missing, foreign or damaged.
@@ -72,13 +83,20 @@ class TextClassifier:
         artifact = read_artifact(path)
         self.metadata: ArtifactMetadata = artifact.metadata
         self.labels: tuple[str, ...] = self.metadata.labels
-        options = LoadOptions(accelerator, num_threads, device, fallback, verify, probe)
+        options = LoadOptions(accelerator, num_threads, device, fallback, verify, probe, weight_cache)
         loaded = load_model(artifact, options, backend)
         self._backend, self._runner = loaded.backend, loaded.runner
         self.runtime_info: RuntimeInfo = loaded.info
+        # An accelerator runs one row after the other; so does a model whose rows would get other numbers.
+        self._runs_texts_together = self.runtime_info.accelerator == "cpu" and self._runner.runs_texts_together
+        tokenize = self._token_ids if self._runner.tells_token_ids else None
+        self._long_texts = LongTexts(self.metadata.tokenizer, tokenize)
 
     def classify(self, text: str, text_pair: str | None = None) -> Classification:
         """Labels one text, or one pair of texts.
+
+        What is beyond the model's row of token ids has no say (`is_truncated`), and costs nothing: of a text of a
+        megabyte with spaces in it, the first page is run.
 
         Args:
             text: any string, the empty one included. A NUL ends it; lone surrogates count as U+FFFD.
@@ -88,10 +106,19 @@ class TextClassifier:
             InputError: a text is no string, or the model does not take text, or pairs.
             BackendError: the run failed.
         """
-        return self._classification(self._runner.classify(self._runner.encode(text, text_pair)), text, text_pair)
+        self._runner.check(text, text_pair)
+        excerpt = self._long_texts.excerpt(text, text_pair)
+        if excerpt.token_ids is not None and self._runs_texts_together:  # not to tokenize it twice
+            [probabilities] = self._token_probabilities([excerpt.token_ids])
+        else:
+            probabilities = self._runner.classify(self._runner.encode(excerpt.text, excerpt.text_pair))
+        return self._classification(probabilities, text, text_pair, is_truncated=excerpt.is_truncated)
 
     def classify_batch(self, texts: Iterable[str], text_pairs: Iterable[str] | None = None) -> list[Classification]:
         """Labels many texts, or pairs of texts, in their order; where the model can, several in one run.
+
+        Texts of similar length are padded to one length. That changes a probability by a rounding error of the model's
+        (1.2e-4 at most was seen, with int8). A plan whose activations have fixed ranges runs texts one by one.
 
         Args:
             texts: any number of strings, none included.
@@ -103,12 +130,16 @@ class TextClassifier:
             BackendError: a run failed.
         """
         pairs = _pairs(texts, text_pairs)
-        inputs = [self._runner.encode(*pair) for pair in pairs]
-        if len(inputs) > 1 and self._runner.takes_token_batches:
-            probabilities = self._token_probabilities([self._runner.tokenize(one) for one in inputs])
-        else:
-            probabilities = [self._runner.classify(one) for one in inputs]
-        return [self._classification(row, *pair) for row, pair in zip(probabilities, pairs)]
+        for pair in pairs:
+            self._runner.check(*pair)
+        if len(pairs) < 2 or not self._runs_texts_together:
+            return [self.classify(*pair) for pair in pairs]
+        excerpts = [self._long_texts.excerpt(*pair) for pair in pairs]
+        probabilities = self._token_probabilities(list(map(self._row, excerpts)))
+        return [
+            self._classification(row, *pair, is_truncated=excerpt.is_truncated)
+            for row, pair, excerpt in zip(probabilities, pairs, excerpts)
+        ]
 
     def classify_tokens(self, token_ids: Iterable[Sequence[int]]) -> list[Classification]:
         """Labels rows of token ids, special tokens included and without padding, from a tokenizer of one's own.
@@ -126,7 +157,7 @@ class TextClassifier:
         rows = [list(row) for row in token_ids]
         for number, row in enumerate(rows):
             self._check_row(number, row)
-        return [self._classification(row) for row in self._token_probabilities(rows)]
+        return [self._classification(row, is_truncated=False) for row in self._token_probabilities(rows)]
 
     def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
         """The token ids that the model makes of a text or a pair of texts, special tokens included.
@@ -135,7 +166,8 @@ class TextClassifier:
             InputError: a text is no string, or the model does not take text, or pairs.
             BackendError: the model has no `tokenize` signature, or the run failed.
         """
-        return self._runner.tokenize(self._runner.encode(text, text_pair))
+        self._runner.check(text, text_pair)
+        return list(self._row(self._long_texts.excerpt(text, text_pair)))
 
     def close(self) -> None:
         """Releases the model; a second call does nothing."""
@@ -151,17 +183,28 @@ class TextClassifier:
         """Closes it."""
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        """Says why a classifier cannot be pickled."""
+        raise TypeError("A TextClassifier cannot be sent to another process. Open the file in that process.")
+
+    def _token_ids(self, text: str, text_pair: str | None) -> list[int]:
+        return self._runner.tokenize(self._runner.encode(text, text_pair))
+
+    def _row(self, excerpt: Excerpt) -> Sequence[int]:
+        """The token ids that go through the model."""
+        return self._token_ids(excerpt.text, excerpt.text_pair) if excerpt.token_ids is None else excerpt.token_ids
+
     def _token_probabilities(self, token_ids: Sequence[Sequence[int]]) -> list[Array]:
-        """Rows of equal token count go through the model together: no padding, so the numbers of single runs."""
-        groups: dict[int, list[int]] = {}
-        for position, ids in enumerate(token_ids):
-            groups.setdefault(len(ids), []).append(position)
+        """Probabilities of each row, in their order; rows of similar length go through the model together."""
+        runs = batches([len(ids) for ids in token_ids])
+        if not self._runner.takes_token_batches:  # it would take padding for tokens
+            runs = [[position] for run in runs for position in run]
         found: dict[int, Array] = {}
-        for positions in groups.values():
-            for start in range(0, len(positions), _LARGEST_BATCH):
-                chunk = positions[start : start + _LARGEST_BATCH]
-                rows = np.array([token_ids[position] for position in chunk], np.int32)
-                found.update(zip(chunk, self._runner.classify_tokens(rows)))
+        for run in runs:
+            ids = np.full((len(run), len(token_ids[run[-1]])), self.metadata.tokenizer.pad_id, np.int32)
+            for row, position in zip(ids, run):
+                row[: len(token_ids[position])] = token_ids[position]
+            found.update(zip(run, self._runner.classify_tokens(ids)))
         return [found[position] for position in range(len(token_ids))]
 
     def _check_row(self, number: int, row: Sequence[int]) -> None:
@@ -178,11 +221,16 @@ class TextClassifier:
             )
 
     def _classification(
-        self, probabilities: Array, text: str | None = None, text_pair: str | None = None
+        self,
+        probabilities: Array,
+        text: str | None = None,
+        text_pair: str | None = None,
+        *,
+        is_truncated: bool | None,
     ) -> Classification:
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(np.argmax(probabilities))]
-        return Classification(text, label, scores[label], scores, text_pair)
+        return Classification(text, label, scores[label], scores, text_pair, is_truncated)
 
 
 def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:

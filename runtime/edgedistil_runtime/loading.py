@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase
-from edgedistil_runtime.backends.choice import ACCELERATORS, interpreters_not_used, open_backend
+from edgedistil_runtime.backends.choice import ACCELERATORS, WeightCache, interpreters_not_used, open_backend
+from edgedistil_runtime.backends.encoders import check_edgetpu_device
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.errors import BackendError
 from edgedistil_runtime.golden_cases import replay_golden_cases
@@ -61,6 +62,7 @@ class LoadOptions:
     is_fallback_allowed: bool = False
     is_verified: bool = True
     is_probed: bool = True
+    weight_cache: WeightCache = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
         AcceleratorMismatch: what runs the model computes something else.
         BackendError: nothing here can run it.
     """
-    if options.accelerator not in ACCELERATORS:
-        raise BackendError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {options.accelerator!r}.")
+    _check_options(options)
     try:
         return _load(artifact, options, backend)
     except BackendError as error:
@@ -101,6 +102,16 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
         _log.warning("The CPU stands in for the accelerator %r: %s", options.accelerator, error)
         loaded = _load(artifact, replace(options, accelerator="cpu", device=None), None)
         return replace(loaded, info=replace(loaded.info, fallback_reason=str(error)))
+
+
+def _check_options(options: LoadOptions) -> None:
+    if options.accelerator not in ACCELERATORS:
+        raise BackendError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {options.accelerator!r}.")
+    if options.device is not None and options.accelerator != "edgetpu":
+        raise BackendError(
+            f"device chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
+        )
+    check_edgetpu_device(options.device)
 
 
 def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> LoadedModel:
@@ -123,15 +134,26 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
         largest_difference=difference,
         load_seconds=loaded - started,
         replay_seconds=time.perf_counter() - loaded,
-        not_used=interpreters_not_used(backend.name),
+        not_used=interpreters_not_used(backend.name, artifact, options.weight_cache),
     )
     return LoadedModel(backend, runner, info)
 
 
+def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
+    part = metadata.encoder if metadata.target == accelerator else None
+    return part is not None and (accelerator != "edgetpu" or part.is_compiled)
+
+
 def _opened(artifact: Artifact, options: LoadOptions) -> Backend:
-    if options.is_probed and options.accelerator != "cpu" and artifact.metadata.encoder is not None:
+    if options.is_probed and _has_part_for(artifact.metadata, options.accelerator):
         probe(artifact.path, options.accelerator, num_threads=options.num_threads, device=options.device)
-    return open_backend(artifact, options.accelerator, num_threads=options.num_threads, device=options.device)
+    return open_backend(
+        artifact,
+        options.accelerator,
+        num_threads=options.num_threads,
+        device=options.device,
+        weight_cache=options.weight_cache,
+    )
 
 
 def _replay(runner: SignatureRunner, metadata: ArtifactMetadata) -> float:

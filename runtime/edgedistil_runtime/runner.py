@@ -23,7 +23,7 @@ from edgedistil_runtime.artifact import (
 )
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.errors import BackendError, InputError
-from edgedistil_runtime.text_bytes import encode_string, encode_text
+from edgedistil_runtime.text_bytes import check_text, encode_string, encode_text
 
 __all__ = ["SignatureRunner"]
 
@@ -58,12 +58,27 @@ class SignatureRunner:
         return self._metadata.tokenizer.kind in _ENCODERS
 
     @property
+    def tells_token_ids(self) -> bool:
+        """Whether there is a `tokenize`."""
+        return TOKENIZE in self._signatures
+
+    @property
     def takes_token_batches(self) -> bool:
         """Whether `classify_tokens` takes more than one row."""
         return CLASSIFY_TOKENS in self._signatures
 
-    def encode(self, text: str, text_pair: str | None = None) -> Mapping[str, Array]:
-        """The inputs for one text or one pair.
+    @property
+    def runs_texts_together(self) -> bool:
+        """Whether `classify_tokens` gives what single texts give.
+
+        Not where activations have fixed ranges: rows may be padded, and the attention of such a plan's rows is float,
+        while that of a text alone is int8. Other labels came of it (benchmarks/batching.py).
+        """
+        is_static = self._metadata.quantization.get("activations") == "int8"
+        return self.takes_token_batches and self.tells_token_ids and not is_static
+
+    def check(self, text: str, text_pair: str | None = None) -> None:
+        """Refuses what `encode` would refuse.
 
         Raises:
             InputError: a text is no string, or the model does not take text, or pairs.
@@ -73,14 +88,26 @@ class SignatureRunner:
                 "The model has no tokenizer (its kind is `none`): it takes token ids. Give them to classify_tokens, or "
                 "convert again with `--tokenizer builtin`."
             )
-        encode = _ENCODERS[self._metadata.tokenizer.kind]
+        check_text(text)
         if text_pair is None:
-            return {"text": encode(text)}
+            return
         if CLASSIFY_TEXT_PAIR not in self._signatures:
             raise InputError(
                 "The model takes one text, not a pair: it has the signatures "
                 f"{sorted(self._signatures)}. Convert again with `--text-pair`."
             )
+        check_text(text_pair)
+
+    def encode(self, text: str, text_pair: str | None = None) -> Mapping[str, Array]:
+        """The inputs for one text or one pair.
+
+        Raises:
+            InputError: a text is no string, or the model does not take text, or pairs.
+        """
+        self.check(text, text_pair)
+        encode = _ENCODERS[self._metadata.tokenizer.kind]
+        if text_pair is None:
+            return {"text": encode(text)}
         return {"text": encode(text), "text_pair": encode(text_pair)}
 
     def tokenize(self, inputs: Mapping[str, Array]) -> list[int]:

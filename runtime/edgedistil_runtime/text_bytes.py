@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from edgedistil_runtime.errors import InputError
 
-__all__ = ["encode_string", "encode_text"]
+__all__ = ["check_text", "encode_string", "encode_text"]
 
 _SHORTEST_ROW = 64  # bytes: most commands and queries fit, and share one allocation
 
@@ -59,10 +59,19 @@ def encode_string(text: str) -> npt.NDArray[np.object_]:
     return np.array([_utf8(text)], np.object_)
 
 
-def _utf8(text: str) -> bytes:
+def check_text(text: str) -> None:
+    """Refuses what is no text.
+
+    Raises:
+        InputError: `text` is no string.
+    """
     if not isinstance(text, str):
         advice = " Decode it first: text.decode('utf-8')." if isinstance(text, (bytes, bytearray)) else ""
         raise InputError(f"A text must be a str. Received: {type(text).__name__}.{advice}")
+
+
+def _utf8(text: str) -> bytes:
+    check_text(text)
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:

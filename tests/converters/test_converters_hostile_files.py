@@ -3,7 +3,6 @@
 import io
 import os
 import random
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgedistil_runtime import ArtifactError, TextClassifier
-from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.artifact import artifact_bytes, read_artifact
 
 COPIES = 300
 TEXTS = ("turn on the light", "play music", "off", "Straße")
@@ -84,7 +83,7 @@ DAMAGES = (flip, flip, cut, shuffle, edit_metadata, hostile_archive)
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_damaged_copies_are_refused(path, tmp_path):
     content, generator = path.read_bytes(), random.Random(300)
-    target, refused, same = tmp_path / "copy.tflite", 0, 0
+    target = tmp_path / "copy.tflite"
     for number in range(COPIES):
         damaged = DAMAGES[number % len(DAMAGES)](content, generator)
         while damaged == content:
@@ -92,8 +91,6 @@ def test_damaged_copies_are_refused(path, tmp_path):
         target.write_bytes(damaged)
         with pytest.raises(ArtifactError):
             TextClassifier(target)
-        refused += 1
-    assert (refused, same) == (COPIES, 0)
 
 
 def test_the_undamaged_file_is_not(path):
@@ -146,10 +143,10 @@ class TestWeightCache:
             assert done.stdout.splitlines() == labels
             assert [file.read_bytes() for file in kept.parent.iterdir()] == [sound]
 
-    def test_a_cache_of_another_model_is_not_used(self, path, kept, convert, due):
-        shutil.copy(kept, kept.with_name("another-name.xnnpack"))
-        other = convert("fp32").artifact.path
-        with TextClassifier(other, weight_cache=kept.parent) as classifier:
-            classifier.classify(TEXTS[0])
-        assert len(list(kept.parent.iterdir())) == 3
-        assert read_artifact(other).metadata.flatbuffer_sha256 != read_artifact(path).metadata.flatbuffer_sha256
+    def test_a_cache_of_another_model_is_not_used(self, path, kept, tmp_path):
+        artifact = read_artifact(path)
+        other = tmp_path / "other.tflite"
+        model = artifact.flatbuffer() + bytes(16)  # the same to LiteRT
+        other.write_bytes(artifact_bytes(model, artifact.metadata, artifact.vocabulary))
+        TextClassifier(other, weight_cache=kept.parent).close()
+        assert len({file.name.partition("-")[0] for file in kept.parent.iterdir()}) == 2

@@ -8,7 +8,7 @@ from edgedistil_runtime.long_texts import LongTexts
 
 CHARACTERS = [
     *"abeqty17_-.,!?'#@ \t\n\r\0",
-    *["turn ", "the light ", "Straße ", "NASA", "한", "[SEP]", "<x>"],
+    *["a" * 130, "turn ", "the light ", "Straße ", "NASA", "한", "[SEP]", "<x>"],
     *["éa\u0301", "\u0307", "\u0345", "\u115f", "\u3164", "\uff9e", "\u200d"],
     *[
         "東京",

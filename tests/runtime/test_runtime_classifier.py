@@ -1,5 +1,7 @@
 """`TextClassifier` over a fake backend: what it checks, how it calls, what it answers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -78,24 +80,33 @@ class TestBatch:
         def answer(signature, inputs):
             if "text" in inputs:
                 return echo.answer(signature, inputs)
-            texts = [bytes(row[1:-1].astype(np.uint8)).decode() for row in inputs["token_ids"]]
+            rows = [row[row != 0] for row in inputs["token_ids"]]
+            texts = [bytes(row[1:-1].astype(np.uint8)).decode() for row in rows]
             return {"probabilities": np.array([echo.probabilities(text) for text in texts], np.float32)}
 
         backend = FakeBackend(answer, signatures=ALL_SIGNATURES)
         with TextClassifier(fake_path, backend=backend) as classifier:
             backend.calls.clear()
             answers = classifier.classify_batch(self.TEXTS)
-            shapes = [(name, given["token_ids"].shape) for name, given in backend.calls if "token_ids" in given]
+            shapes = [given["token_ids"].shape for name, given in backend.calls if name == "classify_tokens"]
             assert answers == [classifier.classify(text) for text in self.TEXTS]
-            assert shapes == [
-                ("classify_tokens", (2, 4)),
-                ("classify_tokens", (2, 3)),
-                ("classify_tokens", (2, 5)),
-                ("classify_tokens", (1, 2)),
-            ]
+            assert shapes == [(1, 2), (2, 3), (2, 4), (2, 5)]
             backend.calls.clear()
-            assert len(classifier.classify_batch(["a"] * 70)) == 70
-            assert [len(given["token_ids"]) for _, given in backend.calls if "token_ids" in given] == [32, 32, 6]
+            similar = ["x" * 20, "y" * 21, "z" * 20, "x" * 20]
+            assert [answer.text for answer in classifier.classify_batch(similar)] == similar
+            assert [given["token_ids"].shape for _, given in backend.calls if "token_ids" in given] == [(4, 23)]
+            backend.calls.clear()
+            assert len(classifier.classify_batch(["a"] * 19)) == 19
+            assert [len(given["token_ids"]) for _, given in backend.calls if "token_ids" in given] == [8, 8, 3]
+
+    def test_static_plans_run_one_by_one(self, write, flatbuffer, metadata, vocabulary, echo):
+        static = dataclasses.replace(metadata, quantization={"scheme": "int8-static", "activations": "int8"})
+        path = write(artifact_bytes(flatbuffer, static, vocabulary))
+        backend = FakeBackend(echo.answer, signatures=ALL_SIGNATURES)
+        with TextClassifier(path, backend=backend) as classifier:
+            backend.calls.clear()
+            classifier.classify_batch(self.TEXTS)
+        assert {signature for signature, _ in backend.calls} == {"classify_text"}
 
     def test_nothing_in_nothing_out(self, classifier):
         assert classifier.classify_batch([]) == []

@@ -30,7 +30,7 @@ def test_json_and_standard_input(echo_path, capsys, monkeypatch):
     assert main(["classify", str(echo_path), "--json", "first", "-"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["text"] for answer in answers] == ["first", "日本", "", "hello\ufffd"]
-    assert list(answers[0]) == ["text", "label", "score", "probabilities"]
+    assert list(answers[0]) == ["text", "label", "score", "probabilities", "is_truncated"]
     assert list(answers[0]["probabilities"]) == ["low", "middle", "hög"]
 
 

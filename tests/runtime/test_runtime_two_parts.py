@@ -265,7 +265,7 @@ def hosts_closed(monkeypatch):
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
 def test_a_device_is_an_edge_tpu(echo_path, accelerator):
     with pytest.raises(BackendError, match=f"several Edge TPUs. Received: 'usb' with '{accelerator}'"):
-        open_backend(read_artifact(echo_path), accelerator, device="usb")
+        TextClassifier(echo_path, accelerator, device="usb", fallback=True)
 
 
 @pytest.mark.parametrize(("target", "accelerator"), [("gpu", "edgetpu"), ("edgetpu", "gpu")])
@@ -287,7 +287,6 @@ def test_every_file_runs_on_a_cpu(write_target, echo):
     [
         (None, None, AcceleratorUnavailable, "not compiled for the Edge TPU"),
         (b"\x1c\0\0\0TFL3 compiled", None, AcceleratorUnavailable, "cannot be loaded: .*EDGETPU_LIBRARY"),
-        (b"\x1c\0\0\0TFL3 compiled", "0", BackendError, "device must be usb, pci, or a number"),
     ],
 )
 def test_the_host_is_closed_where_the_encoder_cannot_be_had(

@@ -1,18 +1,24 @@
 """Which backend runs a file here, and why not the others.
 
 On a CPU: ai-edge-litert, else tflite-runtime, else TensorFlow, the first that can be imported; TensorFlow Text's ops,
-where the tokenizer is made of them, need ai-edge-litert and tensorflow-text. On an accelerator the same interpreter
+where the tokenizer is made of them, need ai-edge-litert and tensorflow-text. Of ai-edge-litert's two, `Interpreter`
+takes less memory for small models and `CompiledModel` for large ones, whose packed weights it keeps once
+(benchmarks/weight_cache.py). On an accelerator the same interpreter
 runs the part that stays on the CPU.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from typing import Union
 
 from edgedistil_runtime.artifact import Artifact
+from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
 from edgedistil_runtime.backends.encoders import Encoder, GPUEncoder, edgetpu_encoder
 from edgedistil_runtime.backends.interpreters import (
+    LARGEST_IN_MEMORY,
     InterpreterBackend,
     LiteRTInterpreterBackend,
     TensorFlowBackend,
@@ -21,16 +27,23 @@ from edgedistil_runtime.backends.interpreters import (
 )
 from edgedistil_runtime.backends.protocol import Backend
 from edgedistil_runtime.backends.two_parts import TwoPartBackend
+from edgedistil_runtime.backends.weight_cache import (
+    default_cache_folder,
+    open_compiled_model,
+    open_with_weight_cache,
+)
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
-__all__ = ["ACCELERATORS", "default_backend", "interpreters_not_used", "open_backend"]
+__all__ = ["ACCELERATORS", "WeightCache", "default_backend", "interpreters_not_used", "open_backend"]
 
+WeightCache = Union[bool, str, "os.PathLike[str]", None]  # as `TextClassifier` takes it
 ACCELERATORS = ("cpu", "gpu", "edgetpu")
 _INTERPRETERS: tuple[type[InterpreterBackend], ...] = (
     LiteRTInterpreterBackend,
     TFLiteRuntimeBackend,
     TensorFlowBackend,
 )
+_log = logging.getLogger(__name__)
 
 
 def default_backend(
@@ -50,7 +63,12 @@ def default_backend(
 
 
 def open_backend(
-    artifact: Artifact, accelerator: str = "cpu", *, num_threads: int | None = None, device: str | None = None
+    artifact: Artifact,
+    accelerator: str = "cpu",
+    *,
+    num_threads: int | None = None,
+    device: str | None = None,
+    weight_cache: WeightCache = None,
 ) -> Backend:
     """What runs an artefact on an accelerator.
 
@@ -59,16 +77,15 @@ def open_backend(
         accelerator: one of `ACCELERATORS`.
         num_threads: for the part on the CPU.
         device: which Edge TPU; see `encoders.edgetpu_encoder`.
+        weight_cache: where packed weights are kept, if all runs on the CPU; see `TextClassifier`.
 
     Raises:
         AcceleratorUnavailable: the accelerator cannot be had here, or the artefact was not converted for it.
         BackendError: no interpreter is installed, or it refuses the model.
     """
     metadata = artifact.metadata
-    if device is not None and accelerator != "edgetpu":
-        raise BackendError(f"device chooses among several Edge TPUs. Received: {device!r} with {accelerator!r}.")
     if accelerator == "cpu":
-        return default_backend(artifact.path, num_threads=num_threads, tokenizer=metadata.tokenizer.kind)
+        return _on_cpu(artifact, num_threads, weight_cache)
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "
@@ -88,19 +105,54 @@ def open_backend(
     return TwoPartBackend(host, encoder, lengths=metadata.encoder.lengths, pad_id=metadata.tokenizer.pad_id)
 
 
-def interpreters_not_used(used: str) -> Mapping[str, str]:
+def interpreters_not_used(used: str, artifact: Artifact, weight_cache: WeightCache = None) -> Mapping[str, str]:
     """Interpreter -> why it does not run the model, of all but the one that does.
 
     Args:
         used: the name of that one.
+        artifact: the model.
+        weight_cache: as given to `open_backend`.
     """
-    return {kind.name: _why_not(kind) for kind in _INTERPRETERS if kind.name != used}
+    kinds: list[type[CompiledModelBackend] | type[InterpreterBackend]] = [CompiledModelBackend, *_INTERPRETERS]
+    found = {kind.name: _why_not(kind) for kind in kinds if kind.name != used}
+    if CompiledModelBackend.name in found and CompiledModelBackend.is_installed():
+        found[CompiledModelBackend.name] = _why_no_compiled_model(artifact, weight_cache) or (
+            "installed, and it could not load the model: the log says why"
+        )
+    return found
 
 
-def _why_not(kind: type[InterpreterBackend]) -> str:
+def _why_not(kind: type[CompiledModelBackend] | type[InterpreterBackend]) -> str:
     if not kind.is_installed():
         return f"not installed: {kind.how_to_install()}"
     return "installed, and not the first choice"
+
+
+def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCache) -> Backend:
+    kind = artifact.metadata.tokenizer.kind
+    reason = _why_no_compiled_model(artifact, weight_cache)
+    if weight_cache is not None and weight_cache is not False:
+        if reason:
+            raise BackendError(f"weight_cache cannot be had: {reason}. Received: {weight_cache!r}.")
+        folder = default_cache_folder() if weight_cache is True else weight_cache
+        return open_with_weight_cache(artifact, folder, num_threads=num_threads)
+    if not reason and CompiledModelBackend.is_installed():
+        try:
+            return open_compiled_model(artifact, num_threads=num_threads)
+        except BackendError as error:
+            _log.warning("An interpreter stands in for CompiledModel, and takes more memory: %s", error)
+    return default_backend(artifact.path, num_threads=num_threads, tokenizer=kind)
+
+
+def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
+    """Why LiteRT's CompiledModel is not the choice for a model; empty if it is."""
+    if artifact.metadata.tokenizer.kind == "tftext":
+        return "it takes no string tensors, and the tokenizer is made of TensorFlow Text's ops"
+    if weight_cache is False:
+        return "not wanted: weight_cache is False"
+    if weight_cache is None and artifact.size <= LARGEST_IN_MEMORY:
+        return f"it takes more memory than it saves for models up to {LARGEST_IN_MEMORY // 10**6} MB"
+    return ""
 
 
 def _interpreter(tokenizer: str) -> type[InterpreterBackend]:

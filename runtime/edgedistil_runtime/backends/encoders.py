@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,9 +17,18 @@ import numpy as np
 from edgedistil_runtime.artifact import EncoderFlatbuffers
 from edgedistil_runtime.backends.interpreters import InterpreterBackend
 from edgedistil_runtime.backends.protocol import Array
+from edgedistil_runtime.backends.run_lock import run_lock
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
-__all__ = ["EDGETPU_LIBRARY", "Encoder", "GPUEncoder", "InterpreterEncoder", "edgetpu_encoder", "encoder_signature"]
+__all__ = [
+    "EDGETPU_LIBRARY",
+    "Encoder",
+    "GPUEncoder",
+    "InterpreterEncoder",
+    "check_edgetpu_device",
+    "edgetpu_encoder",
+    "encoder_signature",
+]
 
 EDGETPU_LIBRARY = "EDGETPU_LIBRARY"  # an environment variable: the path of libedgetpu, where it is in no usual place
 _PROBABILITIES = "probabilities"
@@ -76,7 +84,7 @@ class InterpreterEncoder:
             BackendError: the interpreter is not installed, or it refuses the model.
         """
         self.name = kind.name
-        self._delegate, self._lock = delegate, threading.Lock()
+        self._delegate, self._lock = delegate, run_lock()
         delegates = None if delegate is None else [delegate]
         try:
             self._interpreter = kind.interpreter_class()(
@@ -120,6 +128,16 @@ class InterpreterEncoder:
         return probabilities
 
 
+def check_edgetpu_device(device: str | None) -> None:
+    """Refuses what names no Edge TPU.
+
+    Raises:
+        BackendError: neither None nor one of the forms that the library takes.
+    """
+    if device is not None and not (device and _EDGETPU_DEVICE.fullmatch(device)):
+        raise BackendError(f"device must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
+
+
 def edgetpu_encoder(
     encoder: EncoderFlatbuffers, kind: type[InterpreterBackend], *, device: str | None = None
 ) -> InterpreterEncoder:
@@ -133,10 +151,7 @@ def edgetpu_encoder(
     Raises:
         AcceleratorUnavailable: the encoder is not compiled, or the library or the device is missing, or they do not
             fit the interpreter.
-        BackendError: a wrong `device`.
     """
-    if device is not None and not (device and _EDGETPU_DEVICE.fullmatch(device)):
-        raise BackendError(f"device must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
     if encoder.compiled is None:
         raise AcceleratorUnavailable(
             "The file's encoder is not compiled for the Edge TPU: there was no edgetpu_compiler on the PATH of the "
@@ -204,7 +219,7 @@ class GPUEncoder:
             hardware_accelerators=compiled_model.HardwareAccelerator.GPU,
             gpu_options=compiled_model.GpuOptions(enforce_f32=is_exact),
         )
-        self._lock, self._buffers = threading.Lock(), dict[str, Any]()
+        self._lock, self._buffers = run_lock(), dict[str, Any]()
         self._bytes = encoder.model  # LiteRT reads them where they are
         try:
             self._model: Any = compiled_model.CompiledModel.from_buffer(self._bytes, options=options)

@@ -7,15 +7,17 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-import threading
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.backends.run_lock import run_lock
 from edgedistil_runtime.errors import BackendError
 
 __all__ = [
+    "LARGEST_IN_MEMORY",
     "InterpreterBackend",
     "LiteRTInterpreterBackend",
     "TFLiteRuntimeBackend",
@@ -23,6 +25,8 @@ __all__ = [
     "TensorFlowBackend",
     "check_num_threads",
 ]
+
+LARGEST_IN_MEMORY = 16_000_000  # bytes of a file that is read rather than mapped
 
 
 def check_num_threads(num_threads: int | None) -> None:
@@ -33,6 +37,13 @@ def check_num_threads(num_threads: int | None) -> None:
     """
     if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
         raise BackendError(f"num_threads must be None or an integer of at least 1. Received: {num_threads!r}.")
+
+
+def _model(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The arguments that name a model to an interpreter."""
+    if Path(path).stat().st_size <= LARGEST_IN_MEMORY:
+        return {"model_content": Path(path).read_bytes()}
+    return {"model_path": os.fspath(path)}
 
 
 class InterpreterBackend:
@@ -51,7 +62,8 @@ class InterpreterBackend:
         """Loads the model.
 
         Args:
-            model_path: a `.tflite` file; it is memory-mapped.
+            model_path: a `.tflite` file. One of up to 16 MB is read, a larger one is memory-mapped: whoever shortens
+                it then ends this process, whoever renames another over it does no harm.
             num_threads: threads for one run; None leaves it to the interpreter.
 
         Raises:
@@ -60,19 +72,19 @@ class InterpreterBackend:
         check_num_threads(num_threads)
         interpreter_class = self.interpreter_class()
         try:
-            self._interpreter = interpreter_class(model_path=os.fspath(model_path), num_threads=num_threads)
+            self._interpreter = interpreter_class(**_model(model_path), num_threads=num_threads)
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._interpreter.get_signature_list().items()
             }
-        except (RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise BackendError(
                 f"{self.name} {self.version} cannot load the model: {error}. `edgedistil inspect` says which runtime "
                 f"it needs. Received: {os.fspath(model_path)!r}."
             ) from error
         self._runners: dict[str, Any] = {}
         # An interpreter has one set of tensors, and a run leaves Python's global lock.
-        self._lock = threading.Lock()
+        self._lock = run_lock()
 
     @property
     def version(self) -> str:

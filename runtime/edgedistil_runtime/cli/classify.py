@@ -55,4 +55,5 @@ def _columns(answer: Classification, top: int | None) -> str:
 
 def _json(answer: Classification, top: int | None) -> str:
     best = dict(answer.top(top or len(answer.probabilities)))
-    return json.dumps({"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best})
+    told = {"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best}
+    return json.dumps({**told, "is_truncated": answer.is_truncated})

@@ -16,7 +16,9 @@ __all__ = ["add_model", "open_classifier", "positive_integer", "positive_seconds
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the model and how it is to be run."""
     parser.add_argument("model", metavar="MODEL", help="the .tflite file")
-    parser.add_argument("--accelerator", default="cpu", help="what runs the model (default: cpu)")
+    parser.add_argument("--accelerator", default="cpu", help="cpu (default), or what the file is for: gpu, edgetpu")
+    parser.add_argument("--device", help="which Edge TPU: usb, pci, :0, usb:1")
+    parser.add_argument("--fallback", action="store_true", help="let the CPU stand in for an accelerator, and say so")
     parser.add_argument("--num-threads", type=positive_integer, metavar="N", help="threads for one text")
 
 
@@ -29,7 +31,13 @@ def open_classifier(options: argparse.Namespace) -> TextClassifier:
     from edgedistil_runtime.classifier import TextClassifier
 
     with native_log_hidden():
-        return TextClassifier(options.model, options.accelerator, options.num_threads)
+        return TextClassifier(
+            options.model,
+            options.accelerator,
+            options.num_threads,
+            device=options.device,
+            fallback=options.fallback,
+        )
 
 
 def positive_integer(literal: str) -> int:

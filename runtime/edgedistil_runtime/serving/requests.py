@@ -45,7 +45,12 @@ class ClassifyRequest:
 
     def _one(self, classification: Classification) -> dict[str, Any]:
         probabilities = classification.probabilities if self.top is None else dict(classification.top(self.top))
-        return {"label": classification.label, "score": classification.score, "probabilities": probabilities}
+        return {
+            "label": classification.label,
+            "score": classification.score,
+            "probabilities": probabilities,
+            "is_truncated": classification.is_truncated,
+        }
 
 
 async def read_body(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limits: ServingLimits) -> bytes:

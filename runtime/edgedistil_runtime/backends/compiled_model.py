@@ -1,0 +1,203 @@
+"""LiteRT's `CompiledModel` on the CPU: packed weights are kept once for all signatures, in memory or in a file.
+
+XNNPACK rearranges the weights of a model before its first run. `Interpreter` lets it do so once for each signature that
+classifies, and keeps the file's own pages resident beside the copies; `CompiledModel` takes a cache for them
+(https://github.com/google-ai-edge/LiteRT, tflite/delegates/xnnpack/README.md, 'XNNPack weight cache').
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import math
+import os
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgedistil_runtime.backends.interpreters import check_num_threads
+from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.backends.run_lock import run_lock
+from edgedistil_runtime.errors import BackendError
+
+__all__ = ["IN_MEMORY", "CompiledModelBackend"]
+
+IN_MEMORY = ":memory"  # `kInMemoryCachePath` of XNNPACK's delegate: a cache that no file holds
+_DTYPES = {"int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
+_ALIGNMENT = (
+    64  # bytes; LiteRT works on a copy of memory that is aligned otherwise, `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`
+)
+_TOKEN_IDS, _PROBABILITIES = "token_ids", "probabilities"
+
+
+class CompiledModelBackend:
+    """The `CompiledModel` of ai-edge-litert on the CPU, for models that take numbers; string tensors it cannot take.
+
+    Example:
+        ```python
+        backend = CompiledModelBackend("intent.tflite", longest_row=128, num_classes=22)
+        backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"]
+        ```
+    """
+
+    name: ClassVar[str] = "ai-edge-litert CompiledModel"
+    _package: ClassVar[str] = "ai-edge-litert"
+    _module: ClassVar[str] = "ai_edge_litert.compiled_model"
+    _install: ClassVar[str] = "pip install 'ai-edge-litert>=2.3,<2.4' (Python 3.10 or newer)."
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str],
+        *,
+        longest_row: int,
+        num_classes: int,
+        num_threads: int | None = None,
+        weight_cache: str = IN_MEMORY,
+    ) -> None:
+        """Loads the model and packs its weights, or maps those in the cache.
+
+        Args:
+            model_path: a `.tflite` file; it is memory-mapped.
+            longest_row: most token ids that its tokenizer gives.
+            num_classes: probabilities of a text.
+            num_threads: threads for one run; None leaves it to LiteRT.
+            weight_cache: a file that LiteRT reads, or writes if it is not there or of another LiteRT; it must be whole,
+                for LiteRT ends the process over a damaged one.
+
+        Raises:
+            BackendError: ai-edge-litert is not installed, or it refuses the model or the number of threads.
+        """
+        check_num_threads(num_threads)
+        litert = self._imported()
+        cpu = litert.CpuOptions(num_threads=num_threads or 0, xnnpack_weight_cache_path=weight_cache)
+        options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
+        try:
+            self._model = litert.CompiledModel.from_file(os.fspath(model_path), options=options)
+            self._signatures = {
+                name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
+                for name, sides in self._model.get_signature_list().items()
+                if set(sides["outputs"]) <= {_TOKEN_IDS, _PROBABILITIES}
+            }
+        except (RuntimeError, ValueError) as error:
+            raise BackendError(
+                f"{self.name} {self.version} cannot load the model: {error}. `edgedistil inspect` says which runtime "
+                f"it needs. Received: {os.fspath(model_path)!r}."
+            ) from error
+        self._litert, self._longest_row, self._num_classes = litert, longest_row, num_classes
+        self._calls: dict[str, _Call] = {}
+        self._lock = run_lock()
+
+    @property
+    def version(self) -> str:
+        """The installed version, or an empty string if it does not say."""
+        return self.installed_version()
+
+    @classmethod
+    def installed_version(cls) -> str:
+        """That of ai-edge-litert, or an empty string if it does not say."""
+        try:
+            return importlib.metadata.version(cls._package)
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether there is such a package; importing it may fail nevertheless."""
+        return importlib.util.find_spec(cls._module.partition(".")[0]) is not None
+
+    @classmethod
+    def how_to_install(cls) -> str:
+        """The command that installs it."""
+        return cls._install.rstrip(".")
+
+    @classmethod
+    def _imported(cls) -> SimpleNamespace:
+        try:
+            compiled_model = importlib.import_module(cls._module)
+            tensor_buffer = importlib.import_module("ai_edge_litert.tensor_buffer")
+            return SimpleNamespace(
+                CompiledModel=compiled_model.CompiledModel,
+                CpuOptions=compiled_model.CpuOptions,
+                HardwareAccelerator=compiled_model.HardwareAccelerator,
+                Options=compiled_model.Options,
+                TensorBuffer=tensor_buffer.TensorBuffer,
+            )
+        except (ImportError, AttributeError) as error:  # AttributeError: an older one
+            raise BackendError(f"{cls.name} cannot be imported: {error}. Install it: {cls._install}") from error
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """The model's signatures by name."""
+        return dict(self._signatures)
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Runs one signature; see `Backend.run`."""
+        check_inputs(self._signatures, signature, inputs)
+        with self._lock:
+            if self._model is None:
+                raise BackendError("The backend is closed. Make a new one.")
+            try:
+                return self._run(signature, inputs)
+            except (RuntimeError, ValueError) as error:
+                self._calls.pop(signature, None)
+                shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
+                raise BackendError(f"{self.name} failed in {signature}: {error}. Received: {shapes}.") from error
+
+    def close(self) -> None:
+        """Releases the model; a second call does nothing."""
+        with self._lock:
+            self._calls.clear()
+            self._model = None
+
+    def _run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        shapes = {name: values.shape for name, values in inputs.items()}
+        call = self._calls.get(signature)
+        if call is None or call.shapes != shapes:
+            call = self._calls[signature] = self._prepared(signature, inputs)
+        for name, values in inputs.items():
+            call.inputs[name].write(values)
+        self._model.run_by_name(signature, call.inputs, call.outputs)
+        details = self._model.get_output_tensor_details(signature)
+        return {name: self._read(output, details[name]) for name, output in call.outputs.items()}
+
+    def _prepared(self, signature: str, inputs: Mapping[str, Array]) -> _Call:
+        """Resizes the inputs and makes buffers, which serve as long as no shape changes."""
+        buffers = {}
+        details = self._model.get_input_tensor_details(signature)
+        for name, values in inputs.items():
+            if tuple(details[name]["shape"]) != values.shape:  # an input of a fixed shape takes no resizing
+                self._model.resize_input_tensor_by_name(signature, name, list(values.shape))
+            buffers[name] = self._model.create_input_buffer_by_name(signature, name)
+        rows = inputs[_TOKEN_IDS].shape[0] if _TOKEN_IDS in inputs else 1
+        outputs = {name: self._output(name, rows) for name in self._signatures[signature].outputs}
+        return _Call({name: values.shape for name, values in inputs.items()}, buffers, outputs)
+
+    def _output(self, name: str, rows: int) -> Any:
+        """A buffer of our own that is large enough for certain.
+
+        LiteRT sizes its own by the last run, and may write past the end of one that is too small
+        (https://github.com/google-ai-edge/LiteRT/issues/9518).
+        """
+        size = rows * (self._longest_row if name == _TOKEN_IDS else self._num_classes)
+        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == _TOKEN_IDS else np.float32)
+        first = -memory.ctypes.data % _ALIGNMENT // 4
+        return self._litert.TensorBuffer.create_from_host_memory(memory[first : first + size])
+
+    @staticmethod
+    def _read(buffer: Any, details: Mapping[str, Any]) -> Array:
+        shape = tuple(details["shape"])
+        values: Array = np.array(
+            buffer.read(math.prod(shape), _DTYPES[details["dtype"]])
+        )  # a copy: the buffer is reused
+        return values.reshape(shape)
+
+
+class _Call:
+    """The buffers of a signature for inputs of certain shapes."""
+
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> None:
+        self.shapes, self.inputs, self.outputs = shapes, inputs, outputs

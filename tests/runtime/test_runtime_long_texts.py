@@ -1,0 +1,205 @@
+"""Texts longer than a row: what is run of them, and the flag, against a tokenizer in Python that sees all."""
+
+import dataclasses
+import random
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+
+from edgedistil_runtime import FakeBackend, Signature, TextClassifier
+from edgedistil_runtime.artifact import artifact_bytes
+from edgedistil_runtime.long_texts import LongTexts, most_token_ids
+
+LENGTH = 16
+WORDS = re.compile(r"[!-/:-@\[-`{-~]|[\u4e00-\u9fff]|[^\s!-/:-@\[-`{-~\u4e00-\u9fff]+")
+CHARACTERS = [
+    "x" * 150,
+    *"ab1 _\t\n.,-'ßéЖ東京\u3000\u0301\u115f\u2003\u00a0😀，",
+    "\u0440\u0443\u0441",
+    "  ",
+    "word ",
+    "ﷺ",
+    "…",
+]
+
+
+def ids_of(text):
+    """A piece for each two characters of a folded word, one for a long word; fillers and marks alone have none."""
+    found = []
+    for word in WORDS.findall(text.split("\0")[0]):
+        folded = unicodedata.normalize("NFKC", word).replace("\u115f", "").replace("\u1160", "").lstrip("\u0301")
+        starts = range(0, len(folded), 2) if len(folded) <= LENGTH else [0]
+        found += [3 + ord(folded[place]) % 90 for place in starts]
+    return found
+
+
+def row(text, text_pair=None):
+    first = ids_of(text)
+    if text_pair is None:
+        return [1, *first[: LENGTH - 2], 2]
+    second, room = ids_of(text_pair), LENGTH - 3
+    kept = min(len(first), max((room + 1) // 2, room - len(second)))  # round_robin
+    return [1, *first[:kept], 2, *second[: room - kept], 2]
+
+
+class Recorder:
+    """`tokenize`, with the sizes of what it was given."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, text, text_pair):
+        self.sizes.append(len(text) + len(text_pair or ""))
+        return row(text, text_pair)
+
+
+@pytest.fixture
+def tokenize():
+    return Recorder()
+
+
+@pytest.fixture
+def long_texts(settings, tokenize):
+    return LongTexts(settings(), tokenize)
+
+
+@pytest.fixture
+def settings(metadata):
+    return lambda **changes: dataclasses.replace(metadata.tokenizer, sequence_length=LENGTH, **changes)
+
+
+def random_texts(seed, count):
+    generator = random.Random(seed)
+    for _ in range(count):
+        alphabet = generator.sample(CHARACTERS, generator.randint(1, 6))
+        yield "".join(generator.choices(alphabet, k=generator.choice([0, 3, 14, 15, 16, 30, 200, 1500])))
+
+
+def test_rows_and_flags_are_those_of_whole_texts(long_texts):
+    flags = []
+    for text in random_texts(1, 3000):
+        excerpt = long_texts.excerpt(text)
+        assert row(excerpt.text) == row(text), ascii(text)
+        assert excerpt.token_ids in (None, row(text))
+        assert excerpt.is_truncated in (None, len(ids_of(text)) > LENGTH - 2), ascii(text)
+        flags.append(excerpt.is_truncated)
+    assert flags.count(True) > 300 and flags.count(False) > 300
+    assert flags.count(None) < 0.05 * len(flags)
+
+
+def test_pairs(long_texts):
+    texts = list(random_texts(2, 3000))
+    flags = []
+    for pair in zip(texts[::2], texts[1::2]):  # noqa: B905  # Python 3.9 has no strict
+        excerpt = long_texts.excerpt(*pair)
+        assert row(excerpt.text, excerpt.text_pair) == row(*pair), ascii(pair)
+        assert excerpt.is_truncated == (sum(map(len, map(ids_of, pair))) > LENGTH - 3), ascii(pair)
+        flags.append(excerpt.is_truncated)
+    assert flags.count(True) > 300 and flags.count(False) > 300
+
+
+@pytest.mark.parametrize("count", [LENGTH - 3, LENGTH - 2, LENGTH - 1])
+@pytest.mark.parametrize("word", ["a", "рус", "."])
+def test_the_last_word_decides(long_texts, word, count):
+    text = " ".join(["ab"] * (count - len(ids_of(word))) + [word])
+    assert long_texts.excerpt(text).is_truncated == (count > LENGTH - 2)
+
+
+def test_a_megabyte_costs_a_page(long_texts, tokenize):
+    for text in ("word, and more. " * 65_536, "рус " * 262_144, "東京" * 524_288):
+        tokenize.sizes.clear()
+        assert long_texts.excerpt(text).is_truncated is True
+        assert sum(tokenize.sizes) < 50 * LENGTH
+        tokenize.sizes.clear()
+        assert long_texts.excerpt(text, text).is_truncated is True
+        assert sum(tokenize.sizes) < 100 * LENGTH
+
+
+def test_long_words_are_one_unknown_piece(long_texts, tokenize):
+    text = "see: " + "aB7" * 349_525
+    excerpt = long_texts.excerpt(text)
+    assert (row(excerpt.text), excerpt.is_truncated) == (row(text), False)
+    assert sum(tokenize.sizes) < 100 * LENGTH
+    assert long_texts.excerpt(text + " word" * 40).is_truncated is True
+    assert long_texts.excerpt(text, text).is_truncated is False
+
+
+def test_short_texts_cost_nothing(long_texts, tokenize):
+    assert long_texts.excerpt("turn on it").is_truncated is False
+    assert long_texts.excerpt("é a", "ü").is_truncated is False
+    assert tokenize.sizes == []
+
+
+def test_what_stands_behind_a_nul_does_not_count(long_texts):
+    assert long_texts.excerpt("hello\0" + "word " * 99).is_truncated is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"split": False}, 4000),
+        ({"special_tokens_in_strings": True, "special_tokens": ("a b",)}, 4000),
+        ({"split_on_cjk": False}, 4000),
+        ({"special_tokens_in_strings": True, "special_tokens": ("[MASK]",)}, 4000),
+    ],
+)
+def test_settings_that_leave_nowhere_to_cut(settings, tokenize, changes, size):
+    excerpt = LongTexts(settings(**changes), tokenize).excerpt("東京" * (size // 2))
+    assert len(excerpt.text) == size
+    assert excerpt.is_truncated is None
+
+
+def test_special_tokens_leave_whitespace(settings, tokenize):
+    long_texts = LongTexts(settings(special_tokens_in_strings=True, special_tokens=("[MASK]",)), tokenize)
+    excerpt = long_texts.excerpt("a,[MASK] b " * 4000)
+    assert excerpt.is_truncated is True
+    assert len(excerpt.text) < 8 * LENGTH
+    assert excerpt.text.endswith((" ", "[MASK] "))
+
+
+def test_no_character_gives_more_ids_than_its_bound():
+    for number in [*range(0x4E00), *range(0xF900, 0x20000), *range(0x2F800, 0x2FA20)]:  # those that fold are there
+        mark = chr(number)
+        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", mark).casefold())
+        assert len(folded) <= most_token_ids(mark), hex(number)
+
+
+class TestClassifier:
+    @pytest.fixture
+    def backend(self):
+        def answer(signature, inputs):
+            texts = [bytes(inputs[name].astype(np.uint8)).split(b"\0")[0].decode() for name in inputs]
+            if signature.startswith("tokenize"):
+                return {"token_ids": np.array([row(*texts)], np.int32)}
+            return {"probabilities": np.array([[0.25, 0.25, 0.5]], np.float32)}
+
+        pair = ("text", "text_pair")
+        signatures = {
+            "classify_text": Signature(("text",), ("probabilities",)),
+            "classify_text_pair": Signature(pair, ("probabilities",)),
+            "tokenize": Signature(("text",), ("token_ids",)),
+            "tokenize_pair": Signature(pair, ("token_ids",)),
+        }
+        return FakeBackend(answer, signatures=signatures)
+
+    @pytest.fixture
+    def classifier(self, write, flatbuffer, metadata, settings, vocabulary, backend):
+        short = dataclasses.replace(metadata, tokenizer=settings(), golden_cases=metadata.golden_cases[:1])
+        path = write(artifact_bytes(flatbuffer, short, vocabulary))
+        with TextClassifier(path, backend=backend, verify=False) as classifier:
+            yield classifier
+
+    def test_flags(self, classifier):
+        long = "some words " * 1000
+        assert [answer.is_truncated for answer in classifier.classify_batch(["short", long])] == [False, True]
+        assert classifier.classify(long).text == long
+        assert classifier.classify("short", long).is_truncated is True
+        assert classifier.classify("short", "too").is_truncated is False
+        assert classifier.tokenize(long) == row(long)
+        assert classifier.tokenize(long, "b") == row(long, "b")
+
+    def test_a_bounded_row_of_bytes(self, classifier, backend):
+        classifier.classify("some words " * 90_000)
+        assert max(inputs["text"].size for _, inputs in backend.calls) <= 256
