@@ -13,7 +13,7 @@ DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime test-arm test-gpu
-.PHONY: web-demo test-web setup-web
+.PHONY: web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy clean
 .PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
@@ -60,6 +60,14 @@ web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset i
 test-web: setup ## The browser demo in a headless Chromium, beside the runtime's answers (needs node 20 and npm).
 	@if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
 	set -ex; $(MAKE) setup-web; $(RUN) -m pytest tests/web
+
+android-model: setup ## The model that the Android demo brings.
+	@mkdir -p android_demo/app/src/main/assets
+	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o android_demo/app/src/main/assets/smart_home.tflite --force
+
+test-android: setup ## The Android demo's Kotlin on a JVM, beside Python (needs npm, which fetches 90 MB). No SDK, no APK.
+	@if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
+	set -ex; $(MAKE) setup-android; $(RUN) -m pytest tests/android
 
 lint: setup ## ruff and mypy.
 	.venv/bin/ruff check
@@ -116,6 +124,15 @@ $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_require
 
 setup-web: web_demo/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
 
+setup-android: tests/android/node_modules/.complete
+
+# Where there is no Java, a package of the Python index brings one.
+tests/android/node_modules/.complete: tests/android/package-lock.json tests/android/requirements.txt | uv
+	npm ci --prefix tests/android --ignore-scripts --no-audit --no-fund
+	command -v java >/dev/null || { $(UV) venv --clear --python 3.11 .venv-android && \
+		$(UV) pip install --python .venv-android/bin/python -r tests/android/requirements.txt; }
+	@touch $@
+
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
@@ -140,4 +157,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
