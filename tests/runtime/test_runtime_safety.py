@@ -155,16 +155,24 @@ def test_a_hundred_thousand_calls_with_flat_memory(classifier):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_leaves_the_classifier_usable(classifier):
-    due = labels_of(classifier)
-    interrupt = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    due, is_over = labels_of(classifier), threading.Event()
+
+    def interrupt():
+        """Again, where one came in a destructor, whose exceptions Python drops."""
+        while not is_over.wait(0.5):
+            os.kill(os.getpid(), signal.SIGINT)
+
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupt.start()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             classifier.classify_batch(TEXTS * 100_000)
     finally:
-        interrupt.cancel()
+        is_over.set()
+        thread.join()
         signal.signal(signal.SIGINT, handler)
     assert labels_of(classifier) == due
     assert [answer.label for answer in classifier.classify_batch(TEXTS)] == due

@@ -3,6 +3,7 @@
     protocol        `Backend`: signatures and arrays
     compiled_model  ai-edge-litert's other way to run a model, whose packed weights can be kept
     weight_cache    the files that keep them
+    package         what backends of installed packages share
     interpreters    ai-edge-litert, tflite-runtime and TensorFlow: the same interface under three names
     encoders        the part of a model that an accelerator runs: GPU, Edge TPU, or a CPU in their place
     two_parts       an interpreter and an encoder as one backend

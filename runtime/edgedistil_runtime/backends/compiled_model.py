@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgedistil_runtime.backends.interpreters import check_num_threads
-from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
-from edgedistil_runtime.backends.run_lock import run_lock
+from edgedistil_runtime.backends.package import PackageBackend
+from edgedistil_runtime.backends.protocol import Array, Signature
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["IN_MEMORY", "CompiledModelBackend"]
@@ -33,7 +33,7 @@ _ALIGNMENT = (
 _TOKEN_IDS, _PROBABILITIES = "token_ids", "probabilities"
 
 
-class CompiledModelBackend:
+class CompiledModelBackend(PackageBackend):
     """The `CompiledModel` of ai-edge-litert on the CPU, for models that take numbers; string tensors it cannot take.
 
     Example:
@@ -70,6 +70,7 @@ class CompiledModelBackend:
         Raises:
             BackendError: ai-edge-litert is not installed, or it refuses the model or the number of threads.
         """
+        super().__init__()
         check_num_threads(num_threads)
         litert = self._imported()
         cpu = litert.CpuOptions(num_threads=num_threads or 0, xnnpack_weight_cache_path=weight_cache)
@@ -82,36 +83,9 @@ class CompiledModelBackend:
                 if set(sides["outputs"]) <= {_TOKEN_IDS, _PROBABILITIES}
             }
         except (RuntimeError, ValueError) as error:
-            raise BackendError(
-                f"{self.name} {self.version} cannot load the model: {error}. `edgedistil inspect` says which runtime "
-                f"it needs. Received: {os.fspath(model_path)!r}."
-            ) from error
+            raise self._refused(model_path, error) from error
         self._litert, self._longest_row, self._num_classes = litert, longest_row, num_classes
         self._calls: dict[str, _Call] = {}
-        self._lock = run_lock()
-
-    @property
-    def version(self) -> str:
-        """The installed version, or an empty string if it does not say."""
-        return self.installed_version()
-
-    @classmethod
-    def installed_version(cls) -> str:
-        """That of ai-edge-litert, or an empty string if it does not say."""
-        try:
-            return importlib.metadata.version(cls._package)
-        except importlib.metadata.PackageNotFoundError:
-            return ""
-
-    @classmethod
-    def is_installed(cls) -> bool:
-        """Whether there is such a package; importing it may fail nevertheless."""
-        return importlib.util.find_spec(cls._module.partition(".")[0]) is not None
-
-    @classmethod
-    def how_to_install(cls) -> str:
-        """The command that installs it."""
-        return cls._install.rstrip(".")
 
     @classmethod
     def _imported(cls) -> SimpleNamespace:
@@ -128,28 +102,8 @@ class CompiledModelBackend:
         except (ImportError, AttributeError) as error:  # AttributeError: an older one
             raise BackendError(f"{cls.name} cannot be imported: {error}. Install it: {cls._install}") from error
 
-    def signatures(self) -> Mapping[str, Signature]:
-        """The model's signatures by name."""
-        return dict(self._signatures)
-
-    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Runs one signature; see `Backend.run`."""
-        check_inputs(self._signatures, signature, inputs)
-        with self._lock:
-            if self._model is None:
-                raise BackendError("The backend is closed. Make a new one.")
-            try:
-                return self._run(signature, inputs)
-            except (RuntimeError, ValueError) as error:
-                self._calls.pop(signature, None)
-                shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
-                raise BackendError(f"{self.name} failed in {signature}: {error}. Received: {shapes}.") from error
-
-    def close(self) -> None:
-        """Releases the model; a second call does nothing."""
-        with self._lock:
-            self._calls.clear()
-            self._model = None
+    def _forget(self, signature: str) -> None:
+        self._calls.pop(signature, None)
 
     def _run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         shapes = {name: values.shape for name, values in inputs.items()}

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
-from edgedistil_runtime.backends.run_lock import run_lock
+from edgedistil_runtime.backends.package import PackageBackend
+from edgedistil_runtime.backends.protocol import Array, Signature
 from edgedistil_runtime.errors import BackendError
 
 __all__ = [
@@ -46,17 +46,13 @@ def _model(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"model_path": os.fspath(path)}
 
 
-class InterpreterBackend:
+class InterpreterBackend(PackageBackend):
     """What all of them share; make one of its subclasses.
 
     Its signature runner calls ResizeInputTensor and AllocateTensors before every run. Both return at once when no
     shape has changed (tensorflow/lite/core/subgraph.cc, `Subgraph::ResizeInputTensor` and `AllocateTensors`), so
     whoever repeats shapes saves the allocation and this class need not keep count.
     """
-
-    name: ClassVar[str]
-    _module: ClassVar[str]
-    _install: ClassVar[str]
 
     def __init__(self, model_path: str | os.PathLike[str], *, num_threads: int | None = None) -> None:
         """Loads the model.
@@ -69,30 +65,18 @@ class InterpreterBackend:
         Raises:
             BackendError: the interpreter is not installed, or it refuses the model or the number of threads.
         """
+        super().__init__()
         check_num_threads(num_threads)
         interpreter_class = self.interpreter_class()
         try:
-            self._interpreter = interpreter_class(**_model(model_path), num_threads=num_threads)
+            self._model = interpreter_class(**_model(model_path), num_threads=num_threads)
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
-                for name, sides in self._interpreter.get_signature_list().items()
+                for name, sides in self._model.get_signature_list().items()
             }
         except (OSError, RuntimeError, ValueError) as error:
-            raise BackendError(
-                f"{self.name} {self.version} cannot load the model: {error}. `edgedistil inspect` says which runtime "
-                f"it needs. Received: {os.fspath(model_path)!r}."
-            ) from error
+            raise self._refused(model_path, error) from error
         self._runners: dict[str, Any] = {}
-        # An interpreter has one set of tensors, and a run leaves Python's global lock.
-        self._lock = run_lock()
-
-    @property
-    def version(self) -> str:
-        """The installed version, or an empty string if it does not say."""
-        try:
-            return importlib.metadata.version(self.name)
-        except importlib.metadata.PackageNotFoundError:
-            return ""
 
     @classmethod
     def interpreter_class(cls) -> Any:
@@ -115,16 +99,6 @@ class InterpreterBackend:
         return cls._imported().load_delegate(library, dict(options))
 
     @classmethod
-    def is_installed(cls) -> bool:
-        """Whether there is such a package; importing it may fail nevertheless."""
-        return importlib.util.find_spec(cls._module.partition(".")[0]) is not None
-
-    @classmethod
-    def how_to_install(cls) -> str:
-        """The command that installs it."""
-        return cls._install.rstrip(".")
-
-    @classmethod
     def _imported(cls) -> Any:
         try:
             return importlib.import_module(cls._module)
@@ -133,30 +107,14 @@ class InterpreterBackend:
                 f"The interpreter {cls.name} cannot be imported: {error}. Install it: {cls._install}"
             ) from error
 
-    def signatures(self) -> Mapping[str, Signature]:
-        """The model's signatures by name."""
-        return dict(self._signatures)
-
-    def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Runs one signature; see `Backend.run`."""
-        check_inputs(self._signatures, signature, inputs)
-        with self._lock:
-            if self._interpreter is None:
-                raise BackendError("The backend is closed. Make a new one.")
-            try:
-                if signature not in self._runners:
-                    self._runners[signature] = self._interpreter.get_signature_runner(signature)
-                outputs: dict[str, Array] = self._runners[signature](**inputs)  # copies, made by GetTensor
-            except (RuntimeError, ValueError) as error:
-                shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
-                raise BackendError(f"{self.name} failed in {signature}: {error}. Received: {shapes}.") from error
+    def _run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        if signature not in self._runners:
+            self._runners[signature] = self._model.get_signature_runner(signature)
+        outputs: Mapping[str, Array] = self._runners[signature](**inputs)  # copies, made by GetTensor
         return outputs
 
-    def close(self) -> None:
-        """Releases the model; a second call does nothing."""
-        with self._lock:
-            self._runners.clear()
-            self._interpreter = None
+    def _forget(self, signature: str) -> None:
+        self._runners.pop(signature, None)
 
 
 class LiteRTInterpreterBackend(InterpreterBackend):
@@ -170,6 +128,7 @@ class LiteRTInterpreterBackend(InterpreterBackend):
     """
 
     name: ClassVar[str] = "ai-edge-litert"
+    _package: ClassVar[str] = "ai-edge-litert"
     _module: ClassVar[str] = "ai_edge_litert.interpreter"
     _install: ClassVar[str] = "pip install 'ai-edge-litert>=2.3,<2.4' (Python 3.10 or newer)."
 
@@ -203,6 +162,7 @@ class TFLiteRuntimeBackend(InterpreterBackend):
     """The `Interpreter` of tflite-runtime 2.14: Python up to 3.11, and 32-bit Raspberry Pi OS."""
 
     name: ClassVar[str] = "tflite-runtime"
+    _package: ClassVar[str] = "tflite-runtime"
     _module: ClassVar[str] = "tflite_runtime.interpreter"
     _install: ClassVar[str] = "pip install tflite-runtime==2.14.0 'numpy<2' (Python 3.11 or older)."
 
@@ -211,6 +171,7 @@ class TensorFlowBackend(InterpreterBackend):
     """The `Interpreter` inside of TensorFlow, for machines that have it anyway: half a gigabyte, and slow to import."""
 
     name: ClassVar[str] = "tensorflow"
+    _package: ClassVar[str] = "tensorflow"
     _module: ClassVar[str] = "tensorflow"
     _install: ClassVar[str] = "pip install 'tensorflow>=2.21,<2.22'."
 
