@@ -118,9 +118,30 @@ def time_in_turn(models: Mapping[str, Any], texts: Sequence[str]) -> dict[str, f
     return {scheme: 1e3 * statistics.median(found) for scheme, found in seconds.items()}
 
 
+def results_file(work: Path, data: Path, seed: int) -> Path:
+    """Where the rows of one data set and seed are kept."""
+    return work / f"{data.name}_{seed}.json"
+
+
+def time_again(work: Path, data: Path, seed: int) -> None:
+    """Replaces the milliseconds of a data set and seed that were measured before, perhaps beside other work."""
+    from edgedistil_runtime import TextClassifier
+
+    results = results_file(work, data, seed)
+    if not results.is_file():
+        return
+    rows = json.loads(results.read_text("utf-8"))
+    paths = {s: work / f"{data.name}_{seed}_{s.replace(' ', '_')}.tflite" for s in SCHEMES}
+    models = {scheme: TextClassifier(path, num_threads=2) for scheme, path in paths.items()}
+    milliseconds = time_in_turn(models, read_labelled_texts(data / "test.csv").texts[:TIMED_TEXTS])
+    for row in rows:
+        row["milliseconds"] = milliseconds.get(row["scheme"])
+    results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
 def measure(data: Path, size: str, seed: int, work: Path) -> list[dict[str, Any]]:
     """All rows of one data set and seed, measured now or before."""
-    results = work / f"{data.name}_{seed}.json"
+    results = results_file(work, data, seed)
     if results.is_file():
         found: list[dict[str, Any]] = json.loads(results.read_text("utf-8"))
         return found
@@ -135,8 +156,8 @@ def measure(data: Path, size: str, seed: int, work: Path) -> list[dict[str, Any]
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: for each data set and scheme the mean over seeds, and the change from Keras with its spread."""
     lines = [
-        "| data | scheme | accuracy | macro-F1 | change, points | goal | agrees with Keras | MB | ms |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| data | seeds | scheme | accuracy | macro-F1 | change, points | goal | agrees with Keras | MB | ms |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for data in dict.fromkeys(row["data"] for row in rows):
         of_data = [row for row in rows if row["data"] == data]
@@ -154,7 +175,8 @@ def _line(data: str, scheme: str, rows: Sequence[Mapping[str, Any]], keras: Mapp
     change = f"{statistics.mean(changes):+.2f} ({min(changes):+.2f} to {max(changes):+.2f})"
     goal = f"±{GOALS[scheme]:g}" if scheme in GOALS else ""
     is_file = scheme != "Keras"
-    cells = [data, scheme, f"{mean('accuracy'):.2%}", f"{mean('macro_f1'):.4f}"]
+    seeds = ", ".join(str(row["seed"]) for row in rows)
+    cells = [data, seeds, scheme, f"{mean('accuracy'):.2%}", f"{mean('macro_f1'):.4f}"]
     cells += [change, goal, f"{mean('agreement'):.2%}"] if is_file else ["", "", ""]
     cells += [f"{mean('megabytes'):.2f}", f"{mean('milliseconds'):.2f}"] if is_file else ["", ""]
     return f"| {' | '.join(cells)} |"
@@ -169,12 +191,18 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("build/accuracy"), help="folder for presets, files and results"
     )
+    parser.add_argument("--only-measured", action="store_true", help="tabulate what is in --work, and measure nothing")
+    parser.add_argument("--time-again", action="store_true", help="milliseconds of what is in --work, measured now")
     parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     rows = []
     for seed in arguments.seeds:
         for data in arguments.data:
+            if arguments.only_measured and not results_file(arguments.work, data, seed).is_file():
+                continue
+            if arguments.time_again:
+                time_again(arguments.work, data, seed)
             rows += measure(data, arguments.size, seed, arguments.work)
             print(f"{data.name}, seed {seed}: measured", file=sys.stderr)
     text = f"{table(rows)}\n\n{_provenance(arguments)}"
@@ -188,8 +216,7 @@ def main() -> None:
 
 
 def _provenance(arguments: argparse.Namespace) -> str:
-    seeds = ", ".join(map(str, arguments.seeds))
-    return f"`--size {arguments.size}`, seeds {seeds}; {platform.machine()}, 2 threads, one text at a time."
+    return f"`--size {arguments.size}`; {platform.machine()}, 2 threads, one text at a time."
 
 
 if __name__ == "__main__":
