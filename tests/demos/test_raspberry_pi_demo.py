@@ -18,7 +18,7 @@ import pytest
 DEMO = Path(__file__).parents[2] / "demos" / "raspberry_pi"
 SCRIPT = DEMO / "classify.py"
 LOW, HIGH, UNSURE = "日本日本日本日本", "!", "hello"  # low 0.8, hög 0.6 and low 0.4 in the echo model
-LONG = 60  # seconds of a pulse whose end no test awaits
+LONG = 100  # seconds of a pulse whose end no test awaits; longer than any test waits
 needs_pins = pytest.mark.skipif(importlib.util.find_spec("gpiozero") is None, reason="gpiozero is not installed")
 
 
@@ -166,6 +166,14 @@ def test_signals_switch_pins_off(start, echo_path, number):
         "GPIO22": ["1", "0"],
     }
     assert "Traceback" not in errors
+
+
+@needs_pins
+def test_a_signal_ends_the_wait_for_a_pulse(start, echo_path):
+    running = start("--model", echo_path, "--pins", f"low=17:{LONG}", "--text", LOW, is_watched=True)
+    running.wait_for("low\t")
+    status, _, errors = running.end(signal.SIGTERM)
+    assert (status, re.findall("GPIO.*", errors)) == (0, ["GPIO17 1", "GPIO17 0"])
 
 
 def test_a_signal_ends_the_wait_for_a_line(start, echo_path):
