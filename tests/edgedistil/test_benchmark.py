@@ -14,7 +14,7 @@ from edgedistil.benchmarking import BenchmarkSettings, benchmark, display_names,
 from edgedistil.cli import main
 from edgedistil.load_cost import LoadCost, measure_load, peak_memory
 from edgedistil.machine import read_machine
-from edgedistil_runtime import FakeBackend, TextClassifier
+from edgedistil_runtime import FakeBackend, Signature, TextClassifier
 from edgedistil_runtime.errors import ArtifactError, BackendError, DataError, InputError
 
 
@@ -54,7 +54,9 @@ def timed(monkeypatch, artifact):
                 clock.now += round(1e6 * milliseconds(model, (run - 2) // 2, text))
                 return {"probabilities": np.array([[1, 0, 0]], np.float32)}
 
-            return TextClassifier(paths[model], backend=FakeBackend(answer), verify=False)
+            # Without `tokenize`, so that one run is one text, however long.
+            signatures = {"classify_text": Signature(("text",), ("probabilities",))}
+            return TextClassifier(paths[model], backend=FakeBackend(answer, signatures=signatures), verify=False)
 
         classifiers = [fake(number) for number in range(models)]
         settings = BenchmarkSettings(runs=runs)
