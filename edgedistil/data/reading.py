@@ -228,5 +228,10 @@ def _encodable(value: str, number: int, path: Path) -> str:
     try:
         value.encode("utf-8")  # which only surrogates prevent
     except UnicodeEncodeError as error:
-        raise tables.not_utf8(path, number) from error
+        if 0xDC80 <= ord(value[error.start]) <= 0xDCFF:  # which stand for bytes, see `tables`
+            raise tables.not_utf8(path, number) from error
+        raise DataError(
+            f"{path}, row {number}: a string holds half of a character, a lone surrogate, which JSON can write as an "
+            f"escape and UTF-8 cannot. Remove it or complete it. Received: {value[:40]!r}"
+        ) from error
     return value

@@ -80,7 +80,12 @@ class TextClassifier:
             AcceleratorMismatch: what runs it computes something else.
             BackendError: nothing here can run the model.
         """
-        artifact = read_artifact(path)
+        try:
+            artifact = read_artifact(path)
+        except BaseException:
+            if backend is not None:
+                backend.close()
+            raise
         self.metadata: ArtifactMetadata = artifact.metadata
         self.labels: tuple[str, ...] = self.metadata.labels
         options = LoadOptions(accelerator, num_threads, device, fallback, verify, probe, weight_cache)

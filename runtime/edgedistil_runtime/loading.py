@@ -93,7 +93,12 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
         AcceleratorMismatch: what runs the model computes something else.
         BackendError: nothing here can run it.
     """
-    _check_options(options)
+    try:
+        _check_options(options)
+    except BackendError:
+        if backend is not None:
+            backend.close()
+        raise
     try:
         return _load(artifact, options, backend)
     except BackendError as error:

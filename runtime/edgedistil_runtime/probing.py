@@ -18,6 +18,8 @@ from edgedistil_runtime import errors
 
 __all__ = ["probe"]
 
+# `-c` and `-m` look into the current folder first, where anyone may have put a `json.py`.
+_CHILD = f"import sys; sys.path[:] = filter(None, sys.path); from {__name__} import _main; _main(sys.argv[1])"
 _SECONDS = 300  # a GPU compiles its shaders at the first run, for half a minute on a slow one
 
 
@@ -34,7 +36,7 @@ def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> Non
         BackendError: of any kind, as the child raised it.
     """
     request = json.dumps({"path": os.fspath(path), "accelerator": accelerator, **options})
-    command = [sys.executable, "-m", __name__, request]
+    command = [sys.executable, "-c", _CHILD, request]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_SECONDS, check=False)
@@ -91,7 +93,3 @@ def _main(request: str) -> None:
     sys.stdout.write(f"\n{json.dumps(answer)}\n")  # a line of its own, whatever a driver has written before
     sys.stdout.flush()
     os._exit(0)  # a driver that crashes when it is unloaded has nothing to say about the answers
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])

@@ -1,5 +1,6 @@
 """A converted model and its packed weights, damaged in every way: an error or the right labels, never a crash."""
 
+import dataclasses
 import io
 import os
 import random
@@ -150,3 +151,27 @@ class TestWeightCache:
         other.write_bytes(artifact_bytes(model, artifact.metadata, artifact.vocabulary))
         TextClassifier(other, weight_cache=kept.parent).close()
         assert len({file.name.partition("-")[0] for file in kept.parent.iterdir()}) == 2
+
+
+_LOAD = """
+import sys
+from edgedistil_runtime import BackendError, TextClassifier
+try:
+    for _ in range(3):
+        TextClassifier(sys.argv[1], weight_cache=sys.argv[2], verify=False).classify("a")
+except BackendError as error:
+    print(error)
+"""
+
+
+def test_fewer_labels_than_the_graph_has_are_an_error_and_no_overflow(path, tmp_path):
+    """A sound digest says nothing of what the writer meant. In a child process: it would crash."""
+    artifact = read_artifact(path)
+    case = dataclasses.replace(artifact.metadata.golden_cases[0], probabilities=(1.0,))
+    metadata = dataclasses.replace(artifact.metadata, labels=artifact.metadata.labels[:1], golden_cases=(case,))
+    changed = tmp_path / "one_label.tflite"
+    changed.write_bytes(artifact_bytes(artifact.flatbuffer(), metadata, artifact.vocabulary))
+    command = [sys.executable, "-c", _LOAD, changed, tmp_path / "cache"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "must give probabilities of shape (1, 1)" in done.stdout

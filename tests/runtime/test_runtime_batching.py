@@ -2,6 +2,7 @@
 
 import asyncio
 import doctest
+import threading
 
 import pytest
 
@@ -64,6 +65,27 @@ def test_closed_queue():
         await batcher.close(PATIENCE)
         with pytest.raises(QueueFull):
             await batcher.classify(["late"])
+
+    asyncio.run(main())
+
+
+def test_run_that_outlasts_the_end():
+    is_released = threading.Event()
+
+    def classify(texts, text_pairs):
+        assert is_released.wait(PATIENCE)
+        return answer(texts, text_pairs)
+
+    async def main():
+        batcher = MicroBatcher(classify, max_batch_texts=1, max_queued_texts=1)
+        task = asyncio.ensure_future(batcher.classify(["slow"]))
+        await asyncio.sleep(0)
+        await batcher.close(0.01)
+        assert batcher.is_alive
+        is_released.set()
+        await task
+        await batcher.close(PATIENCE)
+        assert not batcher.is_alive
 
     asyncio.run(main())
 

@@ -18,7 +18,7 @@ pytest.importorskip("starlette", reason="edgedistil-runtime[serve] is not instal
 pytest.importorskip("uvicorn", reason="edgedistil-runtime[serve] is not installed")
 pytest.importorskip("prometheus_client", reason="edgedistil-runtime[serve] is not installed")
 
-from edgedistil_runtime import BackendError, FakeBackend, TextClassifier
+from edgedistil_runtime import BackendError, EdgeDistilError, FakeBackend, TextClassifier
 from edgedistil_runtime.serving.hosts import HostRule
 from edgedistil_runtime.serving.limits import ServingLimits
 from edgedistil_runtime.serving.server import bind, make_server
@@ -60,11 +60,13 @@ def model(echo):
 
 
 @contextlib.contextmanager
-def running(model_path, model, *, host_rule=None, **limits):
-    """A server in a thread, with the port that it has."""
+def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
+    """A server in a thread, with the port that it has; its kernel keeps `send_buffer` bytes for a client."""
     is_ready, rule = threading.Event(), host_rule or HostRule.for_address("127.0.0.1")
     classifier = TextClassifier(model_path, backend=FakeBackend(model.answer))
     with classifier, bind("127.0.0.1", 0) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = make_server(
             classifier, model_path, limits=ServingLimits(**limits), host_rule=rule, on_ready=is_ready.set
         )
@@ -255,6 +257,40 @@ def test_slow_headers(start, sent):
         assert connection.recv(1000) == b""
 
 
+@contextlib.contextmanager
+def unread_answers(server, num_requests):
+    """A connection that has asked for 200 labels so many times and read nothing, once the server cannot send more."""
+    body = json.dumps({"texts": ["a"] * 200}).encode()
+    head = (
+        f"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    )
+    with socket.socket() as connection:
+        connection.settimeout(PATIENCE)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall((head.encode() + b"\r\n\r\n" + body) * num_requests)
+        wait_until(lambda: metric(server, "edgedistil_texts_total") >= min(200 * num_requests, 600))
+        yield connection
+
+
+# The last bytes of one answer are out of the application's hands; before the tenth, uvicorn itself waits.
+@pytest.mark.parametrize("num_requests", [1, 10])
+def test_client_that_does_not_read(start, num_requests):
+    server = start(send_buffer=4096, read_seconds=0.3, max_connections=2)
+    with unread_answers(server, num_requests):
+        wait_until(lambda: not server.server_state.connections)
+        assert exchange(server, "GET", "/health")[0] == 200
+
+
+def test_client_that_reads_late(start):
+    server = start(send_buffer=4096)
+    with unread_answers(server, 1) as connection:
+        time.sleep(0.5)  # some rounds of the server's watch
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert len(json.loads(response.read())["classifications"]) == 200
+
+
 @pytest.mark.parametrize("header", [b"x-a: " + b"b" * 9000 + b"\r\n", b"b" * 9000])
 def test_endless_headers(served, header):
     with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as connection:
@@ -441,6 +477,38 @@ def test_answers_until_it_is_ended(serve, number):
     assert process.stderr.read() == ""
 
 
+HANGING = """
+import sys, threading
+from edgedistil_runtime.backends.interpreters import InterpreterBackend
+from edgedistil_runtime.cli import main
+
+run = InterpreterBackend._run
+
+def run_or_hang(self, signature, inputs):
+    if inputs["text"][0] == ord("!"):
+        threading.Event().wait()
+    return run(self, signature, inputs)
+
+InterpreterBackend._run = run_or_hang
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ends_while_a_run_hangs(echo_path):
+    command = [sys.executable, "-c", HANGING, "serve", str(echo_path), "--port", "0", "--answer-seconds", "0.2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(process.stderr.readline().rsplit(":", 1)[1])
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+                connection.request("POST", "/classify", '{"text": "!"}', {"content-type": "application/json"})
+                assert connection.getresponse().status == 504
+            process.terminate()
+            assert process.wait(PATIENCE) == 1
+            assert "run has not ended" in process.stderr.read()
+        finally:
+            process.kill()
+
+
 def test_warning_outside_loopback(serve):
     process = serve("--port", "0", "--host", "0.0.0.0")
     assert "there is no authentication" in process.stderr.readline()
@@ -452,3 +520,9 @@ def test_port_in_use(serve):
         process = serve("--port", str(taken.getsockname()[1]))
         assert process.wait(PATIENCE) == 1
         assert process.stderr.read().startswith("error: The server cannot listen there")
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "\udcff"])
+def test_host_that_is_no_name(host):
+    with pytest.raises(EdgeDistilError, match=r"cannot listen there.*Give an address of this machine"):
+        bind(host, 0)

@@ -335,7 +335,7 @@ def test_a_trial_raises_what_the_child_raised(write, content, echo_flatbuffer, w
 
 @posix
 def test_the_child_is_told_what_to_try(stand_in, tmp_path):
-    stand_in(f"""printf '%s' "$3" > '{tmp_path}/request'\necho "$1 $2" > '{tmp_path}/module'\necho '{{}}'""")
+    stand_in(f"""printf '%s' "$3" > '{tmp_path}/request'\nprintf '%s' "$1" > '{tmp_path}/option'\necho '{{}}'""")
     probing.probe(tmp_path / "größe.tflite", "edgetpu", num_threads=None, device="usb:1")
     assert json.loads((tmp_path / "request").read_text()) == {
         "path": str(tmp_path / "größe.tflite"),
@@ -343,7 +343,18 @@ def test_the_child_is_told_what_to_try(stand_in, tmp_path):
         "num_threads": None,
         "device": "usb:1",
     }
-    assert (tmp_path / "module").read_text() == "-m edgedistil_runtime.probing\n"
+    assert (tmp_path / "option").read_text() == "-c"
+
+
+def test_the_child_does_not_import_from_the_current_folder(echo_path, monkeypatch, tmp_path):
+    """A folder of downloads may hold anything."""
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    for name in ("json", "signal", "numpy"):
+        (folder / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    probing.probe(echo_path, "cpu")
 
 
 @posix

@@ -26,7 +26,7 @@ from edgedistil_runtime.backends.interpreters import (
     TFTextBackend,
 )
 from edgedistil_runtime.backends.protocol import Backend
-from edgedistil_runtime.backends.two_parts import TwoPartBackend
+from edgedistil_runtime.backends.two_parts import BOTH, TwoPartBackend
 from edgedistil_runtime.backends.weight_cache import (
     default_cache_folder,
     open_compiled_model,
@@ -109,13 +109,14 @@ def interpreters_not_used(used: str, artifact: Artifact, weight_cache: WeightCac
     """Interpreter -> why it does not run the model, of all but the one that does.
 
     Args:
-        used: the name of that one.
+        used: the name of that one, or of the two that share it with an accelerator.
         artifact: the model.
         weight_cache: as given to `open_backend`.
     """
     kinds: list[type[CompiledModelBackend] | type[InterpreterBackend]] = [CompiledModelBackend, *_INTERPRETERS]
-    found = {kind.name: _why_not(kind) for kind in kinds if kind.name != used}
-    if CompiledModelBackend.name in found and CompiledModelBackend.is_installed():
+    parts = used.split(BOTH)
+    found = {kind.name: _why_not(kind) for kind in kinds if kind.name not in parts}
+    if len(parts) == 1 and CompiledModelBackend.name in found and CompiledModelBackend.is_installed():
         found[CompiledModelBackend.name] = _why_no_compiled_model(artifact, weight_cache) or (
             "installed, and it could not load the model: the log says why"
         )

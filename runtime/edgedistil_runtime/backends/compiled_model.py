@@ -82,6 +82,9 @@ class CompiledModelBackend(PackageBackend):
                 for name, sides in self._model.get_signature_list().items()
                 if set(sides["outputs"]) <= {_TOKEN_IDS, _PROBABILITIES}
             }
+            for name, signature in self._signatures.items():
+                if _PROBABILITIES in signature.outputs:
+                    self._check_probabilities(name, num_classes)
         except (RuntimeError, ValueError) as error:
             raise self._refused(model_path, error) from error
         self._litert, self._longest_row, self._num_classes = litert, longest_row, num_classes
@@ -101,6 +104,15 @@ class CompiledModelBackend(PackageBackend):
             )
         except (ImportError, AttributeError) as error:  # AttributeError: an older one
             raise BackendError(f"{cls.name} cannot be imported: {error}. Install it: {cls._install}") from error
+
+    def _check_probabilities(self, signature: str, num_classes: int) -> None:
+        """LiteRT writes what the graph computes past the end of a buffer that is too small for it."""
+        shape = tuple(self._model.get_output_tensor_details(signature)[_PROBABILITIES]["shape"])
+        if shape != (1, num_classes):
+            raise BackendError(
+                f"{signature} must give probabilities of shape (1, {num_classes}), one a label. Received: {shape}. "
+                "Convert again."
+            )
 
     def _forget(self, signature: str) -> None:
         self._calls.pop(signature, None)

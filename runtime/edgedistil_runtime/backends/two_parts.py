@@ -24,7 +24,9 @@ from edgedistil_runtime.backends.encoders import Encoder
 from edgedistil_runtime.backends.protocol import Array, Backend, Signature, check_inputs
 from edgedistil_runtime.errors import BackendError
 
-__all__ = ["TwoPartBackend"]
+__all__ = ["BOTH", "TwoPartBackend"]
+
+BOTH = " and "  # between the names of the two
 
 _TOKENIZERS = {CLASSIFY_TEXT: TOKENIZE, CLASSIFY_TEXT_PAIR: TOKENIZE_PAIR}
 
@@ -51,7 +53,7 @@ class TwoPartBackend:
     @property
     def name(self) -> str:
         """What executes either part."""
-        return f"{self._host.name} and {self._encoder.name}"
+        return f"{self._host.name}{BOTH}{self._encoder.name}"
 
     @property
     def version(self) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from edgedistil_runtime.artifact import Artifact
 from edgedistil_runtime.backends.compiled_model import IN_MEMORY, CompiledModelBackend
+from edgedistil_runtime.errors import BackendError
 
 __all__ = ["default_cache_folder", "open_compiled_model", "open_with_weight_cache"]
 
@@ -32,8 +33,18 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache_folder() -> Path:
-    """The user's own: below `XDG_CACHE_HOME`, or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgedistil"
+    """The user's own: below `XDG_CACHE_HOME`, or `~/.cache`.
+
+    Raises:
+        BackendError: there is neither.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgedistil"
+    except RuntimeError as error:  # no HOME, and no entry for this user
+        raise BackendError(
+            f"This user has no folder for caches: {error} Name one: weight_cache='/var/cache/edgedistil', or set "
+            "XDG_CACHE_HOME."
+        ) from error
 
 
 def open_with_weight_cache(

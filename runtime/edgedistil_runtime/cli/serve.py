@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from edgedistil_runtime.cli.options import add_model, open_classifier, positive_integer, positive_seconds
 from edgedistil_runtime.errors import EdgeDistilError
@@ -43,6 +44,8 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Serves until SIGTERM or Ctrl-C; what has come in by then is answered.
 
+    Where a run of the model hangs at that end, the process ends here with status 1.
+
     Raises:
         EdgeDistilError: the extra is missing, the model cannot be run, or the address cannot be had.
     """
@@ -61,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
             on_ready=lambda: _say(f"{classifier.metadata.name} answers at {_address(options.host, listener)}"),
         )
         server.serve_until_signal(listener)
+        if server.is_model_running:
+            _end_without_the_model()
 
 
 _LIMITS = (
@@ -72,6 +77,7 @@ _LIMITS = (
     ("max_connections", positive_integer, "open connections"),
     ("body_seconds", positive_seconds, "seconds for a request to arrive"),
     ("answer_seconds", positive_seconds, "seconds from then to its answer"),
+    ("read_seconds", positive_seconds, "seconds for a client to read what it is sent"),
 )
 
 
@@ -80,8 +86,15 @@ def _check_extra() -> None:
     if missing:
         raise EdgeDistilError(
             f"serve needs packages that are not installed: {', '.join(missing)}. "
-            "Install them: pip install 'edgedistil-runtime[serve]'."
+            "Install them: pip install './runtime[serve]' in a checkout."
         )
+
+
+def _end_without_the_model() -> NoReturn:
+    """Ends the process although a run hangs: closing the model, here or in a destructor, would wait for it."""
+    _say("error: The model's last run has not ended; the server ends without it.")
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def _port(literal: str) -> int:

@@ -39,7 +39,8 @@ class ClassifierApplication:
     """A classifier's routes, its queue and its metrics.
 
     Args:
-        classifier: loaded, its golden cases replayed; whoever made it closes it, after the server has ended.
+        classifier: loaded, its golden cases replayed; whoever made it closes it, after the server has ended and
+            unless `is_model_running` then.
         model_path: its file, whose digest `/health` tells.
         limits: on what a request may weigh.
 
@@ -51,6 +52,7 @@ class ClassifierApplication:
     def __init__(self, classifier: TextClassifier, model_path: str | os.PathLike[str], limits: ServingLimits) -> None:
         """Reads the file once, for its digest."""
         self._classifier, self._limits = classifier, limits
+        self._batcher: MicroBatcher | None = None
         self._health = _health(classifier, model_path)
         self.metrics = ServingMetrics(model=self._health["model"], sha256=self._health["sha256"])
         endpoints = {
@@ -64,19 +66,24 @@ class ClassifierApplication:
             lifespan=self._lifespan,
         )
 
+    @property
+    def is_model_running(self) -> bool:
+        """Whether the model's thread is there; once the application has ended, only if a run hangs."""
+        return self._batcher is not None and self._batcher.is_alive
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._batcher = MicroBatcher(
+        batcher = self._batcher = MicroBatcher(
             self._classifier.classify_batch,
             max_batch_texts=self._limits.max_batch_texts,
             max_queued_texts=self._limits.max_queued_texts,
             on_batch=self.metrics.count_batch,
         )
-        self.metrics.watch_queue(lambda: self._batcher.num_queued)
+        self.metrics.watch_queue(lambda: batcher.num_queued)
         try:
             yield
         finally:
-            await self._batcher.close(self._limits.answer_seconds)
+            await batcher.close(self._limits.answer_seconds)
 
     async def _answer_classify(self, request: Request) -> Response:
         body = await read_body(request.stream(), request.headers, self._limits)
@@ -89,6 +96,7 @@ class ClassifierApplication:
         Raises:
             RequestRefused: 503, the queue is full; 504, it took too long; 422, not for this model; 500, it failed.
         """
+        assert self._batcher is not None  # routes are called within the lifespan
         seconds = self._limits.answer_seconds
         try:
             return await asyncio.wait_for(self._batcher.classify(asked.texts, asked.text_pairs), seconds)

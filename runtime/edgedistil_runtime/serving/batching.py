@@ -65,7 +65,7 @@ class MicroBatcher:
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
-        # A daemon: a run that hangs must not keep the process from ending after `close` has given up.
+        # A daemon, so that the interpreter does not join it at its end: a run may hang after `close` has given up.
         self._thread = threading.Thread(target=self._work, name="edgedistil-model", daemon=True)
         self._thread.start()
 
@@ -73,6 +73,11 @@ class MicroBatcher:
     def num_queued(self) -> int:
         """Texts that wait for a run."""
         return len(self._waiting)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread has not ended: after `close`, that a run takes longer than was waited for."""
+        return self._thread.is_alive()
 
     async def classify(self, texts: Sequence[str], text_pairs: Sequence[str] | None = None) -> list[Classification]:
         """Labels the texts of one request, in their order; if it is cancelled, those that still wait are dropped.

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import uvicorn
@@ -43,7 +43,7 @@ def make_server(
     """A server that is not yet running.
 
     Args:
-        classifier: stays open while the server runs.
+        classifier: stays open while the server runs; see `ClassifierServer.is_model_running` before it is closed.
         model_path: its file.
         limits: on what a request may weigh and how long it may take.
         host_rule: which Host headers are answered.
@@ -75,26 +75,39 @@ def make_server(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(limits.body_seconds + limits.answer_seconds) + 1,
     )
-    return ClassifierServer(config, gate=gate, header_seconds=limits.body_seconds, on_ready=on_ready)
+    return ClassifierServer(config, application=application, gate=gate, limits=limits, on_ready=on_ready)
 
 
 class ClassifierServer(uvicorn.Server):
-    """uvicorn's server, which ends in two steps and leaves no connection to a client that says nothing.
+    """uvicorn's server, which ends in two steps and keeps no connection to a client that neither sends nor reads.
 
     Args:
         config: of uvicorn.
-        gate: the application's outermost layer.
-        header_seconds: for the headers of a request to arrive.
+        application: the routes.
+        gate: its outermost layer.
+        limits: on how long headers may take to arrive and answers to be read.
         on_ready: called once connections are accepted.
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, gate: Gate, header_seconds: float, on_ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        application: ClassifierApplication,
+        gate: Gate,
+        limits: ServingLimits,
+        on_ready: Callable[[], None],
     ) -> None:
         """Does not listen yet."""
         super().__init__(config)
-        self._gate, self._header_seconds, self._on_ready = gate, header_seconds, on_ready
+        self._application, self._gate, self._limits, self._on_ready = application, gate, limits, on_ready
         self._silent_since: dict[Any, float] = {}
+        self._unread_since: dict[Any, float] = {}
+
+    @property
+    def is_model_running(self) -> bool:
+        """Whether, once the server has ended, a run goes on that it gave up: closing the classifier would wait for it."""
+        return self._application.is_model_running
 
     def serve_until_signal(self, listener: socket.socket) -> None:
         """Serves in the main thread until SIGTERM or Ctrl-C, and returns when all that came in is answered."""
@@ -117,8 +130,9 @@ class ClassifierServer(uvicorn.Server):
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end. Also ends connections on which nothing has come for too long."""
+        """Ten times a second: whether to end. Also ends connections whose client has done nothing for too long."""
         self._close_silent_connections()
+        self._cut_unread_connections()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -137,12 +151,34 @@ class ClassifierServer(uvicorn.Server):
         A connection counts as silent while it has no request or its last one is answered, and its next one has begun
         to arrive or it never had one; between requests uvicorn's own keep-alive timer runs.
         """
+        self._silent_since = self._since(self._silent_since, _awaits_headers)
+        for connection in _overdue(self._silent_since, self._limits.body_seconds):
+            connection.transport.close()  # what is still to be sent has its own time
+
+    def _cut_unread_connections(self) -> None:
+        """Cuts connections with bytes that their client has not taken for too long.
+
+        uvicorn has no clock for these: the next answer waits until they are sent, and so does the end of a connection.
+        """
+        self._unread_since = self._since(self._unread_since, _has_unsent)
+        for connection in _overdue(self._unread_since, self._limits.read_seconds):
+            connection.transport.abort()
+
+    def _since(self, before: Mapping[Any, float], is_so: Callable[[Any], bool]) -> dict[Any, float]:
+        """Since when, in seconds of the monotonic clock, each open connection of which it is so has been so."""
         now = time.monotonic()
-        waiting = {connection for connection in self.server_state.connections if _awaits_headers(connection)}
-        self._silent_since = {connection: self._silent_since.get(connection, now) for connection in waiting}
-        for connection, since in self._silent_since.items():
-            if now - since > self._header_seconds:
-                connection.transport.close()
+        return {
+            connection: before.get(connection, now) for connection in self.server_state.connections if is_so(connection)
+        }
+
+
+def _overdue(since: Mapping[Any, float], seconds: float) -> list[Any]:
+    deadline = time.monotonic() - seconds
+    return [connection for connection, begin in since.items() if begin < deadline]
+
+
+def _has_unsent(connection: Any) -> bool:
+    return bool(connection.transport.get_write_buffer_size())
 
 
 def _awaits_headers(connection: Any) -> bool:
@@ -163,7 +199,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: no name in IDNA, such as one with an empty label
         raise _cannot_listen(host, port, error) from error
     try:
         if os.name == "posix":  # elsewhere it lets two servers share a port
@@ -175,7 +211,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> EdgeDistilError:
+def _cannot_listen(host: str, port: int, error: Exception) -> EdgeDistilError:
     return EdgeDistilError(
         f"The server cannot listen there: {error}. Received: host {host!r}, port {port}. "
         "Give an address of this machine and a free port; --port 0 takes any."
