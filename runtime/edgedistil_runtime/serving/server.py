@@ -106,7 +106,7 @@ class ClassifierServer(uvicorn.Server):
 
     @property
     def is_model_running(self) -> bool:
-        """Whether, once the server has ended, a run goes on that it gave up: closing the classifier would wait for it."""
+        """Whether, once the server has ended, a run that it gave up goes on: closing the classifier waits for that."""
         return self._application.is_model_running
 
     def serve_until_signal(self, listener: socket.socket) -> None:
