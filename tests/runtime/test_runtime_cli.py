@@ -96,7 +96,7 @@ def test_missing_extra(echo_path, capsys, monkeypatch):
     assert main(["serve", str(echo_path)]) == 1
     printed = capsys.readouterr().err
     assert "not installed: edgedistil_no_such_package." in printed
-    assert "pip install 'edgedistil-runtime[serve]'" in printed
+    assert "pip install './runtime[serve]'" in printed
 
 
 def test_as_a_module_in_a_poor_locale(echo_path):
