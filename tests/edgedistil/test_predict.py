@@ -224,7 +224,7 @@ def test_row_groups_are_joined_a_few_at_a_time(model, tmp_path, monkeypatch):
         ("in.jsonl", '{"text": "x"}\n{"text": "x", "score": 1}\n', "a column 'score' already"),
         ("in.csv", b"text,id\nx,y\nx,\xff\n", "row 3: these bytes are not UTF-8"),
         ("in.csv", b"text,caf\xe9\nx,y\n", "row 2: these bytes are not UTF-8"),
-        ("in.jsonl", '{"text": "x", "more": ["\\ud800"]}', "row 1: these bytes are not UTF-8"),
+        ("in.jsonl", '{"text": "x", "more": ["\\ud800"]}', "row 1: a string holds half of a character"),
         ("in.csv", 'text\nx\n"never closed\n', "row 3: this is not well-formed CSV"),
         ("in.csv", "text\nx\n  \n", "row 3: the text in column 'text' is empty"),
         ("in.xlsx", "PK", r"one of \.csv, \.tsv"),
