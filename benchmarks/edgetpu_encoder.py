@@ -16,18 +16,12 @@ from accuracy import edgedistil, keras_probabilities
 from edgedistil.data import read_labelled_texts
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import read_artifact
-from edgedistil_runtime.backends import LiteRTInterpreterBackend
-from edgedistil_runtime.backends.encoders import InterpreterEncoder
-from edgedistil_runtime.backends.two_parts import TwoPartBackend
+from edgedistil_runtime.backends.choice import encoder_on_cpu
 
 
 def in_two_parts(path: Path) -> TextClassifier:
     """A file whose encoder runs behind the rest of it, on the CPU."""
-    artifact, kind = read_artifact(path), LiteRTInterpreterBackend
-    assert artifact.metadata.encoder is not None
-    encoder = InterpreterEncoder(artifact.encoder().model, kind)
-    lengths, pad_id = artifact.metadata.encoder.lengths, artifact.metadata.tokenizer.pad_id
-    return TextClassifier(path, backend=TwoPartBackend(kind(path), encoder, lengths=lengths, pad_id=pad_id))
+    return TextClassifier(path, backend=encoder_on_cpu(read_artifact(path)))
 
 
 def main() -> None:

@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LAUNCHER = f"""\
 #!/bin/sh
 here=$(cd "$(dirname "$0")/.." && pwd)
-export QEMU_CPU={CPU} PYTHONHOME="$here/root/usr" PYTHONPATH="$here/site${{PYTHONPATH:+:$PYTHONPATH}}"
-exec "$here/qemu-aarch64" -0 "$here/bin/python" -L "$here/root" "$here/root/usr/bin/python3.11" "$@"
+export QEMU_CPU={CPU} PYTHONHOME="$here/system/usr" PYTHONPATH="$here/site${{PYTHONPATH:+:$PYTHONPATH}}"
+exec "$here/qemu-aarch64" -0 "$here/bin/python" -L "$here/system" "$here/system/usr/bin/python3.11" "$@"
 """
 SMOKE_TEST = "import platform, ai_edge_litert.interpreter; print(platform.machine())"
 
@@ -72,7 +72,7 @@ def _make(folder: Path, uv: str, requirements: str) -> dict[str, str]:
     for package in qemu:
         unpack(package, folder / "qemu", [QEMU_PROGRAM])
     for package in python:
-        unpack(package, folder / "root")
+        unpack(package, folder / "system")
     (folder / "qemu" / QEMU_PROGRAM).rename(folder / "qemu-aarch64")
     for used in ("qemu", "apt-amd64", "apt-arm64"):
         shutil.rmtree(folder / used)

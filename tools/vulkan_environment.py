@@ -26,7 +26,7 @@ OLDEST_MESA = 25
 OF_THE_SYSTEM = frozenset(("libc6", "libgcc-s1", "libstdc++6", "gcc-12-base"))
 ACTIVATE = """\
 export VK_DRIVER_FILES={driver}
-export LD_LIBRARY_PATH={folder}/root/usr/lib/x86_64-linux-gnu:{folder}/root/lib/x86_64-linux-gnu
+export LD_LIBRARY_PATH={folder}/system/usr/lib/x86_64-linux-gnu:{folder}/system/lib/x86_64-linux-gnu
 export MESA_SHADER_CACHE_DIR={folder}/shaders
 """
 
@@ -51,9 +51,9 @@ def _make(folder: Path) -> dict[str, str]:
         raise PackagesUnavailable(f"Mesa {OLDEST_MESA} or newer is needed. Received: {mesa}.")
     for package in packages:
         if package.name.split("_")[0] not in OF_THE_SYSTEM:
-            unpack(package, folder / "root")
+            unpack(package, folder / "system")
     shutil.rmtree(folder / "apt")
-    driver = folder / "root" / DRIVER
+    driver = folder / "system" / DRIVER
     if not driver.is_file():
         raise RuntimeError(f"mesa-vulkan-drivers {mesa} must have {DRIVER}.")
     (folder / "activate").write_text(ACTIVATE.format(folder=folder, driver=driver))

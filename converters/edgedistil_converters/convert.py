@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -122,50 +123,77 @@ def convert_classifier(
     _check_classifier(classifier, labels)
     _check_calibration(plan, calibration_texts, ranges)
     stage("reading weights and vocabulary")
-    weights = read_weights(classifier)
+    source = _read(classifier, interface)
     if calibration_texts:
-        plan = plan.calibrated(len(weights.layers))
-    settings, vocabulary = read_tokenizer(classifier.preprocessor)
-    settings = replace(settings, kind=interface.tokenizer)
-    _check_sizes(weights, settings)
-    _check_interface(interface, settings, vocabulary)
+        plan = plan.calibrated(len(source.weights.layers))
     stage("answering the verification texts with Keras")
     texts = dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS])
     answers = answer_with_keras(classifier, [*texts, *(VERIFICATION_PAIRS if interface.takes_text_pair else ())])
-
-    def rows() -> Sequence[Sequence[int]]:
-        return unpadded_rows(classifier.preprocessor, calibration_texts)
-
-    def calibrate(model: bytes) -> Ranges:
-        stage("measuring the ranges of activations")
-        return activation_ranges(model, rows())
-
+    rows = cache(lambda: unpadded_rows(classifier.preprocessor, calibration_texts))
     stage("building the graph and its tokenizer")
-    encoder = build_encoder(target, weights, settings, plan, rows, ranges)
-    module = TextClassifierModule(weights, settings, vocabulary, plan, interface, encoder.inputs if encoder else None)
-
-    stage(f"converting to TFLite, {plan.scheme}")
-    custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
-    flatbuffer = convert_module(
-        module,
-        plan,
-        DEFAULT_SHAPES,
-        has_custom_ops=bool(custom_ops),
-        calibrate=calibrate if ranges is None else lambda _: ranges,
-        sample_rows=rows,
-    )
-    structure = read_structure(flatbuffer)
-    check_structure(structure, plan, custom_ops)
+    encoder = build_encoder(target, source.weights, source.settings, plan, rows, ranges)
+    flatbuffer, structure = _convert(source, plan, interface, encoder, rows, ranges, stage)
     name = name or output.stem
     if interface.metadata == "mediapipe":
-        flatbuffer = with_mediapipe_metadata(flatbuffer, name=name, settings=settings)
-    metadata = _metadata(name, labels, weights, settings, plan, structure, choose_golden_cases(answers))
-    metadata = replace(metadata, preparation=preparation or {}, target=target, encoder=_described(encoder))
-    parts = _Parts(flatbuffer, vocabulary, encoder, is_deflated=interface.metadata is None)
+        flatbuffer = with_mediapipe_metadata(flatbuffer, name=name, settings=source.settings)
+    metadata = replace(
+        _metadata(name, labels, source, plan, structure, choose_golden_cases(answers)),
+        target=target,
+        encoder=_described(encoder),
+        preparation=preparation or {},
+    )
+    parts = _Parts(flatbuffer, source.vocabulary, encoder, is_deflated=interface.metadata is None)
     stage("verifying the file against Keras")
     with atomic_path(output, force=force) as temporary:
         parity = _write_verified(temporary, parts, metadata, answers, plan)
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is read of a classifier."""
+
+    weights: ClassifierWeights
+    settings: TokenizerSettings
+    vocabulary: Sequence[str]
+
+
+def _read(classifier: Any, interface: ModelInterface) -> _Source:
+    weights = read_weights(classifier)
+    settings, vocabulary = read_tokenizer(classifier.preprocessor)
+    settings = replace(settings, kind=interface.tokenizer)
+    _check_sizes(weights, settings)
+    _check_interface(interface, settings, vocabulary)
+    return _Source(weights, settings, vocabulary)
+
+
+def _convert(
+    source: _Source,
+    plan: QuantizationPlan,
+    interface: ModelInterface,
+    encoder: TargetEncoder | None,
+    rows: Callable[[], Sequence[Sequence[int]]],
+    ranges: Ranges | None,
+    stage: Callable[[str], None],
+) -> tuple[bytes, Structure]:
+    """The flatbuffer that every CPU runs, and what it is made of, found to be what the plan says."""
+
+    def calibrate(model: bytes) -> Ranges:
+        if ranges is not None:
+            return ranges
+        stage("measuring the ranges of activations")
+        return activation_ranges(model, rows())
+
+    encoder_inputs = encoder.inputs if encoder else None
+    module = TextClassifierModule(source.weights, source.settings, source.vocabulary, plan, interface, encoder_inputs)
+    stage(f"converting to TFLite, {plan.scheme}")
+    custom_ops = CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
+    flatbuffer = convert_module(
+        module, plan, DEFAULT_SHAPES, has_custom_ops=bool(custom_ops), calibrate=calibrate, sample_rows=rows
+    )
+    structure = read_structure(flatbuffer)
+    check_structure(structure, plan, custom_ops)
+    return flatbuffer, structure
 
 
 @dataclass(frozen=True)
@@ -277,8 +305,7 @@ def _check_interface(interface: ModelInterface, settings: TokenizerSettings, voc
 def _metadata(
     name: str,
     labels: Sequence[str],
-    weights: ClassifierWeights,
-    settings: TokenizerSettings,
+    source: _Source,
     plan: QuantizationPlan,
     structure: Structure,
     golden_cases: tuple[GoldenCase, ...],
@@ -286,12 +313,12 @@ def _metadata(
     return ArtifactMetadata(
         name=name,
         labels=tuple(labels),
-        tokenizer=settings,
+        tokenizer=source.settings,
         quantization=plan.to_dict(),
         target="cpu",
         golden_cases=golden_cases,
         tolerance=plan.tolerance.largest,
-        model=weights.summary(),
+        model=source.weights.summary(),
         versions={package: version(package) for package in _PACKAGES},
         oldest_runtime=structure.minimum_runtime,
     )

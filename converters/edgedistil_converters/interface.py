@@ -45,8 +45,3 @@ class ModelInterface:
                 f"A host that reads {self.metadata} metadata brings its own tokenizer, so the file must have none. "
                 f"Received: tokenizer={self.tokenizer!r}. Pass --tokenizer none (tokenizer='none')."
             )
-
-    @property
-    def takes_text(self) -> bool:
-        """Whether the tokenizer is in the file."""
-        return self.tokenizer != "none"

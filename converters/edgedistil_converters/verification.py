@@ -18,9 +18,7 @@ from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
-from edgedistil_runtime.backends import LiteRTInterpreterBackend, default_backend
-from edgedistil_runtime.backends.encoders import InterpreterEncoder
-from edgedistil_runtime.backends.two_parts import TwoPartBackend
+from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.native_log import native_log_hidden
 
@@ -205,7 +203,8 @@ def verify(
             a probability is off by more than the tolerance, or a label flips.
     """
     with native_log_hidden():
-        candidate = TextClassifier(path, verify=False, backend=None if part == "model" else _encoder_backend(path))
+        backend = None if part == "model" else encoder_on_cpu(read_artifact(path))
+        candidate = TextClassifier(path, verify=False, backend=backend)
         candidate.classify_tokens([answers[0].token_ids])  # the interpreter says what it has to say at its first run
     with candidate:
         equal = [answer for answer in answers if _has_equal_ids(candidate, answer)]
@@ -233,18 +232,6 @@ def verify(
     )
     _check_means(report, tolerance)
     return report
-
-
-def _encoder_backend(path: Path) -> TwoPartBackend:
-    """The encoder behind the rest of its artefact, on the CPU."""
-    artifact, kind = read_artifact(path), LiteRTInterpreterBackend
-    assert artifact.metadata.encoder is not None
-    return TwoPartBackend(
-        kind(path),
-        InterpreterEncoder(artifact.encoder().model, kind),
-        lengths=artifact.metadata.encoder.lengths,
-        pad_id=artifact.metadata.tokenizer.pad_id,
-    )
 
 
 def _check_means(report: ParityReport, tolerance: Tolerance) -> None:

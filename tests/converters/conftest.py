@@ -108,6 +108,41 @@ def classifier(make_classifier):
     return make_classifier()
 
 
+def _make_wide(vocabulary):
+    import keras
+    import keras_hub
+
+    keras.utils.set_random_seed(3)
+    backbone = keras_hub.models.DistilBertBackbone(
+        vocabulary_size=len(vocabulary),
+        num_layers=LAYERS,
+        num_heads=HEADS,
+        hidden_dim=32,
+        intermediate_dim=INTERMEDIATE,
+        max_sequence_length=SEQUENCE_LENGTH,
+    )
+    classifier = keras_hub.models.DistilBertTextClassifier(
+        backbone, 3, preprocessor=_make_preprocessor(list(vocabulary)), activation=None
+    )
+    generator = np.random.default_rng(8)
+    for variable in classifier.weights:
+        noise = generator.normal(0, 0.15, variable.shape).astype(np.float32)
+        variable.assign(noise + (1 if variable.path.endswith("gamma") else 0))
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def make_wide(vocabulary):
+    """Makes a classifier whose width, 32, a block of int4 divides, and whose intermediate width, 48, it does not."""
+    return lambda: _make_wide(vocabulary)
+
+
+@pytest.fixture(scope="session")
+def wide(make_wide):
+    """Shared and not to be changed; a test that changes one makes its own with `make_wide`."""
+    return make_wide()
+
+
 @pytest.fixture(scope="session")
 def labels() -> tuple[str, ...]:
     return ("lights", "music", "hög")

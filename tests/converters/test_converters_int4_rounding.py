@@ -115,31 +115,6 @@ def test_scales_are_what_kernels_read():
 
 
 @pytest.fixture(scope="module")
-def wide(vocabulary, make_preprocessor):
-    """A classifier whose width a block of int4 divides, and whose intermediate width it does not."""
-    import keras
-    import keras_hub
-
-    keras.utils.set_random_seed(3)
-    backbone = keras_hub.models.DistilBertBackbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=LAYERS,
-        num_heads=2,
-        hidden_dim=WIDTH,
-        intermediate_dim=INTERMEDIATE,
-        max_sequence_length=SEQUENCE_LENGTH,
-    )
-    classifier = keras_hub.models.DistilBertTextClassifier(
-        backbone, 3, preprocessor=make_preprocessor(list(vocabulary)), activation=None
-    )
-    generator = np.random.default_rng(8)
-    for variable in classifier.weights:
-        noise = generator.normal(0, 0.15, variable.shape).astype(np.float32)
-        variable.assign(noise + (1 if variable.path.endswith("gamma") else 0))
-    return classifier
-
-
-@pytest.fixture(scope="module")
 def make_file(wide):
     """`make_file(plan, interface=..., **options of convert_module)`."""
     from edgedistil_converters.edge_graph.weights import read_weights

@@ -45,36 +45,6 @@ def fixed(plan, *patterns):
     return QuantizationPlan(plan, tuple(LayerScheme(pattern, "fp32") for pattern in patterns))
 
 
-@pytest.fixture(scope="module")
-def wide(vocabulary, make_preprocessor):
-    """Shared and not to be changed."""
-    return make_wide(vocabulary, make_preprocessor)
-
-
-def make_wide(vocabulary, make_preprocessor):
-    """A classifier whose width a block of int4 divides, and whose intermediate width it does not."""
-    import keras
-    import keras_hub
-
-    keras.utils.set_random_seed(3)
-    backbone = keras_hub.models.DistilBertBackbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=LAYERS,
-        num_heads=2,
-        hidden_dim=WIDTH,
-        intermediate_dim=INTERMEDIATE,
-        max_sequence_length=SEQUENCE_LENGTH,
-    )
-    classifier = keras_hub.models.DistilBertTextClassifier(
-        backbone, 3, preprocessor=make_preprocessor(list(vocabulary)), activation=None
-    )
-    generator = np.random.default_rng(8)
-    for variable in classifier.weights:
-        noise = generator.normal(0, 0.15, variable.shape).astype(np.float32)
-        variable.assign(noise + (1 if variable.path.endswith("gamma") else 0))
-    return classifier
-
-
 def float_file(classifier):
     from edgedistil_converters.signatures import TextClassifierModule
 
@@ -295,9 +265,9 @@ def probabilities(flatbuffer, rows):
 ROWS = ([2, 3], [2, 5, 9, 30, 3], list(range(2, 26)))
 
 
-def test_a_matmul_of_zeros_stays_finite_in_int4(make_preprocessor, vocabulary):
+def test_a_matmul_of_zeros_stays_finite_in_int4(make_wide):
     """As pruning leaves them: a block of zeros has no scale of its own."""
-    classifier = make_wide(vocabulary, make_preprocessor)
+    classifier = make_wide()
     first, second = classifier.backbone.transformer_layers
     query, dense = first._self_attention_layer._query_dense, second._feedforward_intermediate_dense
     query.kernel.assign(0 * query.kernel)

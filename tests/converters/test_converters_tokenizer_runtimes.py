@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import edgedistil_runtime
+from edgedistil_runtime import TensorFlowBackend, TextClassifier
 
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("EDGEDISTIL_TFLITE_RUNTIME_PYTHON") or str(ROOT / ".venv-tflite-runtime" / "bin" / "python")
@@ -234,6 +235,18 @@ def in_tflite_runtime(path, texts=()):
     return subprocess.run(
         [PYTHON, "-I", "-c", script, str(path)], input=rows, capture_output=True, text=True, timeout=120
     )
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
+def test_the_backend_of_tensorflow(convert, keras_answers):
+    """The golden cases are replayed as the classifier loads."""
+    path = convert("int8").artifact.path
+    with TextClassifier(path, backend=TensorFlowBackend(path)) as classifier:
+        info = classifier.runtime_info
+        assert (info.backend, info.version[:2]) == ("tensorflow", "2.")
+        assert info.golden_cases > 0
+        for name in TEXTS.keys() - {"invalid_utf8"}:  # which no str is
+            assert (name, classifier.tokenize(TEXTS[name].decode())) == (name, keras_answers[name][0])
 
 
 @needs_tflite_runtime

@@ -10,6 +10,7 @@ import pytest
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import EncoderFlatbuffers, artifact_bytes, read_artifact
+from edgedistil_runtime.backends.choice import encoder_on_cpu
 
 TEXTS = ("turn on the light", "play music", "", "the light is off", "?")
 LABELS = ("light", "music", "other")
@@ -39,7 +40,6 @@ def path(tiny_classifier, tmp_path_factory):
 @pytest.fixture
 def with_encoder(path, tmp_path):
     """`with_encoder(encoder)`: the same file with another encoder, and golden cases as a CPU computes them with it."""
-    from edgedistil_converters.verification import _encoder_backend
 
     def make(encoder):
         artifact, changed = read_artifact(path), tmp_path / "changed.tflite"
@@ -57,7 +57,7 @@ def with_encoder(path, tmp_path):
             )
 
         write()
-        with TextClassifier(changed, backend=_encoder_backend(changed), verify=False) as on_cpu:
+        with TextClassifier(changed, backend=encoder_on_cpu(read_artifact(changed)), verify=False) as on_cpu:
             answers = [tuple(on_cpu.classify(case.text).probabilities.values()) for case in cases]
         metadata = replace(
             metadata,

@@ -3,8 +3,7 @@
 On a CPU: ai-edge-litert, else tflite-runtime, else TensorFlow, the first that can be imported; TensorFlow Text's ops,
 where the tokenizer is made of them, need ai-edge-litert and tensorflow-text. Of ai-edge-litert's two, `Interpreter`
 takes less memory for small models and `CompiledModel` for large ones, whose packed weights it keeps once
-(benchmarks/weight_cache.py). On an accelerator the same interpreter
-runs the part that stays on the CPU.
+(benchmarks/weight_cache.py). On an accelerator the same interpreter runs the part that stays on the CPU.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Union
 
 from edgedistil_runtime.artifact import Artifact
 from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
-from edgedistil_runtime.backends.encoders import Encoder, GPUEncoder, edgetpu_encoder
+from edgedistil_runtime.backends.encoders import Encoder, GPUEncoder, InterpreterEncoder, edgetpu_encoder
 from edgedistil_runtime.backends.interpreters import (
     LARGEST_IN_MEMORY,
     InterpreterBackend,
@@ -34,7 +33,7 @@ from edgedistil_runtime.backends.weight_cache import (
 )
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
-__all__ = ["ACCELERATORS", "WeightCache", "default_backend", "interpreters_not_used", "open_backend"]
+__all__ = ["ACCELERATORS", "WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
 
 WeightCache = Union[bool, str, "os.PathLike[str]", None]  # as `TextClassifier` takes it
 ACCELERATORS = ("cpu", "gpu", "edgetpu")
@@ -102,7 +101,29 @@ def open_backend(
     except BaseException:
         host.close()
         raise
-    return TwoPartBackend(host, encoder, lengths=metadata.encoder.lengths, pad_id=metadata.tokenizer.pad_id)
+    return _in_two_parts(host, encoder, artifact)
+
+
+def encoder_on_cpu(artifact: Artifact, *, num_threads: int | None = None) -> TwoPartBackend:
+    """An artefact in its two parts, the encoder for the accelerator run on this CPU: what it computes, without one.
+
+    Args:
+        artifact: with a part for an accelerator.
+        num_threads: for either part.
+
+    Raises:
+        ArtifactError: it has no such part.
+        BackendError: no interpreter is installed, or it refuses the model.
+    """
+    part, kind = artifact.encoder(), _interpreter(artifact.metadata.tokenizer.kind)
+    encoder = InterpreterEncoder(part.model, kind, num_threads=num_threads)
+    return _in_two_parts(kind(artifact.path, num_threads=num_threads), encoder, artifact)
+
+
+def _in_two_parts(host: Backend, encoder: Encoder, artifact: Artifact) -> TwoPartBackend:
+    part = artifact.metadata.encoder
+    assert part is not None
+    return TwoPartBackend(host, encoder, lengths=part.lengths, pad_id=artifact.metadata.tokenizer.pad_id)
 
 
 def interpreters_not_used(used: str, artifact: Artifact, weight_cache: WeightCache = None) -> Mapping[str, str]:

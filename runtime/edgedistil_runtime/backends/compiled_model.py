@@ -8,8 +8,6 @@ classifies, and keeps the file's own pages resident beside the copies; `Compiled
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 import math
 import os
 from collections.abc import Mapping
@@ -27,9 +25,8 @@ __all__ = ["IN_MEMORY", "CompiledModelBackend"]
 
 IN_MEMORY = ":memory"  # `kInMemoryCachePath` of XNNPACK's delegate: a cache that no file holds
 _DTYPES = {"int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
-_ALIGNMENT = (
-    64  # bytes; LiteRT works on a copy of memory that is aligned otherwise, `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`
-)
+# Bytes; of memory that is aligned otherwise LiteRT makes a copy, see `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`.
+_ALIGNMENT = 64
 _TOKEN_IDS, _PROBABILITIES = "token_ids", "probabilities"
 
 
@@ -154,10 +151,8 @@ class CompiledModelBackend(PackageBackend):
     @staticmethod
     def _read(buffer: Any, details: Mapping[str, Any]) -> Array:
         shape = tuple(details["shape"])
-        values: Array = np.array(
-            buffer.read(math.prod(shape), _DTYPES[details["dtype"]])
-        )  # a copy: the buffer is reused
-        return values.reshape(shape)
+        values = buffer.read(math.prod(shape), _DTYPES[details["dtype"]])
+        return np.array(values).reshape(shape)  # a copy: the buffer is reused
 
 
 class _Call:

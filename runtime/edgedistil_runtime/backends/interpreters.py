@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +37,7 @@ def check_num_threads(num_threads: int | None) -> None:
         raise BackendError(f"num_threads must be None or an integer of at least 1. Received: {num_threads!r}.")
 
 
-def _model(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _model_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The arguments that name a model to an interpreter."""
     if Path(path).stat().st_size <= LARGEST_IN_MEMORY:
         return {"model_content": Path(path).read_bytes()}
@@ -69,7 +67,7 @@ class InterpreterBackend(PackageBackend):
         check_num_threads(num_threads)
         interpreter_class = self.interpreter_class()
         try:
-            self._model = interpreter_class(**_model(model_path), num_threads=num_threads)
+            self._model = interpreter_class(**_model_arguments(model_path), num_threads=num_threads)
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()
