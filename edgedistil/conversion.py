@@ -148,7 +148,13 @@ def _trained(request: ConversionRequest, stage: Stage) -> "LabelledClassifier":
             raise
         return _with_new_head(request, request.training, stage)
     set_sequence_length(trained.classifier, request.sequence_length, request.preset)
+    _check_layers(request.plan, trained.classifier)
     return trained
+
+
+def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
+    """Raises before any training what the conversion would raise after it."""
+    plan.weight_dtypes(int(classifier.backbone.num_layers))
 
 
 def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stage) -> "LabelledClassifier":
@@ -164,6 +170,7 @@ def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stag
     from edgedistil.training.start import from_preset
 
     classifier = from_preset(request.preset, data, settings)
+    _check_layers(request.plan, classifier)
     stage(f"training on {len(data.training):,} texts")
     return train(classifier, data, settings, name=Path(request.preset).name).trained
 
@@ -194,7 +201,9 @@ def _train_with_quantization(
         )
 
     stage(f"preparing {len(texts):,} texts for training with quantization")
-    training = train_classifier(trained.classifier, texts.texts, numbers, settings, folder=folder, on_progress=show)
+    training = train_classifier(
+        trained.classifier, texts.texts, numbers, settings, plan=request.plan, folder=folder, on_progress=show
+    )
     history = [asdict(epoch) for epoch in training.history]
     return dict(training.ranges), {**asdict(settings), "texts": len(texts), "history": history}
 

@@ -166,10 +166,18 @@ def test_layers_in_a_plan_of_fp16_are_refused():
 
 
 @pytest.mark.parametrize("scheme", STATIC)
-def test_int4_in_a_static_plan_is_refused(scheme):
-    with pytest.raises(ConversionError, match=f"In a plan of {scheme}, a layer can be taken out with fp32"):
-        plan_with(scheme, logits="int4")
+def test_int4_matmuls_in_a_static_plan_are_refused(scheme):
+    with pytest.raises(ConversionError, match=f"In a plan of {scheme}, a matmul can be taken out with fp32") as caught:
+        plan_with(scheme, logits="int4").weight_dtypes(1)
+    assert "Received: int4 for logits." in str(caught.value)
     assert plan_with(scheme, logits="fp32").weight_dtypes(1)["logits"] == "float32"
+
+
+@pytest.mark.parametrize("scheme", STATIC)
+def test_embeddings_of_a_static_plan_may_be_int4(scheme):
+    dtypes = dtypes_of(scheme, ("*_embeddings", "int4"))
+    assert sites_of(dtypes, "int4") == set(EMBEDDINGS)
+    assert sites_of(dtypes, "int8") == dtypes.keys() - set(EMBEDDINGS)
 
 
 @pytest.mark.parametrize("scheme", STATIC)

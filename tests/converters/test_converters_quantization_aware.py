@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from edgedistil_converters import LayerScheme, QuantizationPlan
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 from edgedistil_converters.quantization_aware import (
     ATTENTION_RANGE,
@@ -75,7 +76,16 @@ def make_data(classes=CLASSES):
     return QATData(tuple((2, *row, 3) for row in rows), targets, teacher)
 
 
-JOB = Job(make_weights(), make_data(), SETTINGS, PAD)
+INT8 = QuantizationPlan("int8-qat")
+MIXED = QuantizationPlan("int8-qat", (LayerScheme("*_embeddings", "int4"), LayerScheme("pooled_dense", "fp32")))
+
+
+def make_job(weights=None, *, data=None, settings=SETTINGS, pad_id=PAD, plan=INT8):
+    weights = weights or make_weights()
+    return Job(weights, data or make_data(), settings, pad_id, plan.weight_dtypes(len(weights.layers)))
+
+
+JOB = make_job()
 
 
 def train(folder, *, on_progress=None):
@@ -101,16 +111,23 @@ from edgedistil_converters.quantization_aware.settings import QATSettings
 from edgedistil_converters.quantization_aware.training import calibrate, train
 
 out = {}
-for name in ("two_layers", "no_layers"):
+for name in ("mixed", "no_layers", "two_layers"):
     job = read_job(Path(name))
     weights, texts = job.weights, Texts(job.data, job.weights, job.pad_id)
-    mirror = build_mirror(weights, job.pad_id)
+    mirror = build_mirror(weights, job.pad_id, job.weight_dtypes)
     ids = texts.batch(np.arange(len(job.data))).token_ids
-    tables = (weights.token_embeddings, weights.position_embeddings)
-    graph = EdgeGraph(weights, *(embedding_table(table, "int8") for table in tables))
+    tables = [getattr(weights, name) for name in ("token_embeddings", "position_embeddings")]
+    dtypes = [job.weight_dtypes[name] for name in ("token_embeddings", "position_embeddings")]
+    graph = EdgeGraph(weights, *map(embedding_table, tables, dtypes))
     out[name + "/mirror"] = tf.nn.softmax(mirror.model(ids))
     out[name + "/graph"] = graph.classify_batch(tf.constant(ids), job.pad_id)
-    if name == "no_layers":
+    if name == "mixed":
+        quantized = quantize(mirror, calibrate(mirror, texts, [np.arange(len(job.data))]))
+        for site in ("pooled_dense", "logits"):
+            dense = quantized.model.get_layer(f"{site}/dense")
+            rows = np.eye(weights.width, dtype=np.float32)
+            out[f"mixed/{site}"] = dense(rows, training=False) - dense(0 * rows, training=False)
+    if name != "two_layers":
         continue
 
     class Padded:
@@ -174,7 +191,8 @@ def probe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("probe")
     jobs = {
         "two_layers": JOB,
-        "no_layers": replace(JOB, weights=make_weights(num_layers=0)),
+        "no_layers": make_job(make_weights(num_layers=0)),
+        "mixed": make_job(plan=MIXED),
         "trained": JOB,
         "interrupted": JOB,
     }
@@ -196,7 +214,7 @@ def trained(probe):
 
 
 @needs_tfmot
-@pytest.mark.parametrize("name", ["two_layers", "no_layers"])
+@pytest.mark.parametrize("name", ["two_layers", "no_layers", "mixed"])
 def test_the_mirror_is_the_edge_graph(probe, name):
     due = probe[f"{name}/graph"]
     assert due.max() - due.min() > 0.3  # not a classifier that says the same of everything
@@ -226,6 +244,19 @@ def test_kernels_lie_on_the_grid_of_int8(probe):
     np.testing.assert_allclose(np.abs(points).max(axis=0), 127, atol=1e-3)
     assert np.abs(probe["kernel"] - kernel).max() <= scale.max() * 0.501
     assert np.abs(probe["kernel"] - kernel).max() > scale.max() * 0.1  # they were rounded
+
+
+@needs_tfmot
+def test_kernels_that_a_plan_takes_out_are_not_rounded(probe):
+    np.testing.assert_allclose(probe["mixed/pooled_dense"], make_weights().pooled.kernel, atol=1e-6)
+    kernel = make_weights().logits.kernel
+    assert np.abs(probe["mixed/logits"] - kernel).max() > np.abs(kernel).max() / 127 * 0.1
+
+
+@needs_tfmot
+def test_tables_are_those_of_the_plan(probe):
+    """int4 rows are far enough from int8 rows to tell them apart."""
+    assert np.abs(probe["mixed/mirror"] - probe["two_layers/mirror"]).max() > 1e-3
 
 
 @needs_tfmot
@@ -323,11 +354,12 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_without_a_break(probe, train
 
 
 def test_a_job_survives_its_folder(tmp_path):
-    job = Job(make_weights(output_activation="sigmoid"), make_data(), SETTINGS, PAD)
+    job = make_job(make_weights(output_activation="sigmoid"), plan=MIXED)
     write_job(tmp_path, job)
     found = read_job(tmp_path)
     assert found.digest == job.digest
     assert found.settings == SETTINGS
+    assert found.weight_dtypes == job.weight_dtypes
     assert found.data.token_ids == job.data.token_ids
     assert found.weights.output_activation == "sigmoid"
     for name, array in named_arrays(job.weights).items():
@@ -338,15 +370,16 @@ def test_only_the_same_job_finds_its_checkpoint(tmp_path):
     weights, data = make_weights(), make_data()
     other_kernel = replace(weights.logits, kernel=weights.logits.kernel + 1)
     other_targets = (data.targets + 1) % CLASSES
-    job = Job(weights, data, SETTINGS, PAD)
+    job = make_job()
     others = [
-        Job(weights, data, replace(SETTINGS, seed=1), PAD),
-        Job(replace(weights, logits=other_kernel), data, SETTINGS, PAD),
-        Job(replace(weights, output_activation="sigmoid"), data, SETTINGS, PAD),
-        Job(weights, replace(data, targets=other_targets), SETTINGS, PAD),
-        Job(weights, data, SETTINGS, PAD + 1),
+        make_job(settings=replace(SETTINGS, seed=1)),
+        make_job(replace(weights, logits=other_kernel)),
+        make_job(replace(weights, output_activation="sigmoid")),
+        make_job(data=replace(data, targets=other_targets)),
+        make_job(pad_id=PAD + 1),
+        make_job(plan=MIXED),
     ]
-    assert len({other.digest for other in [job, *others]}) == 6
+    assert len({other.digest for other in [job, *others]}) == 1 + len(others)
     for other in others:
         write_job(tmp_path, job)
         write_arrays(tmp_path / CHECKPOINT, job.digest, {})
@@ -358,7 +391,7 @@ def test_only_the_same_job_finds_its_checkpoint(tmp_path):
 
 
 def test_a_damaged_checkpoint_is_none(tmp_path):
-    job = Job(make_weights(), make_data(), SETTINGS, PAD)
+    job = make_job()
     (tmp_path / CHECKPOINT).write_bytes(b"PK\3\4 half a file")
     write_job(tmp_path, job)
     assert not (tmp_path / CHECKPOINT).exists()

@@ -87,7 +87,8 @@ class LayerScheme:
 
     Attributes:
         pattern: matched against site names, with `*`, `?` and `[...]` as in a shell: `transformer_layer_0/*`.
-        scheme: `fp32`, `int8` or `int4`; of int8 activations, `fp32` takes a matmul out.
+        scheme: `fp32`, `int8` or `int4`; where activations are int8, `fp32` takes a matmul out, and `int4` is for
+            embedding tables alone.
     """
 
     pattern: str
@@ -141,11 +142,6 @@ class QuantizationPlan:
                 f"Layers can have schemes of their own in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
             )
         self._check_rounding()
-        if self.is_static and any(layer.scheme == "int4" for layer in self.layers):
-            raise ConversionError(
-                f"In a plan of {self.scheme}, a layer can be taken out with fp32, and not be int4: the kernels for "
-                "int8 activations take int8 weights."
-            )
 
     def _check_rounding(self) -> None:
         if self.rounding not in ROUNDINGS:
@@ -197,8 +193,8 @@ class QuantizationPlan:
             num_layers: transformer layers of the classifier.
 
         Raises:
-            ConversionError: a pattern matches no site, or makes an embedding table float in a file of integers, or the
-                patterns leave no matmul for a static plan to quantize.
+            ConversionError: a pattern matches no site, or makes an embedding table float in a file of integers, or a
+                matmul of a static plan int4, or the patterns leave no matmul for a static plan to quantize.
         """
         dtypes = dict.fromkeys(matmul_sites(num_layers), self._scheme.weights)
         dtypes |= dict.fromkeys(EMBEDDING_SITES, self._scheme.embeddings)
@@ -213,10 +209,18 @@ class QuantizationPlan:
         return dtypes
 
     def _check_dtypes(self, dtypes: Mapping[str, str]) -> None:
-        if self.is_static and all(dtypes[site] == "float32" for site in dtypes if site not in EMBEDDING_SITES):
+        matmuls = {site: dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}
+        if self.is_static and set(matmuls.values()) == {"float32"}:
             raise ConversionError(
                 f"This plan of {self.scheme} takes every matmul out, and leaves nothing whose range could be fixed. "
                 "Use fp32 with the pattern *_embeddings at int8, or take fewer layers out."
+            )
+        int4 = [site for site, dtype in matmuls.items() if dtype == "int4"]
+        if self.is_static and int4:
+            raise ConversionError(
+                f"In a plan of {self.scheme}, a matmul can be taken out with fp32, and not be int4: the kernels for "
+                "int8 activations take int8 weights. Embedding tables can be int4: *_embeddings. "
+                f"Received: int4 for {', '.join(int4[:5])}."
             )
         floats = [site for site in EMBEDDING_SITES if dtypes[site] == "float32"]
         if floats and self.scheme != "fp32":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgedistil_converters.edge_graph.embeddings import FloatTable
 from edgedistil_converters.edge_graph.encoder import EdgeGraph
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, read_weights, write_weights
+from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.quantization_aware.launch import train_quantization_aware
 from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATSettings
@@ -41,6 +42,7 @@ def train_classifier(
     class_numbers: Sequence[int],
     settings: QATSettings,
     *,
+    plan: QuantizationPlan,
     folder: Path,
     on_progress: Callable[[int, int, int, float], None] | None = None,
 ) -> QuantizationAwareTraining:
@@ -51,17 +53,20 @@ def train_classifier(
         texts: what to train on, its own training texts at best.
         class_numbers: the number of each text's label.
         settings: how to train.
+        plan: what the file will be, of int8-qat.
         folder: for checkpoints; see `train_quantization_aware`.
         on_progress: called after every step with epoch, step, steps and loss.
 
     Raises:
-        ConversionError: the classifier or the data do not fit, a package is missing, or training failed.
+        ConversionError: the classifier, the plan or the data do not fit, a package is missing, or training failed.
     """
     weights = read_weights(classifier)
     pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
     rows = unpadded_rows(classifier.preprocessor, texts)
     data = QATData(tuple(rows), np.asarray(class_numbers, np.int32), _probabilities(weights, rows, pad_id))
-    result = train_quantization_aware(weights, data, settings, pad_id=pad_id, folder=folder, on_progress=on_progress)
+    result = train_quantization_aware(
+        weights, data, settings, plan=plan, pad_id=pad_id, folder=folder, on_progress=on_progress
+    )
     write_weights(classifier, result.weights)
     return QuantizationAwareTraining(ranges=result.ranges, history=result.history)
 

@@ -45,7 +45,7 @@ __all__ = [
 CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
 STDERR = "stderr.txt"
 _JOB = "job.npz"
-_FORMAT = 1  # counts changes of what training computes or of how files are written; an older checkpoint starts over
+_FORMAT = 2  # counts changes of what training computes or of how files are written; an older checkpoint starts over
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,14 @@ class Job:
         data: the training texts.
         settings: how to train.
         pad_id: the id that attention masks.
+        weight_dtypes: how the file will hold the weights of each site; see `QuantizationPlan.weight_dtypes`.
     """
 
     weights: ClassifierWeights
     data: QATData
     settings: QATSettings
     pad_id: int
+    weight_dtypes: Mapping[str, str]
 
     @cached_property
     def digest(self) -> str:
@@ -104,7 +106,7 @@ def read_job(folder: Path) -> Job:
     rows = tuple(tuple(found["ids"][a:b].tolist()) for a, b in pairwise(found["starts"].tolist()))
     data = QATData(token_ids=rows, targets=found["targets"], teacher=found["teacher"])
     weights = with_arrays(_hollow_weights(found, header), found)
-    return Job(weights, data, QATSettings(**header["settings"]), header["pad_id"])
+    return Job(weights, data, QATSettings(**header["settings"]), header["pad_id"], header["weight_dtypes"])
 
 
 def write_arrays(path: Path, digest: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -154,6 +156,7 @@ def _header(job: Job) -> str:
         "format": _FORMAT,
         "settings": asdict(job.settings),
         "pad_id": job.pad_id,
+        "weight_dtypes": dict(job.weight_dtypes),
         "num_layers": len(job.weights.layers),
         "num_heads": job.weights.num_heads,
         "output_activation": job.weights.output_activation,

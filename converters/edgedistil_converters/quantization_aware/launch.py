@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization_aware.job import STDERR, Job, read_result, write_job
 from edgedistil_converters.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_runtime.errors import ConversionError, OutputError
@@ -18,6 +19,7 @@ __all__ = ["train_quantization_aware"]
 
 Progress = Callable[[int, int, int, float], None]
 
+_PLAN = QuantizationPlan("int8-qat")
 _WORKER = "edgedistil_converters.quantization_aware.worker"
 _NEEDED = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 _TAIL_LINES = 12
@@ -29,11 +31,12 @@ def train_quantization_aware(
     data: QATData,
     settings: QATSettings,
     *,
+    plan: QuantizationPlan = _PLAN,
     pad_id: int,
     folder: Path,
     on_progress: Progress | None = None,
 ) -> QATResult:
-    """Trains a classifier so that it keeps its answers when its numbers become int8.
+    """Trains a classifier so that it keeps its answers when its numbers become those that a plan says.
 
     Training runs in a child process and leaves a checkpoint after each epoch. The same call with the same folder goes
     on after the last of them, or returns at once where training was done; the outcome is that of one run without a
@@ -43,6 +46,7 @@ def train_quantization_aware(
         weights: of the float classifier.
         data: training texts and what the float classifier made of them.
         settings: how to train.
+        plan: of int8-qat. Matmuls that it takes out keep their float weights in training too.
         pad_id: the id that attention masks wherever it stands.
         folder: an existing folder for the job, its checkpoints and its result, up to six times the size of the
             weights; the caller removes it.
@@ -50,14 +54,15 @@ def train_quantization_aware(
             and the loss of the step. What it raises ends training and is raised here.
 
     Raises:
-        ConversionError: the data do not fit the classifier, a package is missing, or the child failed.
+        ConversionError: the data or the plan do not fit the classifier, a package is missing, or the child failed.
         OutputError: the folder cannot be written.
     """
+    weight_dtypes = plan.weight_dtypes(len(weights.layers))
     check_data(data, weights)
     _check_packages()
     if not folder.is_dir():
         raise OutputError(f"The folder for training does not exist. Received: {folder}. Create it first.")
-    job = Job(weights, data, settings, int(pad_id))
+    job = Job(weights, data, settings, int(pad_id), weight_dtypes)
     write_job(folder, job)
     result = read_result(folder, job)
     if result is None:

@@ -1,9 +1,9 @@
 """The edge graph as a functional `tf_keras` model, the only kind that TFMOT can work on.
 
 It differs from the edge graph in nothing but its form: kernels are variables, and every quantized activation is a layer
-`Site` with a name of its own. Token and position tables hold the values that int8 rows stand for, and stay as they are:
-the file's rows are then those of plain rounding, a piece that no training text uses moves as little as the others, and
-no optimizer keeps two more copies of the largest arrays. Loaded in the child process only.
+`Site` with a name of its own. Token and position tables hold the values that the file's rows stand for, and stay as
+they are: those rows are then plainly rounded, a piece that no training text uses moves as little as the others, and no
+optimizer keeps two more copies of the largest arrays. Loaded in the child process only.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.embeddings import Int8Table, embedding_table
+from edgedistil_converters.edge_graph.embeddings import embedding_table
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, TransformerLayer
 from edgedistil_converters.quantization_aware import layers
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays
@@ -104,11 +104,14 @@ class QuantizedMirror:
     def refresh_kernel_ranges(self) -> None:
         """Takes the scales of kernels from the kernels as they are; an evaluation would use those of the last step."""
         for name, variable in _trainable(self.model):
-            if name.endswith("/kernel"):
+            if name.endswith("/kernel") and self._is_quantized(name.replace("/kernel", "/dense")):
                 largest = tf.reduce_max(tf.abs(variable), axis=0)
                 low, high = self._range_variables(name.replace("/kernel", "/dense"), "kernel")
                 low.assign(-largest)
                 high.assign(largest)
+
+    def _is_quantized(self, layer: str) -> bool:
+        return hasattr(self.model.get_layer(layer), "layer")  # a wrapper of TFMOT holds the layer itself
 
     def _range_variables(self, layer: str, what: str) -> list[Any]:
         variables = self._variables(layer)
@@ -119,9 +122,9 @@ class QuantizedMirror:
 
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-def build_mirror(weights: ClassifierWeights, pad_id: int) -> FloatMirror:
-    """The annotated model of a classifier, with its weights."""
-    builder = _Builder(weights, pad_id)
+def build_mirror(weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> FloatMirror:
+    """The annotated model of a classifier, with its weights, of which those of a float site will not be rounded."""
+    builder = _Builder(weights, pad_id, weight_dtypes)
     x = builder.embed()
     for index, layer in enumerate(weights.layers):
         is_last = index == len(weights.layers) - 1
@@ -131,7 +134,7 @@ def build_mirror(weights: ClassifierWeights, pad_id: int) -> FloatMirror:
     pooled = builder.site("pooled_dense", layers.Relu()(builder.dense("pooled_dense", x, weights.pooled.bias.size)))
     logits = builder.site("logits", builder.dense("logits", pooled, weights.num_classes))
     mirror = FloatMirror(keras.Model(builder.token_ids, logits), builder.sites, pad_id)
-    _set_weights(mirror.model, weights)
+    _set_weights(mirror.model, weights, weight_dtypes)
     return mirror
 
 
@@ -149,10 +152,10 @@ def quantize(mirror: FloatMirror, calibration: Calibration) -> QuantizedMirror:
 class _Builder:
     """Puts layers behind one another."""
 
-    def __init__(self, weights: ClassifierWeights, pad_id: int) -> None:
+    def __init__(self, weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> None:
         self.token_ids = keras.Input((None,), dtype="int32", name="token_ids")
         self.sites: dict[str, Any] = {}
-        self._weights = weights
+        self._weights, self._weight_dtypes = weights, weight_dtypes
         self._mask = layers.TokenMask(pad_id)(self.token_ids)
         self._row_mask = layers.RowMask()(self._mask)
         self._scores_mask = layers.ScoresMask()(self._mask)
@@ -174,7 +177,8 @@ class _Builder:
 
     def dense(self, name: str, x: Any, units: int) -> Any:
         layer = keras.layers.Dense(units, kernel_initializer="zeros", name=f"{name}/dense")
-        return _annotate(layer, QuantizedKernel())(x)
+        is_float = self._weight_dtypes[name] == "float32"
+        return (layer if is_float else _annotate(layer, QuantizedKernel()))(x)
 
     def norm(self, name: str, x: Any, epsilon: float, mask: Any) -> Any:
         return self.site(name, layers.LayerNorm(epsilon, name=f"{name}/norm")(x), mask)
@@ -215,14 +219,14 @@ class _Builder:
         return layers.MergeHeads()(layers.MixValues()([attention, value]))
 
 
-def _set_weights(model: Any, weights: ClassifierWeights) -> None:
+def _set_weights(model: Any, weights: ClassifierWeights, weight_dtypes: Mapping[str, str]) -> None:
     arrays = named_arrays(weights)
     for name, variable in _trainable(model):
         variable.assign(arrays[name])
     for variable in model.get_layer("embeddings").variables:
-        table = embedding_table(getattr(weights, _last_name(variable)), "int8")
-        assert isinstance(table, Int8Table)
-        variable.assign(table.values.astype(np.float32) * table.scales)
+        name = _last_name(variable)
+        values = getattr(weights, name)
+        variable.assign(embedding_table(values, weight_dtypes[name]).first_rows(len(values)))
 
 
 def _trainable(model: Any) -> list[tuple[str, Any]]:

@@ -108,7 +108,7 @@ class Trainer:
         self._texts = Texts(job.data, job.weights, job.pad_id)
         sizes = {"batch_size": self._settings.batch_size, "seed": self._settings.seed}
         self._sample = self._texts.sample(_EVALUATION_TEXTS, **sizes)
-        mirror = build_mirror(job.weights, job.pad_id)
+        mirror = build_mirror(job.weights, job.pad_id, job.weight_dtypes)
         calibration = self._texts.sample(_CALIBRATION_BATCHES * self._settings.batch_size, **sizes)
         self.mirror: QuantizedMirror = quantize(
             mirror, Calibration() if checkpoint else calibrate(mirror, self._texts, calibration)
