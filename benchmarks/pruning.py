@@ -1,11 +1,14 @@
 """What vocabulary pruning saves, and what it costs on texts that it did not see.
 
     python benchmarks/pruning.py --shared ../shared [--only texts]
+    python benchmarks/pruning.py --preset build/accuracy/snips_0 --data ../shared/data/snips
 
-Two measurements. The file: a classifier of the shape of distil_bert_base_multi (6 layers, width 768, 119,547 pieces,
+Three measurements. The file: a classifier of the shape of distil_bert_base_multi (6 layers, width 768, 119,547 pieces,
 random weights) is converted to int8 as it is and pruned to 20,000 pieces by the training texts of all data sets. The
 texts: for each data set and BERT's English vocabulary, pieces are chosen by the training texts, and the share of test
 texts is taken that keep their token ids, next to the estimate that the report makes from the training texts alone.
+With --preset, the accuracy: a trained classifier is pruned to fewer pieces than its training texts need, which breaks
+words of the test texts into shorter pieces that the classifier has learned less about, and answers them with Keras.
 Tables come first, one line of JSON last.
 """
 
@@ -25,6 +28,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import keras_hub
 
+from edgedistil.data import read_labelled_texts
+from edgedistil.evaluation import evaluate_labels
+from edgedistil.presets.loading import load_labelled_classifier
+from edgedistil.training.prediction import predict_probabilities
 from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.pruning import prune_classifier
 from edgedistil_converters.tokenizer.reference import token_id_rows
@@ -36,6 +43,7 @@ SIZES = (None, 8_000, 12_000, 20_000)  # of the English vocabulary; None is what
 BASE = {"num_layers": 6, "num_heads": 12, "hidden_dim": 768, "intermediate_dim": 3072}
 SMALL = {"num_layers": 1, "num_heads": 1, "hidden_dim": 8, "intermediate_dim": 8}  # only token ids are compared
 TOKENS = 128
+SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)  # of a preset's vocabulary
 
 
 def read_texts(path: Path) -> list[str]:
@@ -101,6 +109,37 @@ def measure_file(shared: Path) -> dict[str, Any]:
     }
 
 
+def measure_accuracy(preset: str, data: Path) -> list[dict[str, Any]]:
+    """A row for the preset as it is, one for what its training texts need, and one for each share of the pieces."""
+    trained = load_labelled_classifier(preset)
+    training, test = (read_labelled_texts(data / f"{part}.csv") for part in ("train", "test"))
+    pieces = int(trained.classifier.backbone.vocabulary_size)
+    results = []
+    for size in (pieces, None, *(round(share * pieces) for share in SHARES)):
+        pruned = prune_classifier(trained.classifier, training.texts, vocabulary_size=size)
+        answers = predict_probabilities(pruned.classifier, test.texts).argmax(1)
+        found = evaluate_labels(test.labels, [trained.labels[i] for i in answers], trained.labels)
+        share = unchanged_share(trained.classifier, pruned, test.texts)
+        results.append(
+            {"data": data.name, "size": size, "accuracy": found.accuracy, "test_unchanged": share}
+            | pruned.report.to_dict()
+        )
+    return results
+
+
+def print_accuracy(results: Sequence[dict[str, Any]]) -> None:
+    """One table."""
+    print("| data | pieces asked | pieces kept | test texts unchanged | accuracy | change, points |")
+    print("|---|---|---|---|---|---|")
+    for row in results:
+        asked = f"{row['size']:,}" if row["size"] else "what is needed"
+        change = 100 * (row["accuracy"] - results[0]["accuracy"])
+        print(
+            f"| {row['data']} | {asked} | {row['vocabulary_after']:,} | {row['test_unchanged']:.1%} "
+            f"| {row['accuracy']:.2%} | {change:+.2f} |"
+        )
+
+
 def print_file(result: dict[str, Any]) -> None:
     """One paragraph."""
     gigabytes = result["peak_mb"] / 1000
@@ -130,7 +169,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with vocab/ and data/")
     parser.add_argument("--only", choices=("texts", "file"), help="one of the two measurements")
+    parser.add_argument("--preset", help="a trained preset whose accuracy is to be measured, instead of the other two")
+    parser.add_argument("--data", type=Path, help="the folder with its train.csv and test.csv")
     arguments = parser.parse_args()
+    if (arguments.preset is None) != (arguments.data is None):
+        parser.error("--preset and --data belong together")
+    if arguments.preset is not None:
+        results = measure_accuracy(arguments.preset, arguments.data)
+        print_accuracy(results)
+        print(json.dumps(results))
+        return
     texts = measure_texts(arguments.shared) if arguments.only != "file" else []
     file = measure_file(arguments.shared) if arguments.only != "texts" else None
     if texts:
