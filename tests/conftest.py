@@ -1,5 +1,9 @@
-"""A tiny DistilBERT for every test that needs a classifier, and TensorFlow without its start-up remarks."""
+"""A tiny DistilBERT for every test that needs a classifier, the settings of a tokenizer for artefacts made up by hand.
 
+And TensorFlow without its start-up remarks.
+"""
+
+import hashlib
 import os
 from functools import partial
 from pathlib import Path
@@ -77,6 +81,37 @@ def make_tiny_classifier(tiny_vocabulary):
 def tiny_classifier(make_tiny_classifier):
     """Shared and not to be changed; a test that trains makes its own with `make_tiny_classifier`."""
     return make_tiny_classifier()
+
+
+def _make_tokenizer_settings(vocabulary, **changes):
+    from edgedistil_runtime.artifact import TokenizerSettings
+
+    defaults = {
+        "kind": "builtin",
+        "sequence_length": 128,
+        "lowercase": True,
+        "strip_accents": False,
+        "split": True,
+        "split_on_cjk": True,
+        "suffix_indicator": "##",
+        "oov_token": "[UNK]",
+        "special_tokens_in_strings": False,
+        "special_tokens": (),
+        "truncate": "round_robin",
+        "vocabulary_size": len(vocabulary),
+        "vocabulary_sha256": hashlib.sha256("".join(f"{piece}\n" for piece in vocabulary).encode()).hexdigest(),
+        "start_id": 1,
+        "end_id": 2,
+        "pad_id": 0,
+        "unknown_id": 3,
+    }
+    return TokenizerSettings(**defaults | changes)
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer_settings():
+    """`make_tokenizer_settings(vocabulary, kind="none")`: those of an artefact around the model `echo.tflite`."""
+    return _make_tokenizer_settings
 
 
 @pytest.fixture(scope="session")

@@ -11,31 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+from .vocabularies import OPTION_SETS, SPECIAL_PIECES, VOCABULARIES, pieces
+
 SEQUENCE_LENGTH, POSITIONS = 24, 32
 WIDTH, HEADS, LAYERS, INTERMEDIATE = 16, 2, 2, 48
 SHARED = Path(__file__).parents[2] / ".." / "shared"
-
-
-def pieces(suffix: str = "##") -> list[str]:
-    """Words, letters, accents, CJK, punctuation; and pieces that no text can reach, to be left alone."""
-    words = ["turn", "on", "off", "the", "light", "play", "music", "straße", "strasse", "Paris", "NASA", "fi", "ss"]
-    endings = ["s", "ing", "er", "fi", "ss", "東", "é", "\u0301", "\u0307", "1", "京都", "ight"]
-    letters = "abcdefghilmnoprstuwyzABCP"  # j, k, q, v and x are unknown
-    others = ["é", "ü", "ñ", "i\u0307", "東", "京", "京都", "日", "が", "1", "2", "½", "👍", " \u0333", "ﬁ"]
-    unreachable = ["a b", "e-mail", "東京", "a!", f"{suffix}!", f"{suffix}a b", "[X]", suffix]
-    return list(
-        dict.fromkeys(
-            [
-                *words,
-                *others,
-                *".,!?#@'-[]",
-                *letters,
-                *unreachable,
-                *(suffix + piece for piece in [*endings, *letters]),
-            ]
-        )
-    )
 
 
 def _make_preprocessor(vocabulary, *, sequence_length=SEQUENCE_LENGTH, **options):
@@ -260,38 +240,6 @@ class TokenizerFile:
         return found
 
 
-_OPTION_SETS = {
-    "lowercase": {},
-    "cased": {"lowercase": False},
-    "strip_accents": {"strip_accents": True},
-    "strip_accents_cased": {"strip_accents": True, "lowercase": False},
-    "whole_cjk": {"split_on_cjk": False},
-    "special_tokens": {"special_tokens_in_strings": True, "special_tokens": ["<x>"]},
-    "special_tokens_stripped": {"special_tokens_in_strings": True, "strip_accents": True},
-    "special_tokens_cased": {"special_tokens_in_strings": True, "lowercase": False},
-    "letter_indicator": {"suffix_indicator": "s"},
-    "unsplit": {"split": False},
-    "hangul": {},
-    "custom_indicator": {"suffix_indicator": "@@", "oov_token": "<unk>"},
-    "long_pieces": {"sequence_length": 2000},
-    "one_piece": {},
-    "no_piece": {"sequence_length": 4},
-}
-_VOCABULARIES = {
-    "special_tokens": [*SPECIAL_PIECES, "<x>", *pieces()],
-    # Syllables with and without a final, and jamo, as words and inside of them.
-    "hangul": [*SPECIAL_PIECES, *"가각갂각나ᄂae", *(f"##{c}" for c in "가각각나e\u0301")],
-    "custom_indicator": [*SPECIAL_PIECES, "<unk>", *pieces("@@")],
-    "long_pieces": [
-        *SPECIAL_PIECES, "a", "##b", "é", "##é",
-        *("a" * 99, "a" * 100, "a" * 101, "a" * 200, "é" * 50, "é" * 51),
-        *("##" + "b" * 98, "##" + "b" * 99, "##" + "b" * 100, "##" + "b" * 200),
-    ],
-    "one_piece": [*SPECIAL_PIECES, "a"],
-    "no_piece": [*SPECIAL_PIECES],
-}  # fmt: skip
-
-
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory, vocabulary):
     """`tokenizer_file("cased")`: a file for that set of options, converted once."""
@@ -302,7 +250,7 @@ def tokenizer_file(tmp_path_factory, vocabulary):
             path = SHARED / "vocab" / "bert-base-uncased.txt"
             chosen, options = path.read_text("utf-8").removesuffix("\n").split("\n"), {"sequence_length": 512}
         else:
-            chosen, options = _VOCABULARIES.get(name, list(vocabulary)), _OPTION_SETS[name]
+            chosen, options = VOCABULARIES.get(name, list(vocabulary)), OPTION_SETS[name]
         return TokenizerFile(_make_preprocessor(chosen, **options), tmp_path_factory.mktemp(name))
 
     return make
@@ -314,3 +262,63 @@ def shared_folder() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the shared data are not here: {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def finished(convert, monkeypatch):
+    """Lets a conversion to fp32 take the session's flatbuffer, or another: `finished(flatbuffer)`."""
+    whole = convert("fp32").artifact.flatbuffer()  # before anything is replaced
+    module = "edgedistil_converters.convert"
+    monkeypatch.setattr(f"{module}.TextClassifierModule", lambda *_, **__: None)
+
+    def use(flatbuffer):
+        monkeypatch.setattr(f"{module}.convert_module", lambda *_, **__: flatbuffer)
+
+    use(whole)
+    return use
+
+
+@pytest.fixture(scope="session")
+def ingredients(classifier):
+    """Weights of the tiny classifier, and settings of its tokenizer."""
+    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.tokenizer.settings import read_tokenizer
+
+    return read_weights(classifier), read_tokenizer(classifier.preprocessor)[0]
+
+
+@pytest.fixture(scope="session")
+def answers(classifier):
+    """Of Keras, to the texts of `targets.py`."""
+    from edgedistil_converters.verification import answer_with_keras
+
+    from .targets import TEXTS
+
+    return answer_with_keras(classifier, TEXTS)
+
+
+@pytest.fixture(scope="session")
+def rows(answers):
+    return [answer.token_ids for answer in answers]
+
+
+@pytest.fixture(scope="session")
+def embedded(ingredients):
+    """`embedded(encoder, rows)`: what `embed` gives for rows, with float tables."""
+    from edgedistil_converters.targets.parts import padded_row
+
+    from .targets import PAD
+
+    weights = ingredients[0]
+
+    def embed(encoder, rows):
+        found = []
+        for row in rows:
+            length = next(length for length in encoder.lengths if length >= len(row))
+            ids = padded_row(row, length, PAD)[0]
+            embeddings = weights.token_embeddings[ids] + weights.position_embeddings[:length]
+            inputs = encoder.inputs(embeddings, (ids != PAD).astype(np.float32))
+            found.append({name: np.asarray(values) for name, values in inputs.items()})
+        return found
+
+    return embed

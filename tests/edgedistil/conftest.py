@@ -1,13 +1,14 @@
 """Labelled texts that a tiny classifier learns within seconds, in memory and as files."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgedistil.data import LabelledTexts
-from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, TokenizerSettings, artifact_bytes
+from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, artifact_bytes
+
+pytest.register_assert_rewrite(f"{__package__}.report_page")  # for messages with the values that were compared
 
 ECHO = Path(__file__).parents[1] / "runtime" / "data" / "echo.tflite"  # labels texts by the mean of their bytes
 VOCABULARY = [f"[{number}]" for number in range(256)]
@@ -34,29 +35,11 @@ def csv_file(tmp_path, texts):
 
 
 @pytest.fixture
-def artifact(tmp_path):
+def artifact(tmp_path, make_tokenizer_settings):
     """Writes a small artefact that a real interpreter runs."""
 
     def write(name="echo.tflite", kind="builtin", labels=("low", "middle", "high")):
-        tokenizer = TokenizerSettings(
-            kind=kind,
-            sequence_length=128,
-            lowercase=True,
-            strip_accents=False,
-            split=True,
-            split_on_cjk=True,
-            suffix_indicator="##",
-            oov_token="[UNK]",
-            special_tokens_in_strings=False,
-            special_tokens=(),
-            truncate="round_robin",
-            vocabulary_size=len(VOCABULARY),
-            vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in VOCABULARY).encode()).hexdigest(),
-            start_id=1,
-            end_id=2,
-            pad_id=0,
-            unknown_id=3,
-        )
+        tokenizer = make_tokenizer_settings(VOCABULARY, kind=kind)
         exponentials = np.exp([1.5 / 64, 1, 2 - 1.5 / 64])  # what the model computes of the empty text's two ids
         golden = (GoldenCase("", (1, 2), tuple((exponentials / exponentials.sum()).tolist())),)
         metadata = ArtifactMetadata("echo", tuple(labels), tokenizer, {"scheme": "fp32"}, "cpu", golden, 1e-3)
@@ -66,3 +49,21 @@ def artifact(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def model(artifact):
+    return artifact()
+
+
+@pytest.fixture
+def answers(model):
+    """What one batch of all texts of `prediction_files.py` gives."""
+    from edgedistil_runtime import TextClassifier
+
+    from .prediction_files import TEXTS
+
+    with TextClassifier(model) as classifier:
+        answers = classifier.classify_batch(TEXTS)
+    assert {answer.label for answer in answers} == {"low", "high"}
+    return answers

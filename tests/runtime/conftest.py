@@ -1,14 +1,14 @@
 """A tiny artefact around a real model of 11 kB (`data/echo.tflite`), and around no model at all."""
 
 import dataclasses
-import hashlib
 import pathlib
 import random
+import sys
 
 import numpy as np
 import pytest
 
-from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, TokenizerSettings, artifact_bytes
+from edgedistil_runtime.artifact import ArtifactMetadata, GoldenCase, artifact_bytes
 
 LABELS = ("low", "middle", "hög")
 GOLDEN_TEXTS = ("", "hello", "good night", "größer 日本")
@@ -47,29 +47,11 @@ def vocabulary():
 
 
 @pytest.fixture(scope="session")
-def metadata(vocabulary):
+def metadata(vocabulary, make_tokenizer_settings):
     return ArtifactMetadata(
         name="echo",
         labels=LABELS,
-        tokenizer=TokenizerSettings(
-            kind="builtin",
-            sequence_length=128,
-            lowercase=True,
-            strip_accents=False,
-            split=True,
-            split_on_cjk=True,
-            suffix_indicator="##",
-            oov_token="[UNK]",
-            special_tokens_in_strings=False,
-            special_tokens=(),
-            truncate="round_robin",
-            vocabulary_size=len(vocabulary),
-            vocabulary_sha256=hashlib.sha256("".join(f"{piece}\n" for piece in vocabulary).encode()).hexdigest(),
-            start_id=1,
-            end_id=2,
-            pad_id=0,
-            unknown_id=6,
-        ),
+        tokenizer=make_tokenizer_settings(vocabulary, unknown_id=6),
         quantization={"scheme": "int8"},
         target="cpu",
         golden_cases=tuple(
@@ -130,3 +112,16 @@ def with_golden_case(metadata):
         return dataclasses.replace(metadata, golden_cases=cases, **changes)
 
     return replace
+
+
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """`stand_in("echo '{}'")`: a shell script in the place of the child that tries an accelerator."""
+
+    def use(script):
+        program = tmp_path / "python"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+
+    return use

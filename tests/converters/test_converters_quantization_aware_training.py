@@ -1,99 +1,24 @@
-"""Quantization-aware training: the mirror is the edge graph, its grid is int8's, and its child process can be trusted.
-
-TFMOT never enters this process: what looks inside the mirror runs in a child, once, and leaves arrays.
-"""
+"""Quantization-aware training: the mirror is the edge graph, its grid is int8's, and it learns."""
 
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from edgedistil_converters import LayerScheme, QuantizationPlan
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
-from edgedistil_converters.quantization_aware import (
-    ATTENTION_RANGE,
-    QATData,
-    QATSettings,
-    launch,
-    site_names,
-    train_quantization_aware,
-)
-from edgedistil_converters.quantization_aware.batches import Texts, teacher_logits
-from edgedistil_converters.quantization_aware.job import CHECKPOINT, Job, read_job, read_result, write_arrays, write_job
+from edgedistil_converters.quantization_aware import ATTENTION_RANGE, site_names
+from edgedistil_converters.quantization_aware.job import CHECKPOINT, read_result, write_job
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays
-from edgedistil_runtime.errors import ConversionError, OutputError
 
-PAD, VOCABULARY, POSITIONS, WIDTH, HEADS, INTERMEDIATE, CLASSES = 0, 40, 14, 8, 2, 24, 3
-SETTINGS = QATSettings(epochs=2, batch_size=16, learning_rate=3e-3)
-TEXTS = 60
+from .quantization_aware_jobs import JOB, MIXED, make_job, make_weights, sigmoid, softmax, train
+
 STEPS = 4  # of an epoch
-
 needs_tfmot = pytest.mark.skipif(
     find_spec("tensorflow_model_optimization") is None or find_spec("tf_keras") is None,
     reason="tensorflow-model-optimization or tf-keras is not installed",
 )
-
-
-def make_weights(*, num_layers=2, classes=CLASSES, output_activation="logits"):
-    generator = np.random.default_rng(5)
-
-    def normal(*shape):
-        return generator.normal(0, 0.4, shape).astype(np.float32)
-
-    def dense(inputs, outputs):
-        return Dense(normal(inputs, outputs), normal(outputs))
-
-    def norm(epsilon=1e-12):
-        return LayerNorm(1 + normal(WIDTH), normal(WIDTH), epsilon)
-
-    def layer():
-        square = [dense(WIDTH, WIDTH) for _ in range(4)]
-        return TransformerLayer(*square, norm(), dense(WIDTH, INTERMEDIATE), dense(INTERMEDIATE, WIDTH), norm(1e-5))
-
-    return ClassifierWeights(
-        token_embeddings=normal(VOCABULARY, WIDTH),
-        position_embeddings=normal(POSITIONS, WIDTH),
-        embeddings_norm=norm(),
-        layers=tuple(layer() for _ in range(num_layers)),
-        num_heads=HEADS,
-        pooled=dense(WIDTH, WIDTH),
-        logits=dense(WIDTH, classes),
-        output_activation=output_activation,
-    )
-
-
-def make_data(classes=CLASSES):
-    """The label is told by the second token, and the teacher is rather sure of it."""
-    generator = np.random.default_rng(6)
-    rows = [generator.integers(4, VOCABULARY, generator.integers(1, POSITIONS - 1)).tolist() for _ in range(TEXTS)]
-    rows[0] = rows[0][:1] * (POSITIONS - 2)  # as long as a text can be
-    targets = np.asarray([row[0] % classes for row in rows], np.int32)
-    teacher = np.full((TEXTS, classes), 0.1 / max(1, classes - 1), np.float32)
-    teacher[np.arange(TEXTS), targets] = 0.9
-    return QATData(tuple((2, *row, 3) for row in rows), targets, teacher)
-
-
-INT8 = QuantizationPlan("int8-qat")
-MIXED = QuantizationPlan("int8-qat", (LayerScheme("*_embeddings", "int4"), LayerScheme("pooled_dense", "fp32")))
-
-
-def make_job(weights=None, *, data=None, settings=SETTINGS, pad_id=PAD, plan=INT8):
-    weights = weights or make_weights()
-    return Job(weights, data or make_data(), settings, pad_id, plan.weight_dtypes(len(weights.layers)))
-
-
-JOB = make_job()
-
-
-def train(folder, *, on_progress=None):
-    return train_quantization_aware(
-        JOB.weights, JOB.data, JOB.settings, pad_id=JOB.pad_id, folder=folder, on_progress=on_progress
-    )
-
-
+# TFMOT never enters this process: what looks inside the mirror runs in a child, once, and leaves arrays.
 PROBE = """
 import sys
 from pathlib import Path
@@ -276,15 +201,6 @@ def test_int8_changes_the_answers_little_and_changes_them(probe):
     assert 1e-5 < difference.mean() < 0.02
 
 
-def softmax(x):
-    exps = np.exp(x - x.max(axis=-1, keepdims=True))
-    return exps / exps.sum(axis=-1, keepdims=True)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
-
-
 @needs_tfmot
 def test_losses_are_those_of_the_papers(probe):
     logits = np.asarray([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
@@ -351,169 +267,3 @@ def test_an_interrupted_run_goes_on_and_ends_as_one_without_a_break(probe, train
 
     again = train(folder, on_progress=lambda *event: pytest.fail("training was done"))
     assert again.history == resumed.history
-
-
-def test_a_job_survives_its_folder(tmp_path):
-    job = make_job(make_weights(output_activation="sigmoid"), plan=MIXED)
-    write_job(tmp_path, job)
-    found = read_job(tmp_path)
-    assert found.digest == job.digest
-    assert found.settings == SETTINGS
-    assert found.weight_dtypes == job.weight_dtypes
-    assert found.data.token_ids == job.data.token_ids
-    assert found.weights.output_activation == "sigmoid"
-    for name, array in named_arrays(job.weights).items():
-        np.testing.assert_array_equal(named_arrays(found.weights)[name], array)
-
-
-def test_only_the_same_job_finds_its_checkpoint(tmp_path):
-    weights, data = make_weights(), make_data()
-    other_kernel = replace(weights.logits, kernel=weights.logits.kernel + 1)
-    other_targets = (data.targets + 1) % CLASSES
-    job = make_job()
-    others = [
-        make_job(settings=replace(SETTINGS, seed=1)),
-        make_job(replace(weights, logits=other_kernel)),
-        make_job(replace(weights, output_activation="sigmoid")),
-        make_job(data=replace(data, targets=other_targets)),
-        make_job(pad_id=PAD + 1),
-        make_job(plan=MIXED),
-    ]
-    assert len({other.digest for other in [job, *others]}) == 1 + len(others)
-    for other in others:
-        write_job(tmp_path, job)
-        write_arrays(tmp_path / CHECKPOINT, job.digest, {})
-        write_job(tmp_path, job)
-        assert (tmp_path / CHECKPOINT).exists()
-        write_job(tmp_path, other)
-        assert not (tmp_path / CHECKPOINT).exists()
-        assert read_job(tmp_path).digest == other.digest
-
-
-def test_a_damaged_checkpoint_is_none(tmp_path):
-    job = make_job()
-    (tmp_path / CHECKPOINT).write_bytes(b"PK\3\4 half a file")
-    write_job(tmp_path, job)
-    assert not (tmp_path / CHECKPOINT).exists()
-
-
-def test_an_epoch_shows_every_text_once_in_an_order_of_its_seed():
-    data = make_data()
-    texts = Texts(data, make_weights(), PAD)
-    first, second, other = (texts.epoch(epoch, batch_size=16, seed=seed) for epoch, seed in ((1, 0), (2, 0), (1, 1)))
-    for batches in (first, second, other):
-        assert [len(rows) for rows in sorted(batches, key=len)] == [12, 16, 16, 16]
-        assert sorted(np.concatenate(batches).tolist()) == list(range(TEXTS))
-    orders = [np.concatenate(batches).tolist() for batches in (first, second, other)]
-    assert len({tuple(order) for order in orders}) == 3
-    assert orders[0] == np.concatenate(texts.epoch(1, batch_size=16, seed=0)).tolist()
-
-
-def test_a_batch_is_as_long_as_its_longest_text():
-    data = QATData(((2, 7, 3), (2, 8, 9, 3), (2, *range(5, 15), 3)), np.asarray([0, 1, 2]), np.eye(3))
-    batch = Texts(data, make_weights(), pad_id=1).batch(np.asarray([1, 0]))
-    assert batch.token_ids.tolist() == [[2, 8, 9, 3], [2, 7, 3, 1]]
-    assert batch.targets.tolist() == [1, 0]
-
-
-def test_teacher_logits_give_the_probabilities_back():
-    probabilities = np.asarray([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]], np.float32)
-    np.testing.assert_allclose(softmax(teacher_logits(probabilities, "softmax")), probabilities, atol=1e-6)
-    np.testing.assert_allclose(sigmoid(teacher_logits(probabilities, "sigmoid")), probabilities, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("epochs", 0),
-        ("epochs", 1.5),
-        ("batch_size", 0),
-        ("seed", -1),
-        ("learning_rate", 0),
-        ("learning_rate", float("nan")),
-        ("temperature", float("inf")),
-        ("distillation_weight", 1.1),
-    ],
-)
-def test_impossible_settings_cannot_be_built(name, value):
-    with pytest.raises(ConversionError, match=f"{name} .*Received: {value}"):
-        QATSettings(**{name: value})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"token_ids": ()}, "at least one text"),
-        ({"targets": np.zeros(3, np.int32)}, "targets of shape"),
-        ({"targets": np.full(TEXTS, CLASSES, np.int32)}, "targets from 0 to 2"),
-        ({"targets": np.zeros(TEXTS, np.float32)}, "whole numbers"),
-        ({"teacher": np.zeros((TEXTS, 2), np.float32)}, r"shape \(60, 3\)"),
-        ({"teacher": np.full((TEXTS, CLASSES), np.nan, np.float32)}, "probabilities from 0"),
-        ({"token_ids": ((2, VOCABULARY, 3),) * TEXTS}, "token ids from 0 to 39"),
-        ({"token_ids": ((2,) * (POSITIONS + 1),) * TEXTS}, "tokens of a text from 1 to 14"),
-        ({"token_ids": ((),) * TEXTS}, "tokens of a text from 1 to 14"),
-    ],
-)
-def test_data_that_do_not_fit_are_refused_before_any_work(tmp_path, change, message):
-    with pytest.raises(ConversionError, match=message):
-        train_quantization_aware(make_weights(), replace(make_data(), **change), SETTINGS, pad_id=PAD, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "find_spec", lambda name: None if name == "tf_keras" else object())
-    with pytest.raises(ConversionError, match="pip install tf-keras"):
-        train(tmp_path)
-
-
-def test_a_missing_folder_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "find_spec", lambda name: object())
-    with pytest.raises(OutputError, match="no_such_folder"):
-        train(tmp_path / "no_such_folder")
-
-
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("import sys; print('not JSON'); sys.exit('the last words')", "exit status 1.*\n(.*\n)*the last words"),
-        ("", "without a result"),
-        ("import os; os.kill(os.getpid(), 9)", "exit status -9"),
-    ],
-)
-def test_a_failing_child_is_a_conversion_error(tmp_path, monkeypatch, code, message):
-    (tmp_path / "failing_worker.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(launch, "find_spec", lambda name: object())
-    monkeypatch.setattr(launch, "_WORKER", "failing_worker")
-    with pytest.raises(ConversionError, match=message):
-        train(tmp_path)
-
-
-def test_a_child_does_not_outlive_its_parent_call(tmp_path, monkeypatch):
-    (tmp_path / "stubborn_worker.py").write_text(
-        "import os, signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        'print(\'{"epoch": %d, "step": 1, "steps": 1, "loss": 0.5}\' % os.getpid(), flush=True)\n'
-        "time.sleep(600)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(launch, "find_spec", lambda name: object())
-    monkeypatch.setattr(launch, "_WORKER", "stubborn_worker")
-    monkeypatch.setattr(launch, "_SECONDS_TO_STOP", 0.2)
-    children = []
-
-    def interrupt(epoch, step, steps, loss):
-        children.append(epoch)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, on_progress=interrupt)
-    done = subprocess.run(["kill", "-0", str(children[0])], capture_output=True)
-    assert done.returncode != 0
-
-
-def test_the_package_loads_nothing_heavy():
-    heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "keras"}
-    code = f"import sys, edgedistil_converters.quantization_aware; print(sorted({heavy!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"

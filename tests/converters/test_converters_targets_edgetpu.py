@@ -1,9 +1,6 @@
-"""Targets that take fixed lengths: GPU and Edge TPU, run on the CPU, and what is predicted of them."""
+"""The encoder for an Edge TPU, run on the CPU, and which of its ops the compiler is predicted to map."""
 
 import json
-import stat
-from dataclasses import replace
-from functools import cache
 from types import SimpleNamespace
 
 import flatbuffers
@@ -12,55 +9,15 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, LayerScheme, QuantizationPlan
-from edgedistil_converters.structure import read_structure
-from edgedistil_converters.targets.edgetpu_compiler import parse_compiler_log, run_edgetpu_compiler
+from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
-from edgedistil_converters.targets.plans import TARGETS, check_target, check_target_plan, target_schemes
 from edgedistil_runtime.errors import ConversionError
-from edgedistil_runtime.metadata import TARGETS as METADATA_TARGETS
 
-LENGTH, WIDTH, PAD = 24, 16, 0
-GPU_TOLERANCE = {"fp32": 1e-5, "fp16": 5e-3, "int8": 0.06}
+from .targets import LENGTH, PAD, TEXTS, WIDTH, converted
+
 # Full int8 of a classifier of width 16 with random weights; a trained one of width 128 has a mean of 0.0015.
 EDGETPU_MEAN_TOLERANCE, EDGETPU_AGREEMENT = 0.06, 0.85
 KERNEL_TOLERANCE = 48  # steps of 1/256 by which two of LiteRT's own sets of int8 kernels may differ
-TEXTS = (
-    "turn on the light",
-    "play music",
-    "",
-    "turn the light off in Paris, please!",
-    "NASA plays music 日 on and on and on and on and on and on and on and on",
-    "é ü ñ straße 京都",
-    *(
-        f"{a} the {b} {c}"
-        for a in ("turn", "play", "is", "stop")
-        for b in ("light", "music")
-        for c in ("on", "off", "?")
-    ),
-)
-
-
-@pytest.fixture(scope="module")
-def ingredients(classifier):
-    """Weights of the tiny classifier, and settings of its tokenizer."""
-    from edgedistil_converters.edge_graph.weights import read_weights
-    from edgedistil_converters.tokenizer.settings import read_tokenizer
-
-    return read_weights(classifier), read_tokenizer(classifier.preprocessor)[0]
-
-
-@pytest.fixture(scope="module")
-def answers(classifier):
-    from edgedistil_converters.verification import answer_with_keras
-
-    return answer_with_keras(classifier, TEXTS)
-
-
-@pytest.fixture(scope="module")
-def rows(answers):
-    return [answer.token_ids for answer in answers]
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +25,6 @@ def edgetpu(ingredients, rows):
     from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
 
     return build_edgetpu_encoder(*ingredients, QuantizationPlan("int8-static"), rows)
-
-
-@pytest.fixture(scope="module")
-def gpu(ingredients):
-    """`gpu("fp32")`: the module's one conversion by that scheme."""
-    from edgedistil_converters.targets.gpu import build_gpu_encoder
-
-    return cache(lambda scheme: build_gpu_encoder(ingredients[0], LENGTH, QuantizationPlan(scheme)))
 
 
 class Encoder:
@@ -98,150 +47,7 @@ class Encoder:
         return (self.steps(inputs).astype(np.float32) - zero_point) * scale
 
 
-def runner(flatbuffer, signature):
-    return Interpreter(model_content=flatbuffer, num_threads=1).get_signature_runner(signature)
-
-
-@pytest.fixture(scope="module")
-def embedded(ingredients):
-    """`embedded(encoder, rows)`: what `embed` gives for rows, with float tables."""
-    from edgedistil_converters.targets.parts import padded_row
-
-    weights = ingredients[0]
-
-    def embed(encoder, rows):
-        found = []
-        for row in rows:
-            length = next(length for length in encoder.lengths if length >= len(row))
-            ids = padded_row(row, length, PAD)[0]
-            embeddings = weights.token_embeddings[ids] + weights.position_embeddings[:length]
-            inputs = encoder.inputs(embeddings, (ids != PAD).astype(np.float32))
-            found.append({name: np.asarray(values) for name, values in inputs.items()})
-        return found
-
-    return embed
-
-
-# Plans
-
-
-def test_targets_are_those_that_metadata_know():
-    assert tuple(TARGETS) == METADATA_TARGETS
-
-
-def test_schemes_of_targets():
-    assert target_schemes("cpu") == tuple(SCHEMES)
-    assert target_schemes("gpu") == ("fp32", "fp16", "int8")
-    assert target_schemes("edgetpu") == ("int8-static", "int8-qat")
-
-
-@pytest.mark.parametrize(
-    ("target", "plan", "message"),
-    [
-        ("gpu", QuantizationPlan("int8-static"), "computes in float.*zeros.*--quantize int8-static.*fp32, fp16, int8"),
-        ("gpu", QuantizationPlan("int8-qat"), "A GPU cannot run a plan of int8-qat"),
-        ("gpu", QuantizationPlan("int4"), "abort"),
-        ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*'logits=int4'"),
-        ("edgetpu", QuantizationPlan("int8"), "int8 alone.*Use one of int8-static, int8-qat"),
-        ("edgetpu", QuantizationPlan("int8-static", (LayerScheme("logits", "fp32"),)), "layers of fp32"),
-        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu. Received: 'tpu'"),
-    ],
-)
-def test_plans_that_a_target_cannot_run(target, plan, message):
-    with pytest.raises(ConversionError, match=message):
-        check_target_plan(target, plan)
-
-
-@pytest.mark.parametrize(
-    ("interface", "message"),
-    [
-        (ModelInterface("tftext"), "builtin or none. Received: 'tftext'"),
-        (ModelInterface("none", metadata="mediapipe"), "--target gpu with --metadata mediapipe"),
-    ],
-)
-def test_interfaces_that_an_accelerator_cannot_have(interface, message):
-    check_target("cpu", QuantizationPlan("fp16"), interface)
-    with pytest.raises(ConversionError, match=message):
-        check_target("gpu", QuantizationPlan("fp16"), interface)
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_scheme_of_a_target_passes(target):
-    for scheme in target_schemes(target):
-        check_target_plan(target, QuantizationPlan(scheme))
-    layer = (LayerScheme("logits", "int8"),)  # what a layer of such a plan is anyway
-    check_target_plan("edgetpu", QuantizationPlan("int8-static", layer))
-
-
-# GPU
-
-
-def test_lengths_double_up_to_the_longest():
-    from edgedistil_converters.targets.gpu import encoder_lengths
-
-    assert encoder_lengths(3) == (3,)
-    assert encoder_lengths(16) == (16,)
-    assert encoder_lengths(17) == (16, 17)
-    assert encoder_lengths(512) == (16, 32, 64, 128, 256, 512)
-
-
-@pytest.mark.parametrize("scheme", GPU_TOLERANCE)
-def test_gpu_encoder_computes_what_keras_computes(gpu, embedded, answers, rows, scheme):
-    from edgedistil_converters.targets.gpu import gpu_objections
-    from edgedistil_runtime.backends.encoders import encoder_signature
-
-    parts = gpu(scheme)
-    assert parts.lengths == (16, LENGTH)
-    assert gpu_objections(parts.flatbuffer) == ()
-    used = set()
-    for answer, inputs in zip(answers, embedded(parts, rows), strict=True):
-        length = inputs["embeddings"].shape[1]
-        assert inputs["attention_bias"].shape == (1, 1, 1, length)
-        used.add(length)
-        probabilities = runner(parts.flatbuffer, encoder_signature(length))(**inputs)["probabilities"]
-        np.testing.assert_allclose(probabilities[0], answer.probabilities, rtol=0, atol=GPU_TOLERANCE[scheme])
-    assert used == {16, LENGTH}
-
-
-def test_weights_of_all_lengths_are_stored_once(gpu, ingredients):
-    weights, parts = ingredients[0], gpu("fp32")
-    assert len(parts.lengths) == 2
-    tables = weights.token_embeddings.size + weights.position_embeddings.size
-    encoder = 4 * (weights.parameters - tables)
-    assert encoder <= read_structure(parts.flatbuffer).constant_bytes["float32"] < 1.1 * encoder
-
-
-def converted(compute, *shapes, dtype="float32"):
-    import tensorflow as tf
-
-    from edgedistil_converters.flatbuffer import convert_module
-
-    module = tf.Module()
-    specs = [tf.TensorSpec(shape, getattr(tf, dtype), name=f"x{i}") for i, shape in enumerate(shapes)]
-    module.functions = {"f": tf.function(lambda *x: {"y": compute(tf, *x)}, input_signature=specs)}
-    return convert_module(module, QuantizationPlan("fp32"), {})
-
-
-@pytest.mark.parametrize(
-    ("compute", "shapes", "dtype", "message"),
-    [
-        (lambda tf, x: x + np.ones((4, 8), np.float32), [(4, 8)], "float32", "constant matrix of rank 2"),
-        (lambda tf, x: x[:, 0], [(4, 8)], "float32", "an axis is dropped"),
-        (lambda tf, x: tf.matmul(x, x), [(1, 4, 4)], "float32", "multiplied by itself"),
-        (lambda tf, x: tf.gather(np.ones((9, 8), np.float32), x), [(4,)], "int32", "is not float32"),
-        (lambda tf, x: tf.gather(np.ones((9, 8), np.float32), x), [(4,)], "int32", "GATHER, which GPUs do not know"),
-        (lambda tf, x: x * 2, [(None, 8)], "float32", "no fixed shape"),
-        (lambda tf, x: x * 2, [(1, 2, 3, 4, 5)], "float32", "rank 5"),
-    ],
-    ids=["matrix", "slice", "square", "integers", "gather", "dynamic", "rank"],
-)
-def test_what_a_gpu_gets_wrong_is_found(compute, shapes, dtype, message):
-    from edgedistil_converters.targets.gpu import gpu_objections
-
-    assert any(message in objection for objection in gpu_objections(converted(compute, *shapes, dtype=dtype)))
-
-
-# Edge TPU
+# The encoder
 
 
 def test_the_encoder_is_one_int8_subgraph_without_signatures(edgetpu):
@@ -334,18 +140,6 @@ def test_ranges_need_rows(ingredients):
 
     with pytest.raises(ConversionError, match="Received: none. Pass --calibration-data"):
         build_edgetpu_encoder(*ingredients, QuantizationPlan("int8-static"), [])
-
-
-def test_without_layers_there_is_nothing_for_an_accelerator(ingredients):
-    from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
-    from edgedistil_converters.targets.gpu import build_gpu_encoder
-
-    weights, settings = ingredients
-    headless = replace(weights, layers=())
-    with pytest.raises(ConversionError, match="--target cpu"):
-        build_gpu_encoder(headless, LENGTH, QuantizationPlan("fp32"))
-    with pytest.raises(ConversionError, match="--target cpu"):
-        build_edgetpu_encoder(headless, settings, QuantizationPlan("int8-static"), [[2, 3]])
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", None])
@@ -515,94 +309,3 @@ def test_limits_of_other_ops(compute, shape, op, reason):
     [found] = [found for found in prediction.ops if found.op == op]
     assert reason in found.reason
     assert found.is_mapped == (not reason)
-
-
-LOG = """\
-Edge TPU Compiler version 16.0.384591198
-Started a compilation timeout timer of 180 seconds.
-
-Model compiled successfully in 812 ms.
-
-Input model: encoder.tflite
-Input size: 512.50KiB
-Output model: encoder_edgetpu.tflite
-Output size: 1.10MiB
-On-chip memory used for caching model parameters: 438.25KiB
-On-chip memory remaining for caching model parameters: 7.25MiB
-Off-chip memory used for streaming uncached model parameters: 64.00B
-Number of Edge TPU subgraphs: 1
-Total number of operations: 9
-Operation log: encoder_edgetpu.log
-
-Model successfully compiled but not all operations are supported by the Edge TPU.
-Number of operations that will run on Edge TPU: 6
-Number of operations that will run on CPU: 3
-
-Operator                       Count      Status
-
-CONV_2D                        4          Mapped to Edge TPU
-MUL                            2          Mapped to Edge TPU
-BATCH_MATMUL                   1          Operation not supported
-MUL                            1          More than one subgraph is not supported
-SOFTMAX                        1          Operation is otherwise supported, but not mapped due to some unspecified limitation
-Compilation child process completed within timeout period.
-Compilation succeeded!
-"""  # noqa: E501
-
-
-def test_log_of_the_compiler():
-    log = parse_compiler_log(LOG)
-    assert log.version == "16.0.384591198"
-    assert [(line.op, line.count) for line in log.ops] == [
-        ("CONV_2D", 4), ("MUL", 2), ("BATCH_MATMUL", 1), ("MUL", 1), ("SOFTMAX", 1),
-    ]  # fmt: skip
-    assert log.ops[2].status == "Operation not supported"
-    assert log.ops[4].status.endswith("due to some unspecified limitation")
-    assert (log.mapped, log.is_whole, log.subgraphs) == (6, False, 1)
-    assert (log.on_chip_used, log.on_chip_remaining, log.off_chip_used) == (448_768, 7_602_176, 64)
-    summary = log.to_dict()
-    assert summary["mapped"] == 6 and summary["ops"][0]["op"] == "CONV_2D"
-    assert json.loads(json.dumps(summary))["source"] == "edgetpu_compiler"
-
-
-def test_a_log_file_has_the_table_alone():
-    log = parse_compiler_log("Operator   Count   Status\n\nADD   2   Mapped to Edge TPU\n")
-    assert log.is_whole and log.mapped == 2
-    assert (log.version, log.subgraphs, log.off_chip_used) == ("", None, None)
-
-
-def test_a_log_without_a_table_is_an_error():
-    with pytest.raises(ConversionError, match="--show_operations.*Received: 'Compilation failed!'"):
-        parse_compiler_log("Edge TPU Compiler version 16.0.384591198\nCompilation failed!\n")
-
-
-def make_compiler(folder, script):
-    """A stand-in on the PATH: the compiler itself cannot be had here."""
-    program = folder / "edgetpu_compiler"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-
-
-def test_no_compiler_is_no_error(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert run_edgetpu_compiler(tmp_path / "encoder.tflite", tmp_path) is None
-
-
-def test_the_compiler_is_run(tmp_path, monkeypatch):
-    (tmp_path / "log").write_text(LOG)
-    (tmp_path / "encoder.tflite").write_bytes(b"model")
-    make_compiler(tmp_path, 'cp "$4" "$3/encoder_edgetpu.tflite"\necho "$@" > "$3/arguments"\ncat "$3/log"')
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    compilation = run_edgetpu_compiler(tmp_path / "encoder.tflite", tmp_path)
-    assert compilation.flatbuffer == b"model"
-    assert compilation.log == parse_compiler_log(LOG)
-    assert (tmp_path / "arguments").read_text().split() == [
-        "--show_operations", "--out_dir", str(tmp_path), str(tmp_path / "encoder.tflite"),
-    ]  # fmt: skip
-
-
-def test_a_refusal_says_what_the_compiler_said(tmp_path, monkeypatch):
-    make_compiler(tmp_path, "echo 'Compilation failed due to large activation tensors in model.'\nexit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(ConversionError, match="large activation tensors in model.*--sequence-length"):
-        run_edgetpu_compiler(tmp_path / "encoder.tflite", tmp_path)

@@ -1,0 +1,95 @@
+"""A server in a thread, with a model whose runs the tests hold up, and clients for it."""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+
+from edgedistil_runtime import BackendError, FakeBackend, TextClassifier
+from edgedistil_runtime.serving.hosts import HostRule
+from edgedistil_runtime.serving.limits import ServingLimits
+from edgedistil_runtime.serving.server import bind, make_server
+
+PATIENCE = 20.0  # seconds until a test that waits for something fails
+
+
+class HeldModel:
+    """The echo model behind a gate: `hold` shuts it, `release` opens it, `started` says that a run waits."""
+
+    def __init__(self, echo):
+        self.echo = echo
+        self.gate, self.started, self.texts = threading.Event(), threading.Event(), []
+        self.gate.set()
+
+    def hold(self):
+        self.gate.clear()
+        self.started.clear()
+
+    def release(self):
+        self.gate.set()
+
+    def answer(self, signature, inputs):
+        if signature == "classify_text":
+            text = bytes(inputs["text"].astype("uint8")).split(b"\0")[0].decode()
+            self.started.set()
+            assert self.gate.wait(PATIENCE)
+            self.texts.append(text)
+            if text == "bad":
+                raise BackendError("no such luck")
+            if text == "worse":
+                raise ZeroDivisionError("secret")
+        return self.echo.answer(signature, inputs)
+
+
+@contextlib.contextmanager
+def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
+    """A server in a thread, with the port that it has; its kernel keeps `send_buffer` bytes for a client."""
+    is_ready, rule = threading.Event(), host_rule or HostRule.for_address("127.0.0.1")
+    classifier = TextClassifier(model_path, backend=FakeBackend(model.answer))
+    with classifier, bind("127.0.0.1", 0) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        server = make_server(
+            classifier, model_path, limits=ServingLimits(**limits), host_rule=rule, on_ready=is_ready.set
+        )
+        server.port = listener.getsockname()[1]
+        server.thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        server.thread.start()
+        try:
+            assert is_ready.wait(PATIENCE)
+            yield server
+        finally:
+            model.release()
+            server.should_exit = True
+            server.thread.join(PATIENCE)
+            assert not server.thread.is_alive()
+
+
+def exchange(server, method, path, body=None, headers=None):
+    """One request on a connection of its own: status, JSON, headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        content = response.read()
+        return response.status, json.loads(content) if path != "/metrics" else content.decode(), response.headers
+
+
+def post(server, document, content_type="application/json"):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return exchange(server, "POST", "/classify", body, {"content-type": content_type})
+
+
+def metric(server, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", exchange(server, "GET", "/metrics")[1], re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
