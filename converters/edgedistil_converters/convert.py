@@ -1,6 +1,5 @@
 """The main job: a Keras classifier in, one verified artefact out."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,6 +12,7 @@ from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
 from edgedistil_converters.output import atomic_path, check_output
+from edgedistil_converters.quantization.calibration import check_calibration
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
@@ -24,13 +24,12 @@ from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS
 from edgedistil_converters.verification import (
-    VERIFICATION_PAIRS,
-    VERIFICATION_TEXTS,
     ParityReport,
     answer_with_keras,
     choose_golden_cases,
     replay_tolerance,
     trusted_answers,
+    verification_inputs,
     verify,
 )
 from edgedistil_runtime.artifact import (
@@ -47,8 +46,6 @@ from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["Conversion", "convert_classifier"]
 
-_log = logging.getLogger(__name__)
-_FEW_TEXTS = 32
 _PACKAGES = ("edgedistil-converters", "tensorflow", "keras", "keras-hub", "ai-edge-litert", "litert-quantizer")
 
 
@@ -76,6 +73,7 @@ def convert_classifier(
     interface: ModelInterface | None = None,
     calibration_texts: Sequence[str] = (),
     ranges: Ranges | None = None,
+    answers: Sequence[GoldenCase] | None = None,
     preparation: Mapping[str, Any] | None = None,
     target: str = "cpu",
     name: str | None = None,
@@ -94,6 +92,8 @@ def convert_classifier(
         calibration_texts: texts like those the model will meet, which `int8-static` needs; with them, int4 weights are
             rounded by GPTQ.
         ranges: of activations, site -> (least, greatest), learned in training, for a plan of `int8-qat`.
+        answers: what the file is verified against instead of the classifier's own answers: those that it gave to
+            `verification_inputs` before training with quantization changed it; see `answer_with_keras`.
         preparation: what was done to the classifier before, as plain data for the metadata.
         target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
         name: what the model is called in its metadata; the file's stem by default.
@@ -121,15 +121,15 @@ def convert_classifier(
     check_output(output, force=force)
     check_target(target, plan, interface)
     _check_classifier(classifier, labels)
-    _check_calibration(plan, calibration_texts, ranges)
+    check_calibration(plan, calibration_texts, ranges)
     stage("reading weights and vocabulary")
     source = _read(classifier, interface)
     if calibration_texts:
         plan = plan.calibrated(len(source.weights.layers))
-    stage("answering the verification texts with Keras")
-    texts = dict.fromkeys([*verification_texts, *VERIFICATION_TEXTS])
-    answers = answer_with_keras(classifier, [*texts, *(VERIFICATION_PAIRS if interface.takes_text_pair else ())])
-    rows = cache(lambda: unpadded_rows(classifier.preprocessor, calibration_texts))
+    if answers is None:
+        stage("answering the verification texts with Keras")
+        answers = answer_with_keras(classifier, verification_inputs(verification_texts, interface))
+    rows = cache(lambda: _calibration_rows(classifier.preprocessor, calibration_texts, interface))
     stage("building the graph and its tokenizer")
     encoder = build_encoder(target, source.weights, source.settings, plan, rows, ranges)
     flatbuffer, structure = _convert(source, plan, interface, encoder, rows, ranges, stage)
@@ -147,6 +147,14 @@ def convert_classifier(
     with atomic_path(output, force=force) as temporary:
         parity = _write_verified(temporary, parts, metadata, answers, plan)
     return Conversion(artifact=read_artifact(output), parity=parity, structure=structure)
+
+
+def _calibration_rows(preprocessor: Any, texts: Sequence[str], interface: ModelInterface) -> list[tuple[int, ...]]:
+    """Token ids of texts and, where the file takes pairs, of each text with its neighbour."""
+    rows = unpadded_rows(preprocessor, texts)
+    if interface.takes_text_pair and len(texts) > 1:
+        rows += unpadded_rows(preprocessor, texts[:-1], texts[1:])
+    return rows
 
 
 @dataclass(frozen=True)
@@ -255,26 +263,6 @@ def _check_classifier(classifier: Any, labels: Sequence[str]) -> None:
         raise ConversionError(
             f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "
             f"Received {len(labels)} labels: {', '.join(map(str, labels[:10]))}."
-        )
-
-
-def _check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: Ranges | None) -> None:
-    if plan.needs == "calibration data" and not texts:
-        raise ConversionError(
-            "A plan of int8-static fixes the ranges of activations, which are measured on texts like those the model "
-            "will meet: some hundred of them, without labels. Received: none. Pass --calibration-data FILE "
-            "(calibration_texts=...), or use int8, which needs none."
-        )
-    if plan.needs == "calibration data" and len(texts) < _FEW_TEXTS:
-        _log.warning(
-            "Calibration on %d texts: ranges measured on fewer than %d may be too narrow for others.",
-            len(texts),
-            _FEW_TEXTS,
-        )
-    if plan.needs == "training data" and ranges is None:
-        raise ConversionError(
-            "A plan of int8-qat takes ranges that were learned in training. Received: none. Train with "
-            "edgedistil_converters.quantization_aware, or pass --train-data FILE to `edgedistil convert`."
         )
 
 

@@ -4,12 +4,12 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgedistil_runtime.errors import OutputError
 
-__all__ = ["atomic_path", "check_output"]
+__all__ = ["atomic_path", "check_not_an_input", "check_output"]
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -29,7 +29,36 @@ def check_output(path: Path, *, force: bool) -> None:
     if path.exists() and not path.is_file():
         raise OutputError(f"The output must be a regular file, not a device or a pipe. Received: {path}.")
     if path.exists() and not force:
-        raise OutputError(f"{path} exists. Choose another output, or pass --force (force=True) to replace it.")
+        raise _exists(path)
+
+
+def check_not_an_input(output: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuses an output that would replace something that it is made of, which no `force` may.
+
+    Args:
+        output: the file or folder to write.
+        inputs: what is read; a preset's name or handle, which is no path, is passed over.
+
+    Raises:
+        OutputError: the output is there and is an input, lies in a folder that is one, or is a folder around one.
+    """
+    for path in map(Path, inputs):
+        if output.exists() and path.exists() and _would_replace(output, path):
+            raise OutputError(f"The output would replace what it is made of: {path}. Received: {output}. Name another.")
+
+
+def _would_replace(output: Path, given: Path) -> bool:
+    # The name is replaced, not what a link of that name points to: its folder is what counts.
+    place = output.parent.resolve() / output.name
+    return (
+        output.samefile(given)
+        or (given.is_dir() and place.is_relative_to(given.resolve()))
+        or (output.is_dir() and given.resolve().is_relative_to(place))
+    )
+
+
+def _exists(path: Path) -> OutputError:
+    return OutputError(f"{path} exists. Choose another output, or pass --force (force=True) to replace it.")
 
 
 @contextlib.contextmanager
@@ -37,7 +66,8 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary path beside the target, renamed to it at the end, or removed if anything goes wrong.
 
     Raises:
-        OutputError: the target cannot be written: see `check_output`; or its folder is read-only, or the disk is full.
+        OutputError: the target cannot be written: see `check_output`, also where another process has written it
+            meanwhile; or its folder is read-only, or the disk is full.
     """
     check_output(path, force=force)
     try:  # the name does not contain the target's, which may be as long as a name can be
@@ -49,13 +79,26 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        temporary.replace(path)
+        _take_place(temporary, path, force=force)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(f"No room left to write {path}. Free some space and try again.") from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take_place(temporary: Path, path: Path, *, force: bool) -> None:
+    if force:
+        temporary.replace(path)
+        return
+    try:
+        os.link(temporary, path)  # which fails where a rename would replace what another process wrote meanwhile
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:  # FAT, Android and some network file systems have no hard links, each with another errno
+        check_output(path, force=False)
+        temporary.replace(path)
 
 
 def _umask() -> int:

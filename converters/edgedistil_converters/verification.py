@@ -16,10 +16,18 @@ from numpy.typing import NDArray
 from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
+from edgedistil_converters.verification_texts import (
+    VERIFICATION_PAIRS,
+    VERIFICATION_TEXTS,
+    VerificationInput,
+    verification_inputs,
+)
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
 from edgedistil_runtime.errors import ParityError
+from edgedistil_runtime.golden_cases import with_both_classes
+from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "choose_golden_cases",
     "replay_tolerance",
     "trusted_answers",
+    "verification_inputs",
     "verify",
 ]
 
@@ -38,52 +47,27 @@ _GOLDEN_CASES = 8
 _TRUSTED_SHARE = 0.9
 _LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round a little otherwise
 
-# What texts meet a classifier in the field: short, long, empty, shouted, accented, in other scripts, with emoji,
-# numbers, web addresses and line breaks. Used beside the texts that the caller gives.
-VERIFICATION_TEXTS = (
-    "Hello, world!",
-    "",
-    "turn on the light in the living room",
-    "What's the weather going to be like in Zürich tomorrow?",
-    "PLEASE CALL ME BACK ASAP!!!",
-    "I'd like to transfer $1,250.00 to my savings account.",
-    "🎉 free tickets 🎟️ click http://example.com/win?id=42 now",
-    "naïve café, façade — “quoted”, ‘single’ … and an ellipsis",
-    "ok",
-    "?",
-    "The quick brown fox jumps over the lazy dog. " * 6,
-    "Antidisestablishmentarianism and electroencephalographically",
-    "tab\tand\nnewline\r\nend",
-    "Москва — столица России",
-    "東京は日本の首都です",
-    "안녕하세요 세계",
-    "مرحبا بالعالم",
-    "שלום עולם",
-    "नमस्ते दुनिया",
-    "a" * 120,
-    "ﬁne ½ cup of Ⅷ ™",
-    "user@example.org wrote: see #42 & reply @ 9:30",
-    "i̇stanbul İSTANBUL ıstanbul",
-    "👨‍👩‍👧‍👦 family and 🏳️‍🌈",
-    "C++ vs. C# vs. F#",
-    "1234567890 3.14159 1e-9",
-    "no    spaces     collapsed   here",
-    "Wake me up at half past six, would you?",
-    "this product is terrible and i want my money back",
-    "Play some jazz by Miles Davis in the kitchen",
-)
-# Each text beside one far from it in the list, so that short and long ones meet in either order.
-VERIFICATION_PAIRS = (
-    *((text, VERIFICATION_TEXTS[(7 * i + 10) % len(VERIFICATION_TEXTS)]) for i, text in enumerate(VERIFICATION_TEXTS)),
-    ("The quick brown fox jumps over the lazy dog. " * 6,) * 2,
-    ("", ""),
-)
+_NEXT_STEPS = {
+    "fp32": "fp32 changes nothing but the order of sums, so this is a defect of EdgeDistil; please report it.",
+    "fp16": "Use --quantize fp32.",
+    "int8": "Use --quantize fp16, or leave some layers float (--layer PATTERN=fp32).",
+    "int4": "Give texts to round by (--calibration-data), leave some layers int8 (--layer PATTERN=int8), or use "
+    "--quantize int8.",
+    "int8-static": "Give more texts to measure ranges on, like those that the model will meet (--calibration-data), "
+    "learn the ranges (--quantize int8-qat --train-data), or use --quantize int8.",
+    "int8-qat": "Train on more texts, those that the classifier was trained on at best (--train-data), or use "
+    "--quantize int8.",
+}
+_ENCODER_NEXT_STEPS = {
+    "gpu": "Use a more exact scheme, up to --quantize fp32, or --target cpu.",
+    "edgetpu": "Give more texts to measure ranges on (--calibration-data), learn the ranges (--quantize int8-qat "
+    "--train-data), or use --target cpu.",
+}
+_Part = Literal["model", "encoder"]
 
-_NEXT_STEP = (
-    "Choose a more exact scheme (--quantize fp16, or int8 instead of int4), or, where ranges are fixed, give more "
-    "texts to measure them on (--calibration-data) or learn them (--quantize int8-qat --train-data)."
-)
-_Input = str | tuple[str, str]
+
+class _TooFar(ParityError):
+    """What is wrong; `verify` knows what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +105,7 @@ class ParityReport:
         return report
 
 
-def answer_with_keras(classifier: Any, inputs: Iterable[_Input]) -> list[GoldenCase]:
+def answer_with_keras(classifier: Any, inputs: Iterable[VerificationInput]) -> list[GoldenCase]:
     """Token ids and probabilities of the float Keras classifier.
 
     Args:
@@ -178,7 +162,7 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
     chosen = {(answer.text, answer.text_pair): answer for answer in (by_length[:1] + by_length[-1:])}
     by_label: dict[int, GoldenCase] = {}
     for answer in answers:
-        by_label.setdefault(int(np.argmax(answer.probabilities)), answer)
+        by_label.setdefault(_label(np.array(answer.probabilities)), answer)
     for answer in [*by_label.values(), *answers]:
         if len(chosen) >= _GOLDEN_CASES:
             break
@@ -186,9 +170,7 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
     return tuple(chosen.values())
 
 
-def verify(
-    path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, part: Literal["model", "encoder"] = "model"
-) -> ParityReport:
+def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, part: _Part = "model") -> ParityReport:
     """Replays texts through a finished file.
 
     Args:
@@ -202,6 +184,21 @@ def verify(
         ParityError: token ids differ where the tokenizer is the builtin one, or on most texts where it is TF-Text's;
             a probability is off by more than the tolerance, or a label flips.
     """
+    try:
+        return _verified(path, answers, tolerance, part)
+    except _TooFar as error:
+        metadata = read_artifact(path).metadata
+        where = "" if part == "model" else f"The encoder for {metadata.target}: "
+        raise ParityError(f"{where}{error} {_next_step(metadata, part)}") from error
+
+
+def _next_step(metadata: ArtifactMetadata, part: _Part) -> str:
+    if part == "encoder":
+        return _ENCODER_NEXT_STEPS.get(metadata.target, "Use --target cpu.")
+    return _NEXT_STEPS.get(str(metadata.quantization.get("scheme")), "Use a more exact scheme.")
+
+
+def _verified(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, part: _Part) -> ParityReport:
     with native_log_hidden():
         backend = None if part == "model" else encoder_on_cpu(read_artifact(path))
         candidate = TextClassifier(path, verify=False, backend=backend)
@@ -236,14 +233,14 @@ def verify(
 
 def _check_means(report: ParityReport, tolerance: Tolerance) -> None:
     if report.mean_difference > tolerance.mean:
-        raise ParityError(
+        raise _TooFar(
             f"Probabilities differ from those of the Keras classifier by {report.mean_difference:.2g} on average; "
-            f"{tolerance.mean:g} is allowed. {_NEXT_STEP}"
+            f"{tolerance.mean:g} is allowed."
         )
     if report.label_agreement < tolerance.agreement:
-        raise ParityError(
+        raise _TooFar(
             f"The label is that of the Keras classifier on {report.label_agreement:.1%} of the texts; "
-            f"{tolerance.agreement:.0%} are due. {_NEXT_STEP}"
+            f"{tolerance.agreement:.0%} are due."
         )
 
 
@@ -287,17 +284,21 @@ def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tole
     expected = np.array(answer.probabilities)
     difference = float(np.max(np.abs(received - expected)))
     if not difference <= tolerance:  # written so that NaN fails
-        raise ParityError(
+        raise _TooFar(
             f"The probabilities of {_named(answer)} differ from those of the Keras classifier by {difference:.3g}; "
-            f"{tolerance:g} is allowed. {_NEXT_STEP}"
+            f"{tolerance:g} is allowed."
         )
-    before, after = int(np.argmax(expected)), int(np.argmax(received))
-    if before != after and expected[before] - expected[after] > tolerance:
-        raise ParityError(
-            f"The label of {_named(answer)} flips from number {before} (Keras: {expected[before]:.3f}) to number "
-            f"{after} (Keras: {expected[after]:.3f}). {_NEXT_STEP}"
+    before, after, classes = _label(expected), _label(received), with_both_classes(expected)
+    if before != after and classes[before] - classes[after] > tolerance:
+        raise _TooFar(
+            f"The label of {_named(answer)} flips from number {before} (Keras: {classes[before]:.3f}) to number "
+            f"{after} (Keras: {classes[after]:.3f})."
         )
     return before == after
+
+
+def _label(probabilities: NDArray[np.float64]) -> int:
+    return int(np.argmax(with_both_classes(probabilities)))
 
 
 def _named(answer: GoldenCase) -> str:

@@ -5,13 +5,17 @@
 | `EdgeDistilError`, or an `OSError` that names a file | `Error: ` and the message | 1 |
 | wrong use of the command line | click's usage message | 2 |
 | Ctrl-C | one line | 130 |
+| SIGTERM | nothing | 143 |
 | anything else, or any of these under `--debug` | the traceback | 1 |
 """
 
 import errno
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -22,6 +26,7 @@ __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "guarded"]
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
+_EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
@@ -35,11 +40,12 @@ def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
         What `run` returns.
 
     Raises:
-        SystemExit: `run` raised something that this border translates.
+        SystemExit: `run` raised something that this border translates, or the process was told to end.
         click.ClickException: wrong use; click itself prints it and exits with 2.
     """
     try:
-        return run()
+        with _cleaned_up_when_terminated():
+            return run()
     except (click.Abort, KeyboardInterrupt):
         _explain("Interrupted: nothing half-written is left.", is_debug=is_debug())
         raise SystemExit(EXIT_INTERRUPTED) from None
@@ -53,6 +59,27 @@ def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
             raise
         _explain(f"Error: {message}", is_debug=is_debug())
         raise SystemExit(EXIT_ERROR) from None
+
+
+@contextmanager
+def _cleaned_up_when_terminated() -> Iterator[None]:
+    """Turns SIGTERM, which ends a process on the spot, into an exception that removes half-written files on its way."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the cleaning up short
+        raise SystemExit(_EXIT_TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _message(error: EdgeDistilError | OSError) -> str | None:

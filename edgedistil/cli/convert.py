@@ -24,6 +24,7 @@ _SCHEMES = ("fp32", "fp16", "int8", "int4", "int8-static", "int8-qat")
 _TOKENIZERS = ("builtin", "tftext", "none")
 _HOSTS = ("mediapipe",)
 _TARGETS = ("cpu", "gpu", "edgetpu")
+_INPUTS = ("train_data", "calibration_data", "verification_data", "prune_vocabulary", "labels_file")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -88,11 +89,12 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.output import check_output
+    from edgedistil_converters.output import check_not_an_input, check_output
 
+    check_not_an_input(output, [preset, *(options[name] for name in _INPUTS if options[name])])
     check_output(output, force=options["force"])
     request = _request(preset, output, options)
-    with _stages() as show:
+    with _checkpoints_told(output, options["quantize"]), _stages() as show:
         show("starting TensorFlow")
         import_quietly("edgedistil.presets.loading", "edgedistil_converters.convert")
         from edgedistil.conversion import convert_preset
@@ -150,7 +152,7 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--labels takes a UTF-8 file with a class name a line. Received: {path}: {error}") from error
 
@@ -164,6 +166,25 @@ def _stages() -> Iterator[Any]:
         return
     with screen.status("") as status:
         yield lambda stage: status.update(stage)
+
+
+@contextmanager
+def _checkpoints_told(output: Path, scheme: str) -> Iterator[None]:
+    """After an interruption, say what is kept of a training with quantization."""
+    from edgedistil.cli.border import EXIT_INTERRUPTED
+
+    folder = output.with_name(f"{output.name}.qat")
+    try:
+        yield
+    except KeyboardInterrupt:
+        if scheme != "int8-qat" or not any(folder.glob("*.npz")):
+            raise
+        click.echo(
+            f"Interrupted: the training's checkpoints are kept in {folder}; the same command goes on from them. "
+            "The folder may be deleted.",
+            err=True,
+        )
+        raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:

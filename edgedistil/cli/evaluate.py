@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
 from edgedistil.evaluation import Evaluation, evaluate_labels
 
@@ -21,18 +22,19 @@ from edgedistil.evaluation import Evaluation, evaluate_labels
 def evaluate(
     models: tuple[Path, ...], data: Path, text_column: str, label_column: str, confusions: int, as_json: bool
 ) -> None:
-    """Measure models on labelled texts: .tflite files, and preset directories through Keras.
+    """Measure models on labelled texts: .tflite files, and preset directories or bundled presets through Keras.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
     """  # noqa: D301  # \b is for click
     from edgedistil.data import read_labelled_texts
 
+    paths = model_paths(models)
     examples = read_labelled_texts(data, text_column=text_column, label_column=label_column)
     evaluations = {}
-    for model in models:
-        labels, predicted = _predict(model, examples.texts)
-        evaluations[str(model)] = evaluate_labels(examples.labels, predicted, labels)
+    for name, path in paths.items():
+        labels, predicted = _predict(path, examples.texts)
+        evaluations[name] = evaluate_labels(examples.labels, predicted, labels)
     if as_json:
         results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
         print_json({"data": data.name, "models": results})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgedistil.cli.benchmark import progress_line
+from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json
 
 if TYPE_CHECKING:
@@ -46,17 +47,18 @@ def report(
 ) -> None:
     """Compare models on one page: accuracy, size, speed, and what changed.
 
-    Models are .tflite files, and preset directories, which Keras runs and which are then what the files are compared
-    with; otherwise that is the first file. The page is one HTML file that loads nothing.
+    Models are .tflite files, and preset directories or bundled presets, which Keras runs and which are then what the
+    files are compared with; otherwise that is the first file. The page is one HTML file that loads nothing.
 
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.output import check_output
+    from edgedistil_converters.output import check_not_an_input, check_output
 
+    paths = tuple(model_paths(models).values())
+    check_not_an_input(output, [*paths, data])
     check_output(output, force=force)
-    _check_not_an_input(output, [*models, data])
-    measurements = _measure(models, data, (text_column, label_column), examples, runs, num_threads)
+    measurements = _measure(paths, data, (text_column, label_column), examples, runs, num_threads)
     from edgedistil.report import write_report
 
     write_report(measurements, output, force=force)
@@ -66,15 +68,6 @@ def report(
     for model in measurements.models:
         click.echo(f"{model.name}: accuracy {model.evaluation.accuracy:.2%}, {model.size / 1e6:.2f} MB")
     click.echo(f"wrote {output}, {output.stat().st_size / 1e6:.2f} MB: open it in a browser")
-
-
-def _check_not_an_input(output: Path, inputs: Sequence[Path]) -> None:
-    """`--force` must not replace a model by its report."""
-    from edgedistil_runtime.errors import OutputError
-
-    for path in inputs:
-        if output.exists() and path.exists() and output.samefile(path):
-            raise OutputError(f"The report would replace what it is about. Received: {output}. Name another output.")
 
 
 def _measure(

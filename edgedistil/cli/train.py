@@ -99,8 +99,13 @@ def train(
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     """  # noqa: D301 (click reads the backspace itself)
+    from edgedistil_converters.output import check_not_an_input
+
     start = _start(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
+    # Not the preset: what was trained of it may take its place.
+    files = (train_data, validation_data, test_data, start.vocabulary)
+    check_not_an_input(output, [path for path in files if path])
     check_target(output, is_replaceable=force)
 
     def read(path: Path | None) -> Any:

@@ -49,7 +49,8 @@ def split(data: LabelledTexts, fraction: float, *, seed: int) -> tuple[LabelledT
     if alone:
         raise DataError(
             f"{data.name}: a class needs at least two examples to be divided into training and validation. "
-            f"Add examples, remove the class, or pass --validation-data. Received: one example of {_listed(alone)}"
+            "Add examples, remove the class, or divide them yourself, for `edgedistil train` with --validation-data. "
+            f"Received: one example of {_listed(alone)}"
         )
     generator = random.Random(seed)
     held_out: set[int] = set()

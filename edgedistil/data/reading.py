@@ -164,7 +164,7 @@ def check_data_file(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"A data file must be a regular file. Received: {path}, which is a directory")
     if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 bytes). It needs a text and a label in every row")
+        raise DataError(f"{path} is empty (0 bytes). It needs a row for every text")
 
 
 def no_examples(path: str | Path) -> DataError:

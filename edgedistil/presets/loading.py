@@ -182,7 +182,8 @@ def _labels(directory: Path, config: dict[str, Any], count: int) -> tuple[str, .
         return huggingface.labels(config, count)
     path = directory / LABELS_FILE
     if path.is_file():
-        return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+        # utf-8-sig: some editors begin a file with a byte order mark, which is no part of the first label.
+        return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
     return tuple(f"class_{index}" for index in range(count))
 
 

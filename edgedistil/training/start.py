@@ -13,8 +13,16 @@ from edgedistil.training.settings import TrainingSettings
 __all__ = ["from_preset", "from_scratch"]
 
 
-def from_preset(preset: str, data: TrainingData, settings: TrainingSettings) -> Any:
+def from_preset(
+    preset: str, data: TrainingData, settings: TrainingSettings, *, keeps_sequence_length: bool = False
+) -> Any:
     """A preset's backbone and preprocessor under a new head with an output for every class of the data.
+
+    Args:
+        preset: as `load_classifier`.
+        data: its labels are the classes.
+        settings: seed, dropout and sequence length are taken from here.
+        keeps_sequence_length: whether texts are cut where the preset cuts them, whatever the settings say.
 
     Raises:
         PresetError: as `load_classifier`.
@@ -23,7 +31,7 @@ def from_preset(preset: str, data: TrainingData, settings: TrainingSettings) -> 
     return load_classifier(
         preset,
         num_classes=len(data.labels),
-        sequence_length=settings.sequence_length,
+        sequence_length=None if keeps_sequence_length else settings.sequence_length,
         dropout=settings.dropout,
     )
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgedistil_runtime.errors import AcceleratorMismatch
 from edgedistil_runtime.metadata import ArtifactMetadata, GoldenCase
 
-__all__ = ["replay_golden_cases"]
+__all__ = ["replay_golden_cases", "with_both_classes"]
 
 
 def replay_golden_cases(
@@ -44,6 +44,16 @@ def replay_golden_cases(
     return max(differences, default=0.0)
 
 
+def with_both_classes(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The probabilities of a text's classes: one output p is that of a class and, as 1 - p, of its absence.
+
+    Example:
+        >>> with_both_classes(np.array([0.75])).tolist()
+        [0.25, 0.75]
+    """
+    return np.append(1 - probabilities, probabilities) if len(probabilities) == 1 else probabilities
+
+
 def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:
     if received != case.token_ids:
         raise _mismatch(case, "token ids", list(case.token_ids), list(received))
@@ -52,9 +62,9 @@ def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:
 def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], tolerance: float) -> float:
     expected = np.asarray(case.probabilities)
     difference = float(np.max(np.abs(received - expected)))
-    ordered = np.sort(expected)
-    is_close_call = len(ordered) > 1 and ordered[-1] - ordered[-2] < tolerance
-    is_same_label = bool(np.argmax(received) == np.argmax(expected))
+    ordered = np.sort(with_both_classes(expected))
+    is_close_call = ordered[-1] - ordered[-2] < tolerance
+    is_same_label = bool(np.argmax(with_both_classes(received)) == np.argmax(with_both_classes(expected)))
     if not difference <= tolerance or not (is_same_label or is_close_call):
         what = f"probabilities (tolerance {tolerance:g}, difference {difference:.3g})"
         raise _mismatch(case, what, [round(p, 6) for p in case.probabilities], received.round(6).tolist())

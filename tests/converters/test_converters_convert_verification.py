@@ -72,7 +72,7 @@ def test_a_tampered_graph_is_a_parity_error(finished, convert, classifier, label
     error = refused(
         ParityError, "differ from those of the Keras classifier", classifier, labels, tmp_path / "m.tflite", plan=FP32
     )
-    assert "--quantize fp16" in str(error)
+    assert "a defect of EdgeDistil; please report it" in str(error)
     assert names_in(tmp_path) == []
 
 
@@ -139,6 +139,31 @@ def test_a_label_may_flip_between_near_equals_alone(convert, classifier):
     flipped = [replace(answer, probabilities=tuple(due.tolist()))]
     with pytest.raises(ParityError, match=r"flips from number \d"):
         verify(path, flipped, Tolerance(float(shift) + 1e-4, 1))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "due"),
+    [("fp32", "a defect of EdgeDistil"), ("fp16", "--quantize fp32"), ("int8", "--quantize fp16")],
+)
+def test_the_next_step_is_one_that_helps(convert, classifier, scheme, due):
+    [answer] = answer_with_keras(classifier, ["light"])
+    with pytest.raises(ParityError, match=f"is allowed\\. .*{due}") as caught:
+        verify(convert(scheme).artifact.path, [replace(answer, probabilities=(1.0, 0.0, 0.0))], Tolerance(1e-9, 1))
+    assert f"Use --quantize {scheme}" not in str(caught.value)
+
+
+def test_one_output_has_two_labels(make_classifier, tmp_path):
+    classifier = make_classifier(num_classes=1, activation="sigmoid")
+    path = tmp_path / "m.tflite"
+    convert_classifier(classifier, ["lights"], path, plan=FP32)
+    [answer] = answer_with_keras(classifier, ["turn on the light"])
+    [p] = answer.probabilities
+    assert verify(path, [answer], Tolerance(1e-3, 1e-3)).label_agreement == 1
+    other_side = replace(answer, probabilities=(1 - p,))
+    difference = abs(1 - 2 * p)
+    assert verify(path, [other_side], Tolerance(difference + 1e-3, 1)).label_agreement == 0
+    with pytest.raises(ParityError, match="on 0.0% of the texts"):
+        verify(path, [other_side], Tolerance(difference + 1e-3, 1, agreement=0.5))
 
 
 def test_a_damaged_artefact_is_not_verified(convert, classifier, tmp_path):

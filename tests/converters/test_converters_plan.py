@@ -219,8 +219,25 @@ def test_old_runtimes():
     with pytest.raises(ConversionError, match=r"is 2\.14\. Received: '2.9'"):
         QuantizationPlan("int8", oldest_runtime="2.9")
     for plan in (("int4",), ("int8", (LayerScheme("logits", "int4"),))):
-        with pytest.raises(ConversionError, match="no int4 kernels"):
-            QuantizationPlan(*plan, oldest_runtime="2.14")
+        with pytest.raises(ConversionError, match="no int4 kernels for matmuls"):
+            QuantizationPlan(*plan, oldest_runtime="2.14").weight_dtypes(1)
+    tables = QuantizationPlan("int8", (LayerScheme("*_embeddings", "int4"),), oldest_runtime="2.14")
+    assert sites_of(tables.weight_dtypes(1), "int4") == set(EMBEDDINGS)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_for_embeddings"),
+    [
+        ("*_embeddings", True),
+        ("token_embeddings", True),
+        ("*", False),
+        ("*s", False),  # logits too
+        ("transformer_layer_12/*", False),
+        ("no_such_layer", False),
+    ],
+)
+def test_patterns_for_embeddings_alone(pattern, is_for_embeddings):
+    assert LayerScheme(pattern, "int4").is_for_embeddings == is_for_embeddings
 
 
 def test_texts_make_a_plan_of_int4_round_by_gptq():

@@ -1,15 +1,27 @@
 """What quantization-aware training is given: jobs in folders, batches, settings and data."""
 
+import zipfile
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
 
 from edgedistil_converters.quantization_aware import QATData, QATSettings, train_quantization_aware
+from edgedistil_converters.quantization_aware import job as job_module
 from edgedistil_converters.quantization_aware.batches import Texts, teacher_logits
-from edgedistil_converters.quantization_aware.job import CHECKPOINT, read_job, write_arrays, write_job
+from edgedistil_converters.quantization_aware.job import (
+    CHECKPOINT,
+    RESULT,
+    read_arrays,
+    read_job,
+    remove_job,
+    write_arrays,
+    write_job,
+)
+from edgedistil_converters.quantization_aware.lock import sole_use
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays
-from edgedistil_runtime.errors import ConversionError
+from edgedistil_runtime.errors import ConversionError, OutputError
 
 from .quantization_aware_jobs import (
     CLASSES,
@@ -64,11 +76,93 @@ def test_only_the_same_job_finds_its_checkpoint(tmp_path):
         assert read_job(tmp_path).digest == other.digest
 
 
-def test_a_damaged_checkpoint_is_none(tmp_path):
+@pytest.mark.parametrize("package", ["tensorflow", "tensorflow-model-optimization", "tf-keras"])
+def test_another_version_of_what_trains_is_another_job(monkeypatch, package):
+    digest, installed = make_job().digest, job_module.version
+    monkeypatch.setattr(job_module, "version", lambda name: "0.0" if name == package else installed(name))
+    assert make_job().digest != digest
+
+
+def test_a_package_by_another_name_is_no_obstacle(monkeypatch):
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(job_module, "version", absent)
+    assert len(make_job().digest) == 64
+
+
+def damage(path, at=0.5):
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * at)] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [CHECKPOINT, RESULT])
+@pytest.mark.parametrize("hurt", [damage, lambda path: path.write_bytes(path.read_bytes()[:-100])])
+def test_a_damaged_checkpoint_or_result_is_none(tmp_path, name, hurt):
     job = make_job()
-    (tmp_path / CHECKPOINT).write_bytes(b"PK\3\4 half a file")
+    arrays = {"state/0": np.arange(10_000), "state/1": np.arange(10_000)}
+    write_arrays(tmp_path / name, job.digest, arrays)
+    hurt(tmp_path / name)
+    assert read_arrays(tmp_path, name, job.digest) is None
     write_job(tmp_path, job)
-    assert not (tmp_path / CHECKPOINT).exists()
+    assert not (tmp_path / name).exists()
+
+    write_arrays(tmp_path / name, job.digest, arrays)
+    write_job(tmp_path, job)
+    np.testing.assert_array_equal(read_arrays(tmp_path, name, job.digest)["state/1"], arrays["state/1"])
+
+
+def test_a_damaged_job_is_written_again(tmp_path):
+    job = make_job()
+    write_job(tmp_path, job)
+    damage(tmp_path / "job.npz")
+    with pytest.raises(zipfile.BadZipFile):
+        read_job(tmp_path)
+    write_job(tmp_path, job)
+    assert read_job(tmp_path).digest == job.digest
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_no_wrong_byte_gets_further_than_the_reader(tmp_path, mask):
+    """A byte that no checksum covers, as that of a date, changes nothing; any other makes the file none."""
+    path, due = tmp_path / CHECKPOINT, np.arange(7, dtype=np.float32)
+    write_arrays(path, "digest", {"state/0": due})
+    content, refused = path.read_bytes(), 0
+    for index in range(len(content)):
+        path.write_bytes(content[:index] + bytes([content[index] ^ mask]) + content[index + 1 :])
+        arrays = read_arrays(tmp_path, CHECKPOINT, "digest")
+        refused += arrays is None
+        assert arrays is None or np.array_equal(arrays["state/0"], due), index
+    assert len(content) / 2 < refused < len(content)
+
+
+def test_a_file_that_the_system_does_not_give_out_is_named(tmp_path):
+    (tmp_path / CHECKPOINT).mkdir()
+    with pytest.raises(OutputError, match="cannot be read: Is a directory. Received: .*checkpoint.npz"):
+        write_job(tmp_path, make_job())
+
+
+def test_a_job_is_removed_and_what_others_put_there_stays(tmp_path):
+    folder = tmp_path / "job"
+    folder.mkdir()
+    write_job(folder, make_job())
+    (folder / "lock").touch()  # as a killed process leaves it
+    (folder / "notes.txt").touch()
+    remove_job(folder)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    (folder / "notes.txt").unlink()
+    remove_job(folder)
+    assert not folder.exists()
+    remove_job(folder)
+
+
+def test_a_job_in_training_is_not_removed(tmp_path):
+    with sole_use(tmp_path) as is_ours:
+        assert is_ours
+        write_job(tmp_path, make_job())
+        remove_job(tmp_path)
+        assert (tmp_path / "job.npz").exists()
 
 
 def test_an_epoch_shows_every_text_once_in_an_order_of_its_seed():
@@ -129,6 +223,8 @@ def test_impossible_settings_cannot_be_built(name, value):
     ],
 )
 def test_data_that_do_not_fit_are_refused_before_any_work(tmp_path, change, message):
+    folder = tmp_path / "job"
+    folder.mkdir()
     with pytest.raises(ConversionError, match=message):
-        train_quantization_aware(make_weights(), replace(make_data(), **change), SETTINGS, pad_id=PAD, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        train_quantization_aware(make_weights(), replace(make_data(), **change), SETTINGS, pad_id=PAD, folder=folder)
+    assert not folder.exists()  # it was empty

@@ -11,7 +11,7 @@ from edgedistil_converters.quantization_aware import ATTENTION_RANGE, site_names
 from edgedistil_converters.quantization_aware.job import CHECKPOINT, read_result, write_job
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays
 
-from .quantization_aware_jobs import JOB, MIXED, make_job, make_weights, sigmoid, softmax, train
+from .quantization_aware_jobs import JOB, MIXED, ONE_OUTPUT, make_job, make_weights, sigmoid, softmax, train
 
 STEPS = 4  # of an epoch
 needs_tfmot = pytest.mark.skipif(
@@ -21,6 +21,7 @@ needs_tfmot = pytest.mark.skipif(
 # TFMOT never enters this process: what looks inside the mirror runs in a child, once, and leaves arrays.
 PROBE = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import tensorflow_model_optimization
@@ -29,7 +30,7 @@ import tf_keras
 from edgedistil_converters.edge_graph.embeddings import embedding_table
 from edgedistil_converters.edge_graph.encoder import EdgeGraph
 from edgedistil_converters.quantization_aware.batches import Texts
-from edgedistil_converters.quantization_aware.job import read_job
+from edgedistil_converters.quantization_aware.job import read_job, read_result
 from edgedistil_converters.quantization_aware.losses import text_losses
 from edgedistil_converters.quantization_aware.mirror import build_mirror, quantize
 from edgedistil_converters.quantization_aware.settings import QATSettings
@@ -106,6 +107,26 @@ try:
 except KeyboardInterrupt:
     pass
 out["events"] = events
+
+job = read_job(Path("one_output"))
+ids = Texts(job.data, job.weights, job.pad_id).batch(np.arange(len(job.data))).token_ids
+
+
+def answers(weights):
+    tables = [embedding_table(table, "fp32") for table in (weights.token_embeddings, weights.position_embeddings)]
+    return EdgeGraph(weights, *tables).classify_batch(tf.constant(ids), job.pad_id).numpy()
+
+
+odds = answers(job.weights) / (1 - answers(job.weights))
+even = replace(job.weights.logits, bias=job.weights.logits.bias - np.log(np.median(odds)))  # half of the texts are yes
+weights = replace(job.weights, logits=even)
+teacher = answers(weights)
+data = replace(job.data, targets=(teacher[:, 0] > 0.5).astype(np.int32), teacher=teacher)
+job = replace(job, weights=weights, data=data)
+train(job, Path("one_output"), lambda *event: None)
+result = read_result(Path("one_output"), job)
+out["one_output"] = np.concatenate([teacher, answers(result.weights)], axis=1)
+out["one_output/accuracies"] = [epoch.accuracy for epoch in result.history]
 np.savez("out.npz", **{key: np.asarray(value) for key, value in out.items()})
 """
 
@@ -120,6 +141,7 @@ def probe(tmp_path_factory):
         "mixed": make_job(plan=MIXED),
         "trained": JOB,
         "interrupted": JOB,
+        "one_output": ONE_OUTPUT,
     }
     for name, job in jobs.items():
         (folder / name).mkdir()
@@ -227,6 +249,17 @@ def test_training_lowers_the_loss_and_reports_every_step(trained):
     assert result.history[2].loss < result.history[1].loss < result.history[0].loss
     assert [event[:3] for event in events] == [(e, s, STEPS) for e in (1, 2) for s in range(1, STEPS + 1)]
     assert all(np.isfinite(event[3]) for event in events)
+
+
+@needs_tfmot
+def test_one_output_is_trained_towards_the_label_that_it_means(probe):
+    """Target 1 is the label that the probability is of: training with targets turned around would turn it too."""
+    before, after = probe["one_output"].T
+    accuracies = probe["one_output/accuracies"]
+    assert accuracies[0] > 0.9 and accuracies[-1] >= accuracies[0]
+    is_clear = np.abs(before - 0.5) > 0.05
+    assert 10 < (before > 0.5)[is_clear].sum() < is_clear.sum() - 10  # both labels
+    np.testing.assert_array_equal(after[is_clear] > 0.5, before[is_clear] > 0.5)
 
 
 @needs_tfmot

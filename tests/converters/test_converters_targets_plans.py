@@ -61,6 +61,13 @@ def test_every_scheme_of_a_target_passes(target):
     check_target_plan("edgetpu", QuantizationPlan("int8-static", layer))
 
 
+@pytest.mark.parametrize(("target", "scheme"), [("gpu", "int8"), ("edgetpu", "int8-static")])
+def test_tables_stay_on_the_cpu_and_may_be_int4(target, scheme):
+    check_target_plan(target, QuantizationPlan(scheme, (LayerScheme("*_embeddings", "int4"),)))
+    with pytest.raises(ConversionError, match="layers of int4"):
+        check_target_plan(target, QuantizationPlan(scheme, (LayerScheme("*", "int4"),)))
+
+
 def test_without_layers_there_is_nothing_for_an_accelerator(ingredients):
     from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
     from edgedistil_converters.targets.gpu import build_gpu_encoder

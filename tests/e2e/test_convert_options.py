@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -131,6 +132,49 @@ def test_training_with_quantization(convert, data, tmp_path):
     assert [epoch["epoch"] for epoch in training["history"]] == [0, 1, 2, 3]
     assert training["texts"] == 45
     assert sorted(tmp_path.rglob("*")) == sorted([out, foreign.parent, foreign])  # the checkpoints are gone
+
+
+def test_interrupted_training_with_quantization_says_what_is_kept(tiny_preset, data, tmp_path, monkeypatch):
+    out = tmp_path / "model.tflite"
+    command = ("convert", "--preset", tiny_preset, "-o", out, "--train-data", data)
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgedistil.conversion.convert_preset", interrupt)
+    for scheme in ("int8-qat", "int8"):
+        assert "nothing half-written is left" in run(*command, "--quantize", scheme, code=130).stderr
+    folder = tmp_path / "model.tflite.qat"
+    folder.mkdir()
+    (folder / "checkpoint.npz").touch()
+    told = run(*command, "--quantize", "int8-qat", code=130).stderr
+    assert told == (
+        f"Interrupted: the training's checkpoints are kept in {folder}; the same command goes on from them. "
+        "The folder may be deleted.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "option", ["--train-data", "--calibration-data", "--verification-data", "--prune-vocabulary", "--labels"]
+)
+def test_no_input_is_replaced(option, data, tiny_preset, tmp_path):
+    own = shutil.copy(data, tmp_path / "own.csv")
+    failed = run("convert", "--preset", tiny_preset, option, own, "-o", own, "--force", code=1)
+    assert "would replace what it is made of" in failed.stderr
+    assert own.read_bytes() == data.read_bytes()
+
+
+def test_no_file_of_the_preset_is_replaced(tiny_preset, tmp_path):
+    preset = shutil.copytree(tiny_preset, tmp_path / "preset")
+    failed = run("convert", "--preset", preset, "-o", preset / "labels.txt", "--force", code=1)
+    assert "would replace what it is made of" in failed.stderr
+    assert (preset / "labels.txt").read_bytes() == (tiny_preset / "labels.txt").read_bytes()
+
+
+def test_labels_with_a_byte_order_mark(convert, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\nc\n", encoding="utf-8-sig")
+    assert convert("--labels", labels)[1]["labels"] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import resource
+import signal
 import subprocess
 import sys
 
@@ -118,6 +119,43 @@ def test_what_nobody_foresaw_is_not_hidden():
         guarded(fail, is_debug=lambda: False)
 
 
+def test_sigterm_removes_what_is_half_written(tmp_path):
+    program = (
+        "import os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "import click\n"
+        "from edgedistil.cli import VERBS, main\n"
+        "from edgedistil_converters.output import atomic_path\n"
+        "@click.command()\n"
+        "@click.argument('output', type=click.Path(path_type=Path))\n"
+        "def write(output):\n"
+        "    with atomic_path(output) as temporary:\n"
+        "        temporary.write_text('half')\n"
+        "        try:\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            time.sleep(60)\n"
+        "        finally:\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)  # the second changes nothing\n"
+        "VERBS['write'] = ('__main__:write', '')\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "write", str(tmp_path / "model.tflite")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
+def test_the_handler_of_sigterm_is_as_before(handler):
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        seen = guarded(lambda: signal.getsignal(signal.SIGTERM), is_debug=lambda: False)
+        assert (seen is handler) == (handler is not signal.SIG_DFL)  # a caller's own arrangement stands
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_debug_shows_the_traceback(csv_file, tmp_path):
     arguments = ["train", "--from-scratch", "tiny", "--train-data", tmp_path / "no.csv", "-o", tmp_path / "out"]
     assert "Traceback" not in invoke(*arguments).stderr
@@ -206,6 +244,18 @@ def test_output_that_exists_or_has_no_folder(csv_file, tmp_path):
     assert "exists already" in train_from_scratch(csv_file, tmp_path / "out").stderr
     assert "--force replaces only" in train_from_scratch(csv_file, tmp_path / "out", "--force").stderr
     assert "does not exist" in train_from_scratch(csv_file, tmp_path / "absent" / "out").stderr
+
+
+def test_data_in_the_preset_that_is_replaced(csv_file, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("config.json", "training.json"):
+        (out / name).write_text("{}")
+    data = csv_file.rename(out / "texts.csv")
+    done = train_from_scratch(data, out, "--force")
+    assert done.exit_code == 1
+    assert f"would replace what it is made of: {data}" in done.stderr
+    assert data.exists()
 
 
 def test_setting_out_of_bounds(csv_file, tmp_path):

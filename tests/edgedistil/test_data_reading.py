@@ -105,6 +105,14 @@ def test_bad_input_names_file_and_row(tmp_path, name, content, message):
     assert name in str(caught.value)
 
 
+def test_the_next_step_is_one_that_every_command_has(tmp_path):
+    with pytest.raises(DataError, match="0 bytes") as caught:
+        read_texts(write(tmp_path / "empty.csv", ""))
+    assert "label" not in str(caught.value)
+    with pytest.raises(DataError, match=r"--text-column, and where the command has them, --label-column"):
+        read_texts(write(tmp_path / "a.csv", "sentence\nx\n"))
+
+
 def test_missing_file_and_directory(tmp_path):
     with pytest.raises(DataError, match="no data file"):
         read_labelled_texts(tmp_path / "absent.csv")

@@ -172,6 +172,8 @@ def test_labels(preset_copy):
     (preset_copy / "labels.txt").unlink()
     assert load_labelled_classifier(preset_copy).labels == ("class_0", "class_1", "class_2")
     assert load_labelled_classifier(preset_copy, labels=("x", "y", "z")).labels == ("x", "y", "z")
+    (preset_copy / "labels.txt").write_text("x\ny\nz\n", encoding="utf-8-sig")
+    assert load_labelled_classifier(preset_copy).labels == ("x", "y", "z")
     (preset_copy / "labels.txt").write_text("x\ny\n")
     with pytest.raises(PresetError, match=r"3 outputs.*2 labels: x, y"):
         load_labelled_classifier(preset_copy)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import socket
 
 import pytest
@@ -66,7 +67,8 @@ def test_report_prints_what_it_wrote_and_keeps_texts_out(artifact, data, tmp_pat
     assert shown.exit_code == 0 and shown.stderr == ""
     assert "one.tflite: accuracy 60.00%" in shown.stdout and "open it in a browser" in shown.stdout
     assert "zebra crossing" in (tmp_path / "a.html").read_text()
-    report(*models, models[0], "--data", data, "-o", tmp_path / "b.html", "--examples", 0)
+    again = models[0].parent / ".." / models[0].parent.name / models[0].name
+    report(*models, models[0], again, "--data", data, "-o", tmp_path / "b.html", "--examples", 0)
     page = check_page((tmp_path / "b.html").read_text())
     assert "zebra crossing" not in "".join(page.words)
     assert len(page.table("Quality")) == 3  # the same file again is not another model
@@ -107,6 +109,39 @@ def test_errors_come_before_the_work_and_leave_nothing(artifact, data, tmp_path)
         assert source.read_bytes() == before
     assert report(sound, "--data", data, "-o", kept, "--force").exit_code == 0
     check_page(kept.read_text())
+
+
+@pytest.mark.parametrize("verb", ["report", "evaluate"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("distil_bert_base_en", "no trained head.*edgedistil train --preset distil_bert_base_en "),
+        ("hf://someone/some_model", "Received: hf://someone/some_model, a hub's handle. Download it"),
+    ],
+)
+def test_presets_that_must_be_fetched_or_trained_first(verb, name, message, data, tmp_path):
+    output = ["-o", tmp_path / "report.html"] if verb == "report" else []
+    done = invoke(verb, name, "--data", data, *output)
+    assert done.exit_code == 1
+    assert re.search(message, done.stderr), done.stderr
+
+
+def test_the_name_of_a_bundled_preset(tiny_preset, csv_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgedistil.presets.registry.BUNDLED", {"tiny": ("", "")})
+    monkeypatch.setattr("edgedistil.presets.registry.bundled_preset_path", lambda name: tiny_preset)
+    told = invoke("evaluate", "tiny", tiny_preset, "--data", csv_file, "--json")
+    assert told.exit_code == 0, told.stderr
+    assert [entry["model"] for entry in json.loads(told.stdout)["models"]] == ["tiny"]
+    done = report("tiny", "--data", csv_file, "-o", tmp_path / "report.html", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["models"][0]["keras"]["parameters"] > 0
+
+
+def test_a_file_of_a_preset_is_not_replaced(tiny_preset, data, tmp_path):
+    preset = shutil.copytree(tiny_preset, tmp_path / "preset")
+    done = report(preset, "--data", data, "-o", preset / "labels.txt", "--force")
+    assert (done.exit_code, "would replace" in done.stderr) == (1, True)
+    assert (preset / "labels.txt").read_bytes() == (tiny_preset / "labels.txt").read_bytes()
 
 
 def test_keras_is_the_reference(tiny_preset, tiny_classifier, tiny_labels, csv_file, tmp_path):

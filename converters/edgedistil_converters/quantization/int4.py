@@ -12,6 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.gptq import LEAST_SCALE, Int4Weights, round_by_gptq
 from edgedistil_converters.quantization.observation import ObservedModel, observed
 from edgedistil_runtime.errors import ConversionError
@@ -32,12 +33,12 @@ def rounded_weights(model: bytes, sites: Collection[str], token_ids: Sequence[Se
     Args:
         model: a float flatbuffer with named sites.
         sites: of the matmuls.
-        token_ids: rows without padding; of more than `MOST_TEXTS`, that many are taken, spread over all.
+        token_ids: rows without padding; of more than `MOST_TEXTS`, that many are taken, at random.
 
     Raises:
         ConversionError: there are no rows.
     """
-    hessians = input_hessians(model, sites, token_ids[:: max(1, -(-len(token_ids) // MOST_TEXTS))])
+    hessians = input_hessians(model, sites, sampled(token_ids, MOST_TEXTS))
     if not hessians:
         raise ConversionError(
             "GPTQ rounds weights by what texts like those the model will meet put into the matmuls: some hundred of "

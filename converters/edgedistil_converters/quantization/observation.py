@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.sites import site_of
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, SERVING_DEFAULT
+from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = ["ObservedModel", "observed"]
 
@@ -27,7 +28,7 @@ class ObservedModel:
     """
 
     def __init__(self, path: Path) -> None:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), native_log_hidden():
             warnings.simplefilter("ignore")  # that preserved tensors take memory
             self._interpreter = Interpreter(model_path=str(path), experimental_preserve_all_tensors=True)
         signatures = self._interpreter.get_signature_list()

@@ -78,6 +78,7 @@ SCHEMES: Mapping[str, Scheme] = {
 _LAYER_SCHEMES = ("fp32", "int8", "int4")
 OLDEST_RUNTIMES = ("", "2.14")
 ROUNDINGS = ("nearest", "gptq")
+_MANY_LAYERS = 100
 _MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")
 
 
@@ -93,6 +94,12 @@ class LayerScheme:
 
     pattern: str
     scheme: str
+
+    @property
+    def is_for_embeddings(self) -> bool:
+        """Whether the pattern can match embedding tables and no matmul, however many layers there are."""
+        is_matmul = any(fnmatch.fnmatchcase(site, self.pattern) for site in matmul_sites(_MANY_LAYERS))
+        return not is_matmul and any(fnmatch.fnmatchcase(site, self.pattern) for site in EMBEDDING_SITES)
 
     def __post_init__(self) -> None:
         if self.scheme not in _LAYER_SCHEMES:
@@ -131,12 +138,10 @@ class QuantizationPlan:
                 f"The oldest runtime that can be asked for is {' or '.join(filter(None, OLDEST_RUNTIMES))}. "
                 f"Received: {self.oldest_runtime!r}."
             )
-        if self.oldest_runtime and self._has_int4:
-            raise ConversionError(
-                f"tflite-runtime {self.oldest_runtime} has no int4 kernels. Received: int4. Use int8 or int8-static."
-            )
         if self.scheme not in SCHEMES:
             raise ConversionError(f"A quantization scheme is one of {', '.join(SCHEMES)}. Received: {self.scheme!r}.")
+        if self.oldest_runtime and self.scheme == "int4":
+            raise self._no_int4_kernels("int4")
         if self.layers and self.scheme not in _MIXED:
             raise ConversionError(
                 f"Layers can have schemes of their own in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
@@ -216,6 +221,8 @@ class QuantizationPlan:
                 "Use fp32 with the pattern *_embeddings at int8, or take fewer layers out."
             )
         int4 = [site for site, dtype in matmuls.items() if dtype == "int4"]
+        if self.oldest_runtime and int4:
+            raise self._no_int4_kernels(f"int4 for {', '.join(int4[:5])}")
         if self.is_static and int4:
             raise ConversionError(
                 f"In a plan of {self.scheme}, a matmul can be taken out with fp32, and not be int4: the kernels for "
@@ -228,6 +235,12 @@ class QuantizationPlan:
                 f"Embedding tables are not float in a plan of {self.scheme}: they are most of the file, and rows of "
                 f"int8 lose nothing that shows. Received: fp32 for {', '.join(floats)}."
             )
+
+    def _no_int4_kernels(self, received: str) -> ConversionError:
+        return ConversionError(
+            f"tflite-runtime {self.oldest_runtime} has no int4 kernels for matmuls. Received: {received}. Use int8 or "
+            "int8-static; embedding tables can be int4: --layer '*_embeddings=int4'."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, for the artefact's metadata."""

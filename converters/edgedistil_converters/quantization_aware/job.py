@@ -4,30 +4,38 @@
     checkpoint.npz  the state after an epoch
     result.npz      trained weights, ranges and history
     stderr.txt      what the child had to say
+    lock            there while a parent uses the folder
 
 Every file is replaced in one step and carries the digest of its job, so a file of another job is never taken for one
-of this. Arrays and JSON only: nothing in the folder can run code.
+of this. A damaged file counts as none. Arrays and JSON only: nothing in the folder can run code.
 """
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
+import lzma
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 from edgedistil_converters.output import atomic_path
+from edgedistil_converters.quantization_aware.lock import sole_use
 from edgedistil_converters.quantization_aware.named_arrays import named_arrays, named_parts, with_arrays
 from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
+from edgedistil_runtime.errors import OutputError
 
 __all__ = [
     "CHECKPOINT",
@@ -46,6 +54,22 @@ CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
 STDERR = "stderr.txt"
 _JOB = "job.npz"
 _FORMAT = 2  # counts changes of what training computes or of how files are written; an older checkpoint starts over
+_TRAINERS = ("tensorflow", "tensorflow-model-optimization", "tf-keras")
+# What a file with wrong bytes makes the readers of zip archives and arrays raise; RuntimeError: seemingly encrypted, or
+# packed in a way that is not supported.
+_DAMAGE = (
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -77,19 +101,31 @@ class Job:
 
 
 def write_job(folder: Path, job: Job) -> None:
-    """Writes a job for the child; what another job left in the folder goes."""
+    """Writes a job for the child; what another job left in the folder goes, and so does what is damaged.
+
+    Raises:
+        OutputError: a file can be neither read nor written.
+    """
     for name in (_JOB, CHECKPOINT, RESULT):
-        if not _belongs(folder / name, job.digest):
+        if not _is_intact(folder / name, job.digest):
             (folder / name).unlink(missing_ok=True)
     if not (folder / _JOB).exists():
         write_arrays(folder / _JOB, job.digest, {**_arrays(job), "header": np.array(_header(job))})
 
 
 def remove_job(folder: Path) -> None:
-    """Removes the files of a job, and the folder unless it holds others; where there is none, nothing happens."""
-    for name in (_JOB, CHECKPOINT, RESULT, STDERR):
-        (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not there, or not empty
+    """Removes the files of a job, and the folder unless it holds others.
+
+    Nothing happens where there is no folder, or where another process trains in it: the files are its own then.
+    """
+    if not folder.is_dir():
+        return
+    with sole_use(folder) as is_ours:
+        if not is_ours:
+            return
+        for name in (_JOB, CHECKPOINT, RESULT, STDERR):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty
         folder.rmdir()
 
 
@@ -98,7 +134,7 @@ def read_job(folder: Path) -> Job:
 
     Raises:
         OSError: there is none.
-        ValueError, KeyError: it is damaged.
+        ValueError, KeyError, zipfile.BadZipFile: it was damaged after `write_job`, which replaces a damaged one.
     """
     with (folder / _JOB).open("rb") as file, np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
@@ -117,7 +153,11 @@ def write_arrays(path: Path, digest: str, arrays: Mapping[str, NDArray[Any]]) ->
 
 
 def read_arrays(folder: Path, name: str, digest: str) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a file of this job; None where there is no such file or it is of another job."""
+    """The arrays of a file of this job; None where there is no such file, or one of another job, or it is damaged.
+
+    Raises:
+        OutputError: there is one, and the system does not let it be read.
+    """
     return _read(folder / name, digest)
 
 
@@ -136,24 +176,37 @@ def read_result(folder: Path, job: Job) -> QATResult | None:
 
 
 def _read(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
-    if not _belongs(path, digest):
-        return None
-    with path.open("rb") as file, np.load(file) as arrays:
-        return {name: arrays[name] for name in arrays.files if name != "digest"}
+    return _look(path, digest, lambda arrays: {name: arrays[name] for name in arrays.files if name != "digest"})
 
 
-def _belongs(path: Path, digest: str) -> bool:
+def _is_intact(path: Path, digest: str) -> bool:
+    """Whether a file is of this job and all its bytes are as they were written; it never is in memory whole."""
+    return _look(path, digest, lambda arrays: arrays.zip.testzip() is None) or False
+
+
+def _look(path: Path, digest: str, look: Callable[[Any], _Found]) -> _Found | None:
+    """What `look` makes of the arrays of a file; None where it is absent, damaged or of another job."""
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return str(arrays["digest"]) == digest
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, or none of our files
-        return False
+            return look(arrays) if str(arrays["digest"]) == digest else None
+    except FileNotFoundError:
+        return None
+    except _DAMAGE:
+        return None
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # from a decompressor, or from a jump to before the file's start
+            return None
+        raise OutputError(
+            f"A file of training with quantization cannot be read: {error.strerror}. Received: {path}. "
+            "Make it readable, remove its folder, or choose another output."
+        ) from error
 
 
 def _header(job: Job) -> str:
     epsilons = {name: part.epsilon for name, part in named_parts(job.weights) if isinstance(part, LayerNorm)}
     header = {
         "format": _FORMAT,
+        "versions": {package: _version(package) for package in _TRAINERS},
         "settings": asdict(job.settings),
         "pad_id": job.pad_id,
         "weight_dtypes": dict(job.weight_dtypes),
@@ -163,6 +216,14 @@ def _header(job: Job) -> str:
         "epsilons": epsilons,
     }
     return json.dumps(header, sort_keys=True)
+
+
+def _version(package: str) -> str | None:
+    """Of what trains: another version may lay out its state, or compute, in another way."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # TensorFlow goes by other names too
+        return None
 
 
 def _arrays(job: Job) -> dict[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgedistil_converters.edge_graph.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization_aware.job import STDERR, Job, read_result, write_job
+from edgedistil_converters.quantization_aware.lock import sole_use
 from edgedistil_converters.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_runtime.errors import ConversionError, OutputError
 
@@ -22,6 +23,11 @@ Progress = Callable[[int, int, int, float], None]
 _PLAN = QuantizationPlan("int8-qat")
 _WORKER = "edgedistil_converters.quantization_aware.worker"
 _NEEDED = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
+_HINT = (
+    "If memory ran out, try shorter texts (--sequence-length) or a machine with more memory; from Python also a "
+    "smaller QATSettings(batch_size=...). If the loss was not finite, check the texts and their labels, or try "
+    "another --seed; from Python also a smaller QATSettings(learning_rate=...)."
+)
 _TAIL_LINES = 12
 _SECONDS_TO_STOP = 5.0
 
@@ -49,24 +55,38 @@ def train_quantization_aware(
         plan: of int8-qat. Matmuls that it takes out keep their float weights in training too.
         pad_id: the id that attention masks wherever it stands.
         folder: an existing folder for the job, its checkpoints and its result, up to six times the size of the
-            weights; the caller removes it.
+            weights; the caller removes it. One call at a time can use it. A call that fails before there is anything
+            to keep removes an empty one.
         on_progress: called after each step with the epoch and the step, both counted from 1, the steps of an epoch
             and the loss of the step. What it raises ends training and is raised here.
 
     Raises:
         ConversionError: the data or the plan do not fit the classifier, a package is missing, or the child failed.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or another call trains in it.
     """
-    weight_dtypes = plan.weight_dtypes(len(weights.layers))
-    check_data(data, weights)
-    _check_packages()
-    if not folder.is_dir():
-        raise OutputError(f"The folder for training does not exist. Received: {folder}. Create it first.")
-    job = Job(weights, data, settings, int(pad_id), weight_dtypes)
+    try:
+        job = Job(weights, data, settings, int(pad_id), plan.weight_dtypes(len(weights.layers)))
+        check_data(data, weights)
+        _check_packages()
+        if not folder.is_dir():
+            raise OutputError(f"The folder for training does not exist. Received: {folder}. Create it first.")
+        with sole_use(folder) as is_ours:
+            if not is_ours:
+                raise OutputError(
+                    f"Another process is training with quantization in {folder}. Wait until it has ended, or choose "
+                    "another output (from Python: another folder)."
+                )
+            return _result(folder, job, on_progress or _ignore)
+    finally:
+        with contextlib.suppress(OSError):  # not there, or not empty: training has begun
+            folder.rmdir()
+
+
+def _result(folder: Path, job: Job, on_progress: Progress) -> QATResult:
     write_job(folder, job)
     result = read_result(folder, job)
     if result is None:
-        _train(folder, on_progress or _ignore)
+        _train(folder, on_progress)
         result = read_result(folder, job)
     if result is None:
         raise ConversionError(f"Quantization-aware training ended without a result. {_last_words(folder)}")
@@ -83,8 +103,7 @@ def _train(folder: Path, on_progress: Progress) -> None:
         code = child.wait()
     if code:
         raise ConversionError(
-            f"Quantization-aware training failed with exit status {code}. {_last_words(folder)}\n"
-            "If memory ran out, pass a smaller batch size; if the loss was not finite, a smaller learning rate."
+            f"Quantization-aware training failed with exit status {code}. {_last_words(folder)}\n{_HINT}"
         )
 
 

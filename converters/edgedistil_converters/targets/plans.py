@@ -103,8 +103,9 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
             f"Received: --target {target} --quantize {plan.scheme}. Use one of {', '.join(target_schemes(target))}."
         )
     for layer in plan.layers:
-        # In a plan of fixed ranges a layer of int8 is one with fixed ranges.
-        if layer.scheme in refusals and not (plan.is_static and layer.scheme == "int8"):
+        # In a plan of fixed ranges a layer of int8 is one with fixed ranges. Tables are looked up on the CPU.
+        is_fixed = plan.is_static and layer.scheme == "int8"
+        if layer.scheme in refusals and not is_fixed and not layer.is_for_embeddings:
             raise ConversionError(
                 f"{_target(target).name} cannot run layers of {layer.scheme}: {refusals[layer.scheme]}. "
                 f"Received: --target {target} --layer '{layer.pattern}={layer.scheme}'. Leave that layer to the plan."

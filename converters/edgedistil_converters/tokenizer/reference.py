@@ -39,10 +39,11 @@ def keras_features(preprocessor: Any, *columns: Sequence[str]) -> tuple[Ids, NDA
     return np.asarray(features["token_ids"], np.int32), np.asarray(features["padding_mask"], bool)
 
 
-def token_id_rows(preprocessor: Any, texts: Sequence[str]) -> Ids:
-    """Token ids of any number of texts, padded: int32[texts, sequence_length]; see `keras_features`."""
-    batches = (texts[first : first + _BATCH] for first in range(0, len(texts), _BATCH))
-    return np.concatenate([keras_features(preprocessor, batch)[0] for batch in batches])
+def token_id_rows(preprocessor: Any, *columns: Sequence[str]) -> Ids:
+    """Token ids of any number of texts or pairs, padded: int32[texts, sequence_length]; see `keras_features`."""
+    starts = range(0, len(columns[0]), _BATCH)
+    batches = ([column[first : first + _BATCH] for column in columns] for first in starts)
+    return np.concatenate([keras_features(preprocessor, *batch)[0] for batch in batches])
 
 
 def row_lengths(token_ids: Ids, end_id: int) -> NDArray[np.int64]:
@@ -51,8 +52,8 @@ def row_lengths(token_ids: Ids, end_id: int) -> NDArray[np.int64]:
     return lengths
 
 
-def unpadded_rows(preprocessor: Any, texts: Sequence[str]) -> list[tuple[int, ...]]:
-    """Token ids of any number of texts, each row without its padding."""
-    ids = token_id_rows(preprocessor, texts)
+def unpadded_rows(preprocessor: Any, *columns: Sequence[str]) -> list[tuple[int, ...]]:
+    """Token ids of any number of texts or pairs, each row without its padding."""
+    ids = token_id_rows(preprocessor, *columns)
     lengths = row_lengths(ids, int(preprocessor.tokenizer.end_token_id))
     return [tuple(row[:length].tolist()) for row, length in zip(ids, lengths, strict=True)]
