@@ -26,8 +26,9 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o $(DEMO)/smart_home.tflite --force
 	$(RUNTIME_ENVIRONMENT)/bin/python demos/quickstart.py $(DEMO)/smart_home.tflite
 
+# Without the folders whose targets bring an environment of their own; a folder that has one is run by its target.
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe)
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"

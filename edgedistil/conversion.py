@@ -80,7 +80,6 @@ class ConversionRequest:
                 "A vocabulary is pruned to the pieces that texts need. Received: a vocabulary size without texts. "
                 "Pass --prune-vocabulary FILE too."
             )
-        check_calibration_given(self.plan, _texts_for_calibration(self))
         if self.plan.needs == "training data" and self.training is None:
             raise DataError(
                 "int8-qat trains with quantization before it converts. Received: no training data. Pass --train-data "
@@ -104,6 +103,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     stage = on_stage or (lambda _: None)
     check_output(request.output, force=request.force)
     check_target(request.target, request.plan, request.interface)
+    check_calibration_given(request.plan, _texts_for_calibration(request))
     _check_checkpoints(request)
     trained, preparation = _trained(request, stage)
     if request.pruning_texts:

@@ -9,6 +9,7 @@ from edgedistil_converters import QuantizationPlan
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.quantization import int4
+from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.gptq import LEAST_SCALE, Int4Weights, round_by_gptq
 from edgedistil_converters.quantization.int4 import input_hessians, rounded_weights, write_weights
 from edgedistil_converters.quantization.plan import LayerScheme
@@ -270,10 +271,10 @@ def test_padding_is_not_measured(make_file, float_model, rows):
         np.testing.assert_allclose(found, due, rtol=1e-3, atol=1e-2, err_msg=site)
 
 
-def test_of_many_texts_some_are_taken_that_are_spread_over_all(float_model, rows, monkeypatch):
+def test_of_many_texts_some_are_drawn(float_model, rows, monkeypatch):
     monkeypatch.setattr(int4, "MOST_TEXTS", 20)
     taken = rounded_weights(float_model, ["logits"], rows)["logits"]
-    due = rounded_weights(float_model, ["logits"], rows[::3])["logits"]
+    due = rounded_weights(float_model, ["logits"], sampled(rows, 20))["logits"]
     np.testing.assert_array_equal(taken.steps, due.steps)
 
 

@@ -87,9 +87,10 @@ def test_layers_are_checked_before_a_head_is_trained(request_for, headless, text
         convert_preset(replace(request_for(plan=plan, training=texts), preset=str(headless)))
 
 
-def test_a_static_plan_without_texts_is_refused_at_once(request_for):
+def test_a_static_plan_without_texts_is_refused_before_anything_is_loaded(request_for, monkeypatch):
+    monkeypatch.setattr("edgedistil.conversion._trained", lambda *a: pytest.fail("loaded"))
     with pytest.raises(ConversionError, match="--calibration-data FILE"):
-        request_for(plan=STATIC)
+        convert_preset(request_for(plan=STATIC))
 
 
 def test_calibration_leaves_a_trace(given, request_for, texts):
