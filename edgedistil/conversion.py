@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgedistil_converters.quantization_aware import QATEpoch
     from edgedistil_runtime.artifact import GoldenCase
 
-__all__ = ["ConversionRequest", "convert_preset"]
+__all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 
 Stage = Callable[[str], None]
 
@@ -140,7 +140,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     if request.plan.needs == "training data":
         from edgedistil_converters.quantization_aware.job import remove_job
 
-        remove_job(_checkpoints(request))
+        remove_job(checkpoints_folder(request.output))
     return conversion
 
 
@@ -230,7 +230,7 @@ def _train_with_quantization(
     assert request.training is not None
     settings, texts = QATSettings(seed=request.seed), request.training
     numbers = _class_numbers(texts, trained.labels)
-    folder = _checkpoints(request)
+    folder = checkpoints_folder(request.output)
     folder.mkdir(exist_ok=True)
 
     def show(epoch: int, step: int, steps: int, loss: float) -> None:
@@ -256,12 +256,13 @@ def _check_history(before: "QATEpoch") -> None:
         )
 
 
-def _checkpoints(request: ConversionRequest) -> Path:
-    return request.output.with_name(f"{request.output.name}.qat")
+def checkpoints_folder(output: Path) -> Path:
+    """Where training with quantization keeps its checkpoints until there is an output."""
+    return output.with_name(f"{output.name}.qat")
 
 
 def _check_checkpoints(request: ConversionRequest) -> None:
-    folder = _checkpoints(request)
+    folder = checkpoints_folder(request.output)
     if request.plan.needs == "training data" and folder.exists() and not folder.is_dir():
         raise OutputError(
             f"Training with quantization keeps its checkpoints in the folder {folder}. Received: a file of that name. "

@@ -173,10 +173,12 @@ def _checkpoints_told(output: Path, scheme: str) -> Iterator[None]:
     """After an interruption, say what is kept of a training with quantization."""
     from edgedistil.cli.border import EXIT_INTERRUPTED
 
-    folder = output.with_name(f"{output.name}.qat")
     try:
         yield
     except KeyboardInterrupt:
+        from edgedistil.conversion import checkpoints_folder
+
+        folder = checkpoints_folder(output)
         if scheme != "int8-qat" or not any(folder.glob("*.npz")):
             raise
         click.echo(
