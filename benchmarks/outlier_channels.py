@@ -27,12 +27,15 @@ from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, read_weights, write_weights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
 from edgedistil_converters.quantization_aware import QATSettings
 from edgedistil_converters.quantization_aware.classifier import train_classifier
 from edgedistil_converters.signatures import TextClassifierModule
 from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification import answer_with_keras
+from edgedistil_converters.verification_texts import verification_inputs
 from edgedistil_runtime.errors import ParityError
 
 CHANNELS = 3
@@ -97,10 +100,13 @@ def graph(classifier: Any, plan: QuantizationPlan, texts: Sequence[str], ranges:
     return convert_module(module, plan, {}, calibrate=lambda model: ranges or activation_ranges(model, rows))
 
 
-def is_converted(trained: LabelledClassifier, plan: QuantizationPlan, texts: Sequence[str], ranges: Any) -> bool:
+def is_converted(
+    trained: LabelledClassifier, plan: QuantizationPlan, texts: Sequence[str], ranges: Any, answers: Any
+) -> bool:
     """Whether the file turns out as good as its plan promises."""
+    options = {"plan": plan, "interface": TOKENS_ALONE, "calibration_texts": texts}
     with tempfile.TemporaryDirectory() as folder:
-        options = {"plan": plan, "interface": TOKENS_ALONE, "calibration_texts": texts, "ranges": ranges}
+        options |= {"ranges": ranges, "answers": answers}
         try:
             convert_classifier(trained.classifier, trained.labels, Path(folder, "file.tflite"), **options)
         except ParityError:
@@ -111,18 +117,19 @@ def is_converted(trained: LabelledClassifier, plan: QuantizationPlan, texts: Seq
 def measure(preset: str, data: Path, factor: float, seed: int) -> list[dict[str, Any]]:
     """A row for the Keras preset and one for each scheme."""
     training, test = (read_labelled_texts(data / f"{part}.csv") for part in ("train", "test"))
-    some = training.texts[:: -(-len(training) // CALIBRATION_TEXTS)]
+    some = sampled(training.texts, CALIBRATION_TEXTS)
     keras = predict_probabilities(load(preset, factor, seed).classifier, test.texts)
     rows = []
     for scheme in ("Keras", *SCHEMES):
         trained, answers, found = load(preset, factor, seed), keras, {}
         if scheme != "Keras":
             plan, ranges = QuantizationPlan(scheme), None
+            before = answer_with_keras(trained.classifier, verification_inputs((), TOKENS_ALONE))
             if plan.needs == "training data":
                 ranges = train(trained, training, plan, seed)
             test_rows = list(unpadded_rows(trained.classifier.preprocessor, test.texts))
             answers = probabilities(graph(trained.classifier, plan, some, ranges), test_rows)
-            found = {"is_converted": is_converted(trained, plan, some, ranges)}
+            found = {"is_converted": is_converted(trained, plan, some, ranges, before)}
         due = np.array([trained.labels.index(label) for label in test.labels])
         rows.append(
             {

@@ -160,7 +160,8 @@ def _digest(texts: Sequence[str]) -> str:
 
 
 def _answers(trained: "LabelledClassifier", request: ConversionRequest) -> "list[GoldenCase]":
-    from edgedistil_converters.verification import answer_with_keras, verification_inputs
+    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification_texts import verification_inputs
 
     return answer_with_keras(trained.classifier, verification_inputs(request.verification_texts, request.interface))
 

@@ -29,9 +29,9 @@ from edgedistil_converters.verification import (
     choose_golden_cases,
     replay_tolerance,
     trusted_answers,
-    verification_inputs,
     verify,
 )
+from edgedistil_converters.verification_texts import verification_inputs
 from edgedistil_runtime.artifact import (
     Artifact,
     ArtifactMetadata,
@@ -93,7 +93,8 @@ def convert_classifier(
             rounded by GPTQ.
         ranges: of activations, site -> (least, greatest), learned in training, for a plan of `int8-qat`.
         answers: what the file is verified against instead of the classifier's own answers: those that it gave to
-            `verification_inputs` before training with quantization changed it; see `answer_with_keras`.
+            `verification_inputs` before training with quantization changed it; see `answer_with_keras`. There are no
+            others then, whatever `verification_texts` says.
         preparation: what was done to the classifier before, as plain data for the metadata.
         target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
         name: what the model is called in its metadata; the file's stem by default.

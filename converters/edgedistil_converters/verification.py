@@ -16,12 +16,7 @@ from numpy.typing import NDArray
 from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
-from edgedistil_converters.verification_texts import (
-    VERIFICATION_PAIRS,
-    VERIFICATION_TEXTS,
-    VerificationInput,
-    verification_inputs,
-)
+from edgedistil_converters.verification_texts import VerificationInput
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
@@ -31,14 +26,11 @@ from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = [
-    "VERIFICATION_PAIRS",
-    "VERIFICATION_TEXTS",
     "ParityReport",
     "answer_with_keras",
     "choose_golden_cases",
     "replay_tolerance",
     "trusted_answers",
-    "verification_inputs",
     "verify",
 ]
 

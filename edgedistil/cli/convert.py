@@ -60,7 +60,11 @@ _MOST_TEXTS_SHOWN = 10
     "--prune-vocabulary", type=_FILE, help="Keep the pieces that these texts need, and all single characters."
 )
 @click.option("--vocabulary-size", type=click.IntRange(min=1), help="How many pieces to keep, with --prune-vocabulary.")
-@click.option("--train-data", type=_FILE, help="Labelled texts: for int8-qat, or to train a head on a preset first.")
+@click.option(
+    "--train-data",
+    type=_FILE,
+    help="Labelled texts: for int8-qat, or to train a head where a preset has none.",
+)
 @click.option(
     "--calibration-data", type=_FILE, help="Texts for the ranges of int8-static; int4 rounds better with some."
 )

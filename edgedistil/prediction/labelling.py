@@ -12,7 +12,7 @@ from edgedistil.prediction.chunks import Chunk
 from edgedistil.prediction.partial import PartialOutput, open_partial, partial_path
 from edgedistil.prediction.sources import ChunkLimits, TextColumns, file_mark, read_chunks
 from edgedistil.prediction.writers import Writer, open_writer
-from edgedistil_converters.output import check_output
+from edgedistil_converters.output import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import OutputError
 
@@ -225,13 +225,9 @@ def _settings(request: PredictionRequest, names: tuple[str, ...], info: "Runtime
 
 
 def _check_places(request: PredictionRequest) -> None:
-    check_output(request.output, force=request.is_replaced)
     given = [request.model, *([request.source] if isinstance(request.source, Path) else [])]
-    for path in given:
-        if request.output.exists() and path.exists() and request.output.samefile(path):
-            raise OutputError(
-                f"The output must be another file than the model and the input. Received: {path} for both."
-            )
+    check_not_an_input(request.output, given)
+    check_output(request.output, force=request.is_replaced)
     folder = partial_path(request.output)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is where the output grows, and must be free. Received: a file. Move it away.")

@@ -38,7 +38,7 @@ def vocabulary() -> tuple[str, ...]:
 
 def _sharpen(classifier):
     """Widens the logits and centres them, so that every label is the best of some text."""
-    from edgedistil_converters.verification import VERIFICATION_TEXTS
+    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 
     features = _make_preprocessor(classifier.preprocessor.tokenizer.get_vocabulary())(list(VERIFICATION_TEXTS))
     inputs = {name: np.asarray(features[name]) for name in ("token_ids", "padding_mask")}

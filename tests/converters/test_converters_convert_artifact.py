@@ -11,7 +11,8 @@ import pytest
 
 from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import VERIFICATION_TEXTS, answer_with_keras, choose_golden_cases
+from edgedistil_converters.verification import answer_with_keras, choose_golden_cases
+from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 from edgedistil_runtime import GoldenCase, TextClassifier, read_artifact
 
 from .conversions import FP32, names_in

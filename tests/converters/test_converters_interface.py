@@ -73,7 +73,8 @@ def test_pairs_are_packed_as_the_preprocessor_packs_them(pairs):
 
 
 def test_probabilities_of_pairs(pairs):
-    from edgedistil_converters.verification import VERIFICATION_PAIRS, answer_with_keras
+    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification_texts import VERIFICATION_PAIRS
 
     classifier, _, runner = pairs
     answers = answer_with_keras(classifier, VERIFICATION_PAIRS)
@@ -118,7 +119,8 @@ def test_single_texts_alone_by_default(use):
 
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "int8"])
 def test_token_ids_in(use, classifier, scheme):
-    from edgedistil_converters.verification import VERIFICATION_TEXTS, answer_with_keras
+    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 
     conversion, runner = use(ModelInterface("none"), scheme=scheme)
     assert sorted(conversion.structure.signatures) == ["classify_tokens"]
@@ -163,7 +165,8 @@ def test_texts_that_tensorflow_text_reads_otherwise_are_named(classifier, labels
 
 @pytest.mark.parametrize("scheme", ["fp32", "int8"])
 def test_the_form_that_mediapipe_reads(use, classifier, scheme):
-    from edgedistil_converters.verification import VERIFICATION_TEXTS, answer_with_keras
+    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 
     conversion, runner = use(ModelInterface("none", metadata="mediapipe"), scheme=scheme)
     assert sorted(conversion.structure.signatures) == ["serving_default"]

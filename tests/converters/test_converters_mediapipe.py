@@ -53,7 +53,8 @@ def model(make_flatbuffer, settings):
 
 @pytest.fixture(scope="module")
 def answers(classifier):
-    from edgedistil_converters.verification import VERIFICATION_TEXTS, answer_with_keras
+    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 
     return answer_with_keras(classifier, VERIFICATION_TEXTS)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgedistil_converters.pruning import PruningReport, prune_classifier
 from edgedistil_converters.tokenizer.reference import token_id_rows
-from edgedistil_converters.verification import VERIFICATION_TEXTS, answer_with_keras
+from edgedistil_converters.verification import answer_with_keras
+from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 from edgedistil_converters.vocabulary_pruning import choose_pieces, texts_with_piece
 from edgedistil_runtime.errors import ConversionError, DataError
 

@@ -20,7 +20,7 @@ from edgedistil_converters.sites import ACTIVATION_SITES, matmul_sites
 from edgedistil_converters.structure import check_structure, read_structure
 from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import VERIFICATION_TEXTS
+from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import ConversionError, StructureError
 

@@ -36,7 +36,7 @@ def gpu_path(classifier, folder):
 @pytest.fixture(scope="module")
 def edgetpu_path(classifier, folder):
     from edgedistil_converters import convert_classifier
-    from edgedistil_converters.verification import VERIFICATION_TEXTS
+    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
 
     path = folder / "edgetpu.tflite"
     plan, texts = QuantizationPlan("int8-static"), (*COMMANDS, *VERIFICATION_TEXTS)
