@@ -98,7 +98,9 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         EdgeDistilError: the preset, the data or the conversion fail; no file is left then.
 
     Example:
-        >>> convert_preset(ConversionRequest("smart_home_tiny_en", Path("smart_home.tflite")))  # doctest: +SKIP
+        >>> conversion = convert_preset(ConversionRequest("intents", Path("int8.tflite")))
+        >>> conversion.artifact.metadata.labels
+        ('lights', 'music', 'weather')
     """
     stage = on_stage or (lambda _: None)
     check_output(request.output, force=request.force)

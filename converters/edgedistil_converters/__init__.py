@@ -3,8 +3,12 @@
     classifier -> weights -> edge graph + tokenizer -> flatbuffer -> verified artefact
 
 Example:
+    >>> import keras_hub
     >>> from edgedistil_converters import QuantizationPlan, convert_classifier
-    >>> convert_classifier(classifier, ["ham", "spam"], "spam.tflite", plan=QuantizationPlan("int8"))
+    >>> classifier = keras_hub.models.DistilBertTextClassifier.from_preset("intents")
+    >>> labels = ["lights", "music", "weather"]
+    >>> convert_classifier(classifier, labels, "fp16.tflite", plan=QuantizationPlan("fp16")).parity.label_agreement
+    1.0
 
 Names are imported when they are first used: reading a file's structure needs no TensorFlow.
 """

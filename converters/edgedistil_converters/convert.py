@@ -112,8 +112,9 @@ def convert_classifier(
         ParityError: the file does not compute what the classifier computes. No file is left then.
 
     Example:
-        >>> classifier = keras_hub.models.DistilBertTextClassifier.from_preset("my_preset")
-        >>> conversion = convert_classifier(classifier, ["ham", "spam"], "spam.tflite")
+        >>> import keras_hub
+        >>> classifier = keras_hub.models.DistilBertTextClassifier.from_preset("intents")
+        >>> conversion = convert_classifier(classifier, ["lights", "music", "weather"], "int8.tflite")
         >>> conversion.parity.label_agreement
         1.0
     """

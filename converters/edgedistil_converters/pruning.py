@@ -101,10 +101,11 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
             copied, or `vocabulary_size` is too small.
 
     Example:
-        >>> pruned = prune_classifier(classifier, training_texts)
+        >>> import keras_hub
+        >>> classifier = keras_hub.models.DistilBertTextClassifier.from_preset("intents")
+        >>> pruned = prune_classifier(classifier, ["turn the lights on", "play some music"])
         >>> pruned.report.vocabulary_before, pruned.report.vocabulary_after
-        (119547, 24310)
-        >>> convert_classifier(pruned.classifier, labels, "intents.tflite")
+        (23, 15)
     """
     texts = _checked_texts(texts)
     _check_classifier(classifier)

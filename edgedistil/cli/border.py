@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 
+from edgedistil.cli.flags import with_flags
 from edgedistil_runtime.errors import EdgeDistilError
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "guarded"]
@@ -84,7 +85,7 @@ def _cleaned_up_when_terminated() -> Iterator[None]:
 
 def _message(error: EdgeDistilError | OSError) -> str | None:
     if isinstance(error, EdgeDistilError):
-        return str(error)
+        return with_flags(str(error))
     if error.errno == errno.ENOSPC:
         where = f" while writing {error.filename}" if error.filename else ""
         return f"The disk is full{where}. Free some space, or write to another disk, and run the command again"

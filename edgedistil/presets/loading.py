@@ -88,8 +88,9 @@ def load_classifier(
         PresetError: the preset cannot be found, reached or read, is no DistilBERT, or lacks a trained head.
 
     Example:
-        >>> classifier = load_classifier("distil_bert_base_en_uncased", num_classes=4)  # doctest: +SKIP
-        >>> classifier.fit(x=["The quick brown fox jumped."], y=[0])  # doctest: +SKIP
+        >>> classifier = load_classifier("intents", num_classes=4)
+        >>> classifier.predict(["turn the lights on"], verbose=0).shape
+        (1, 4)
     """
     name = str(preset)
     directory = locate(name, load_weights=load_weights)

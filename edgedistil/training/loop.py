@@ -68,9 +68,12 @@ def train(
         DataError: the loss is not a number any more.
 
     Example:
-        >>> result = train(classifier, TrainingData.prepare(texts), FROM_SCRATCH)  # doctest: +SKIP
-        >>> result.metrics["validation"]["accuracy"]  # doctest: +SKIP
-        0.98
+        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
+        >>> result = train(load_classifier("intents"), data, TrainingSettings(epochs=1))
+        >>> result.metrics["validation"]["accuracy"]
+        1.0
     """
     _check(classifier, data)
     keras.utils.set_random_seed(settings.seed)

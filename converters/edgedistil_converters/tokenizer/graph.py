@@ -48,8 +48,12 @@ class GraphTokenizer:
         vocabulary: one piece an id.
 
     Example:
-        >>> tokenizer = GraphTokenizer(*read_tokenizer(classifier.preprocessor))
-        >>> token_ids = tf.function(tokenizer)(tf.constant(list(b"turn on the light")))
+        >>> import keras_hub
+        >>> from edgedistil_converters.tokenizer.settings import read_tokenizer
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> tokenizer = GraphTokenizer(*read_tokenizer(preprocessor))
+        >>> tf.function(tokenizer)(tf.constant(list(b"turn on the light"))).numpy().tolist()
+        [[2, 5, 10, 6, 7, 3]]
     """
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:

@@ -56,8 +56,12 @@ class TFTextTokenizer:
         ConversionError: special tokens in strings, or a vocabulary that TF-Text refuses.
 
     Example:
-        >>> tokenizer = TFTextTokenizer(*read_tokenizer(classifier.preprocessor))
-        >>> token_ids = tf.function(tokenizer)(tf.constant(["turn on the light"]))
+        >>> import keras_hub
+        >>> from edgedistil_converters.tokenizer.settings import read_tokenizer
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> tokenizer = TFTextTokenizer(*read_tokenizer(preprocessor))
+        >>> tf.function(tokenizer)(tf.constant(["turn on the light"])).numpy().tolist()
+        [[2, 5, 10, 6, 7, 3]]
     """
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:

@@ -1,0 +1,54 @@
+"""The flag of each parameter: library code names parameters in its messages, the command line shows flags."""
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["FLAGS", "with_flags"]
+
+FLAGS: Mapping[str, str] = {
+    "accelerator": "--accelerator",
+    "calibration_texts": "--calibration-data",
+    "column_prefix": "--column-prefix",
+    "device": "--device",
+    "fallback": "--fallback",
+    "force": "--force",
+    "input": "--input",
+    "interface": "--tokenizer",
+    "is_resumed": "--resume",
+    "label_column": "--label-column",
+    "labels": "--labels",
+    "layers": "--layer",
+    "learning_rate": "--learning-rate",
+    "metadata": "--metadata",
+    "oldest_runtime": "--oldest-runtime",
+    "output": "--output",
+    "preset": "--preset",
+    "pruning_texts": "--prune-vocabulary",
+    "scheme": "--quantize",
+    "seed": "--seed",
+    "sequence_length": "--sequence-length",
+    "takes_text_pair": "--text-pair",
+    "target": "--target",
+    "text_column": "--text-column",
+    "text_pair_column": "--text-pair-column",
+    "tokenizer": "--tokenizer",
+    "training": "--train-data",
+    "validation": "--validation-data",
+    "verification_texts": "--verification-data",
+    "vocabulary_size": "--vocabulary-size",
+}
+"""Parameter of a library call -> flag of the commands that pass it on."""
+
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
+
+
+def with_flags(message: str) -> str:
+    """Replaces each parameter in backticks by its flag; words in backticks that are no parameter stay.
+
+    Example:
+        >>> with_flags("Pass `calibration_texts`, or use another `scheme`.")
+        'Pass --calibration-data, or use another --quantize.'
+        >>> with_flags("See `edgedistil` and `unheard_of`.")
+        'See `edgedistil` and `unheard_of`.'
+    """
+    return _PARAMETER.sub(lambda match: FLAGS.get(match.group(1), match.group(0)), message)

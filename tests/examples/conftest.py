@@ -1,0 +1,61 @@
+"""A folder with the files that examples in docstrings and documents read."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+_TEXTS = {
+    "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
+    "music": ("play some music", "play the music louder", "some music !", "louder music", "play music"),
+    "weather": ("is it raining ?", "is it rain", "raining ?", "is the rain on ?", "is it raining !"),
+}
+_ROUNDS = 12  # each text this many times, or the tiny classifier learns too little
+
+
+def _write_texts(folder: Path) -> None:
+    rows = [(text, label) for label, texts in _TEXTS.items() for text in texts]
+    lines = [f"{text},{label}\n" for text, label in rows]
+    (folder / "train.csv").write_text("text,label\n" + "".join(lines * _ROUNDS), encoding="utf-8")
+    (folder / "test.csv").write_text("text,label\n" + "".join(lines), encoding="utf-8")
+    (folder / "texts.csv").write_text("text\n" + "".join(f"{text}\n" for text, _ in rows), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
+    """`intents/`, a trained preset of three labels, `intents.tflite`, `train.csv`, `test.csv` and `texts.csv`."""
+    from dataclasses import replace
+
+    from edgedistil.builder import BackboneSize, build_backbone, build_classifier, build_preprocessor
+    from edgedistil.conversion import ConversionRequest, convert_preset
+    from edgedistil.data import TrainingData, read_labelled_texts
+    from edgedistil.training import FROM_SCRATCH
+    from edgedistil.training.loop import train
+
+    folder = tmp_path_factory.mktemp("files_of_examples")
+    _write_texts(folder)
+    train_data, test_data = (read_labelled_texts(folder / name) for name in ("train.csv", "test.csv"))
+    data = TrainingData.prepare(train_data, validation=test_data)
+    backbone = build_backbone(
+        BackboneSize(num_layers=2, hidden_dim=16, num_heads=2, intermediate_dim=32),
+        vocabulary_size=len(tiny_vocabulary),
+        max_sequence_length=16,
+    )
+    classifier = build_classifier(
+        backbone, len(data.labels), preprocessor=build_preprocessor(tiny_vocabulary, sequence_length=16)
+    )
+    settings = replace(FROM_SCRATCH, epochs=20, batch_size=8, learning_rate=5e-3, sequence_length=16)
+    trained = train(classifier, data, settings, name="intents").trained
+    trained.classifier.save_to_preset(str(folder / "intents"))
+    (folder / "intents" / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
+    convert_preset(ConversionRequest(str(folder / "intents"), folder / "intents.tflite"))
+    return folder
+
+
+@pytest.fixture
+def folder_of_examples(files_of_examples, tmp_path, monkeypatch) -> Path:
+    """A copy of those files, which is the current folder."""
+    folder = tmp_path / "examples"
+    shutil.copytree(files_of_examples, folder)
+    monkeypatch.chdir(folder)
+    return folder
