@@ -29,17 +29,17 @@ from ai_edge_litert.interpreter import Interpreter
 from edgedistil.data import read_labelled_texts
 from edgedistil.presets.loading import load_labelled_classifier
 from edgedistil.training.prediction import predict_probabilities
-from edgedistil_converters.edge_graph.weights import read_weights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.quantization.gptq import round_by_gptq
 from edgedistil_converters.quantization.int4 import BLOCK, MOST_TEXTS, input_hessians, with_scales, write_weights
 from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
 from edgedistil_converters.quantization.quantize import quantize
-from edgedistil_converters.quiet import quiet
 from edgedistil_converters.signatures import TextClassifierModule
-from edgedistil_converters.sites import site_of
-from edgedistil_converters.tokenizer.reference import unpadded_rows
+from edgedistil_converters.tflite.quiet import quiet
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 
 INT4 = QuantizationPlan("int4")

@@ -25,10 +25,10 @@ import tensorflow as tf
 from edgedistil.data import LabelledTexts, read_labelled_texts
 from edgedistil.presets.loading import LabelledClassifier, load_labelled_classifier
 from edgedistil_converters.flatbuffer import convert_module
-from edgedistil_converters.mediapipe import with_mediapipe_metadata
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.targets.mediapipe import with_mediapipe_metadata
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import answer_with_keras
+from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_runtime.artifact import vocabulary_bytes
 from edgedistil_runtime.trailing_archive import append_archive
 

@@ -24,18 +24,20 @@ from edgedistil.data import LabelledTexts, read_labelled_texts
 from edgedistil.presets.loading import LabelledClassifier, load_labelled_classifier
 from edgedistil.training.prediction import predict_probabilities
 from edgedistil_converters import QuantizationPlan, convert_classifier
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, read_weights, write_weights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.model.keras_hub import read_weights, write_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.model.weights import ClassifierWeights, Dense
+from edgedistil_converters.preparation.quantization_aware import QATSettings
+from edgedistil_converters.preparation.quantization_aware.classifier import train_classifier
 from edgedistil_converters.quantization.calibration import sampled
-from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
-from edgedistil_converters.quantization_aware import QATSettings
-from edgedistil_converters.quantization_aware.classifier import train_classifier
+from edgedistil_converters.quantization.observed_ranges import activation_ranges
+from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.signatures import TextClassifierModule
-from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import answer_with_keras
-from edgedistil_converters.verification_texts import verification_inputs
+from edgedistil_converters.verification.keras_answers import answer_with_keras
+from edgedistil_converters.verification.texts import verification_inputs
 from edgedistil_runtime.errors import ParityError
 
 CHANNELS = 3

@@ -33,8 +33,8 @@ from edgedistil.evaluation import evaluate_labels
 from edgedistil.presets.loading import load_labelled_classifier
 from edgedistil.training.prediction import predict_probabilities
 from edgedistil_converters import QuantizationPlan, convert_classifier
-from edgedistil_converters.pruning import prune_classifier
-from edgedistil_converters.tokenizer.reference import token_id_rows
+from edgedistil_converters.model.keras_token_ids import token_id_rows
+from edgedistil_converters.preparation.pruning import prune_classifier
 
 DATA_SETS = ("snips", "clinc150", "banking77", "sms_spam")
 PIECES = 20_000

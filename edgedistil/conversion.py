@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.output import check_output
 from edgedistil_converters.quantization.calibration import check_calibration_given, sampled
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.targets.plans import check_target
@@ -23,7 +23,7 @@ from edgedistil_runtime.errors import DataError, OutputError
 if TYPE_CHECKING:
     from edgedistil.presets.loading import LabelledClassifier
     from edgedistil_converters import Conversion
-    from edgedistil_converters.quantization_aware import QATEpoch
+    from edgedistil_converters.preparation.quantization_aware import QATEpoch
     from edgedistil_runtime.artifact import GoldenCase
 
 __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
@@ -140,7 +140,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         on_stage=stage,
     )
     if request.plan.needs == "training data":
-        from edgedistil_converters.quantization_aware.job import remove_job
+        from edgedistil_converters.preparation.quantization_aware.job import remove_job
 
         remove_job(checkpoints_folder(request.output))
     return conversion
@@ -162,8 +162,8 @@ def _digest(texts: Sequence[str]) -> str:
 
 
 def _answers(trained: "LabelledClassifier", request: ConversionRequest) -> "list[GoldenCase]":
-    from edgedistil_converters.verification import answer_with_keras
-    from edgedistil_converters.verification_texts import verification_inputs
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.texts import verification_inputs
 
     return answer_with_keras(trained.classifier, verification_inputs(request.verification_texts, request.interface))
 
@@ -227,8 +227,8 @@ def _train_with_quantization(
     trained: "LabelledClassifier", request: ConversionRequest, stage: Stage
 ) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
     """Trains in place. Checkpoints stand beside the output until there is one: the same command goes on with them."""
-    from edgedistil_converters.quantization_aware import QATSettings
-    from edgedistil_converters.quantization_aware.classifier import train_classifier
+    from edgedistil_converters.preparation.quantization_aware import QATSettings
+    from edgedistil_converters.preparation.quantization_aware.classifier import train_classifier
 
     assert request.training is not None
     settings, texts = QATSettings(seed=request.seed), request.training

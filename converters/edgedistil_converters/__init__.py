@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgedistil_converters.convert import Conversion, convert_classifier
     from edgedistil_converters.interface import ModelInterface
-    from edgedistil_converters.pruning import PrunedClassifier, PruningReport, prune_classifier
+    from edgedistil_converters.preparation.pruning import PrunedClassifier, PruningReport, prune_classifier
     from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
-    from edgedistil_converters.structure import Structure, read_structure
-    from edgedistil_converters.verification import ParityReport
+    from edgedistil_converters.tflite.structure import Structure, read_structure
+    from edgedistil_converters.verification.verify import ParityReport
 
 __all__ = [
     "Conversion",
@@ -38,22 +38,22 @@ __all__ = [
     "read_structure",
 ]
 
-_HOMES = {
+_LAZY_NAMES = {
     "Conversion": "convert",
     "ModelInterface": "interface",
     "LayerScheme": "quantization.plan",
-    "ParityReport": "verification",
-    "PrunedClassifier": "pruning",
-    "PruningReport": "pruning",
+    "ParityReport": "verification.verify",
+    "PrunedClassifier": "preparation.pruning",
+    "PruningReport": "preparation.pruning",
     "QuantizationPlan": "quantization.plan",
-    "Structure": "structure",
+    "Structure": "tflite.structure",
     "convert_classifier": "convert",
-    "prune_classifier": "pruning",
-    "read_structure": "structure",
+    "prune_classifier": "preparation.pruning",
+    "read_structure": "tflite.structure",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LAZY_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)

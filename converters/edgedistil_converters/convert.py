@@ -7,31 +7,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, read_weights
+from edgedistil_converters.files import atomic_path, check_output
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
-from edgedistil_converters.output import atomic_path, check_output
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.calibration import check_calibration
+from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.quantization.ranges import Ranges, activation_ranges
+from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
-from edgedistil_converters.structure import Structure, check_structure, read_structure
 from edgedistil_converters.targets.build import build_encoder
+from edgedistil_converters.targets.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
 from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_converters.targets.plans import check_target, encoder_tolerance
-from edgedistil_converters.tokenizer.reference import unpadded_rows
+from edgedistil_converters.tflite.structure import Structure, read_structure
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS
-from edgedistil_converters.verification import (
+from edgedistil_converters.verification.keras_answers import answer_with_keras
+from edgedistil_converters.verification.plan_check import check_structure
+from edgedistil_converters.verification.texts import verification_inputs
+from edgedistil_converters.verification.verify import (
     ParityReport,
-    answer_with_keras,
     choose_golden_cases,
     replay_tolerance,
     trusted_answers,
     verify,
 )
-from edgedistil_converters.verification_texts import verification_inputs
 from edgedistil_runtime.artifact import (
     Artifact,
     ArtifactMetadata,

@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgedistil_converters.edge_graph.embeddings import embedding_table
-from edgedistil_converters.edge_graph.encoder import EdgeGraph
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.graph.embeddings import embedding_table
+from edgedistil_converters.graph.encoder import EdgeGraph
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.mediapipe import mediapipe_features
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.sites import EMBEDDING_SITES
+from edgedistil_converters.targets.mediapipe import mediapipe_features
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
 from edgedistil_runtime.artifact import (

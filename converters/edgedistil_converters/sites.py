@@ -1,30 +1,11 @@
-"""Names of the steps of the edge graph in a flatbuffer.
+"""Names of the steps of the forward pass, its sites: `transformer_layer_0/query`, `pooled_dense`, `logits`.
 
-A converter that fuses ops joins their names: `.../attention_norm/add;transformer_layer_0/query/MatMul;...`. Here every
-tensor that a step of the edge graph puts out is renamed to `<signature>/<site>`, where the site is the step's name
-alone: equal in all signatures and schemes, so that a plan can say `transformer_layer_0/query` and a quantizer can be
-told the range of `transformer_layer_0/gelu`. The sites are those of `edge_graph/encoder.py`.
+Plans choose layers by these names, files keep them (`tflite/site_names.py`), and the ranges of activations are listed
+by them.
 """
 
-import re
-from typing import Any
+__all__ = ["ACTIVATION_SITES", "EMBEDDING_SITES", "activation_sites", "matmul_sites"]
 
-from ai_edge_litert import schema_py_generated as schema
-
-__all__ = [
-    "ACTIVATION_SITES",
-    "EMBEDDING_SITES",
-    "GELU_FLOOR",
-    "SOFTMAX_REACH",
-    "matmul_sites",
-    "name_sites",
-    "site_of",
-]
-
-GELU_FLOOR = -4.0
-"""GELU gives less than 1.3e-4 for anything below it, so what goes into GELU needs no int8 steps there."""
-SOFTMAX_REACH = 12.0
-"""Softmax gives less than 6e-6 for a score that lies further below the largest of its row."""
 EMBEDDING_SITES = ("token_embeddings", "position_embeddings")
 _MATMULS_OF_LAYER = ("query", "key", "value", "attention_output", "intermediate", "output")
 # Every step of a layer whose output a quantizer gives a range, in the order in which they run.
@@ -45,18 +26,6 @@ ACTIVATION_SITES = (
     "output_norm",
 )
 
-_OPERATORS = schema.BuiltinOperator
-# The last part of the name that TensorFlow gives to the op of a step, for each TFLite op that can carry a step.
-_STEPS = {
-    _OPERATORS.FULLY_CONNECTED: re.compile(r"(.+)/MatMul\d*"),
-    _OPERATORS.BATCH_MATMUL: re.compile(r"(.+)/MatMul\d*"),
-    _OPERATORS.SOFTMAX: re.compile(r"(.+)/Softmax\d*"),
-    _OPERATORS.LOGISTIC: re.compile(r"(.+)/Sigmoid\d*"),
-    _OPERATORS.GELU: re.compile(r"(.+)/Gelu/.*"),
-    _OPERATORS.ADD: re.compile(r"(.+_residual|embeddings)/add\d*"),
-    _OPERATORS.SUB: re.compile(r"(.+_norm)/shifted\d*"),
-}
-
 
 def matmul_sites(num_layers: int) -> tuple[str, ...]:
     """The steps that multiply by constant weights, in the order in which they run."""
@@ -64,27 +33,11 @@ def matmul_sites(num_layers: int) -> tuple[str, ...]:
     return (*layers, "pooled_dense", "logits")
 
 
-def site_of(tensor_name: str, signature: str) -> str:
-    """The site that a tensor of a signature is named by, or an empty string."""
-    prefix = f"{signature}/"
-    return tensor_name.removeprefix(prefix) if tensor_name.startswith(prefix) else ""
+def activation_sites(num_layers: int) -> tuple[str, ...]:
+    """The steps whose output a quantizer gives a range, in the order in which they run.
 
-
-def name_sites(content: Any) -> int:
-    """Renames, in place, the tensors of a `ModelT` that steps of the edge graph put out.
-
-    Returns:
-        How many transformer layers it has.
+    `scores` are those before the mask, `attention` is the softmax of them, `mixed` the values that it weighs,
+    `*_residual` a sum before its layer norm. `intermediate` comes before the GELU, `pooled_dense` after its ReLU.
     """
-    layers: set[str] = set()
-    for signature in content.signatureDefs:
-        subgraph = content.subgraphs[signature.subgraphIndex]
-        for op in subgraph.operators:
-            pattern = _STEPS.get(content.operatorCodes[op.opcodeIndex].builtinCode)
-            tensor = subgraph.tensors[op.outputs[0]]
-            parts = [pattern.fullmatch(part) for part in tensor.name.decode().split(";")] if pattern else []
-            sites = [match.group(1) for match in parts if match]
-            if sites:
-                tensor.name = signature.signatureKey + b"/" + sites[-1].encode()
-                layers.update(site.split("/")[0] for site in sites[-1:] if site.startswith("transformer_layer_"))
-    return len(layers)
+    layers = [f"transformer_layer_{index}/{site}" for index in range(num_layers) for site in ACTIVATION_SITES]
+    return ("embeddings_layer_norm", *layers, "pooled_dense", "logits")

@@ -93,7 +93,7 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.output import check_not_an_input, check_output
+    from edgedistil_converters.files import check_not_an_input, check_output
 
     check_not_an_input(output, [preset, *(options[name] for name in _INPUTS if options[name])])
     check_output(output, force=options["force"])

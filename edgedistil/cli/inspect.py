@@ -32,7 +32,7 @@ def inspect(model: Path, as_json: bool) -> None:
     \b
     edgedistil inspect smart_home.tflite
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.structure import read_structure
+    from edgedistil_converters.tflite.structure import read_structure
     from edgedistil_runtime.artifact import read_artifact
 
     artifact = read_artifact(model)

@@ -53,7 +53,7 @@ def report(
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.output import check_not_an_input, check_output
+    from edgedistil_converters.files import check_not_an_input, check_output
 
     paths = tuple(model_paths(models).values())
     check_not_an_input(output, [*paths, data])

@@ -99,7 +99,7 @@ def train(
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     """  # noqa: D301 (click reads the backspace itself)
-    from edgedistil_converters.output import check_not_an_input
+    from edgedistil_converters.files import check_not_an_input
 
     start = _start(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})

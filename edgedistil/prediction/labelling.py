@@ -12,7 +12,7 @@ from edgedistil.prediction.chunks import Chunk
 from edgedistil.prediction.partial import PartialOutput, open_partial, partial_path
 from edgedistil.prediction.sources import ChunkLimits, TextColumns, file_mark, read_chunks
 from edgedistil.prediction.writers import Writer, open_writer
-from edgedistil_converters.output import check_not_an_input, check_output
+from edgedistil_converters.files import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import OutputError
 

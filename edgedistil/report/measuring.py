@@ -29,7 +29,7 @@ from edgedistil.report.measurements import (
     Measurements,
     OpCount,
 )
-from edgedistil_converters.structure import read_structure
+from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import DataError
 

@@ -9,7 +9,7 @@ from edgedistil.report.provenance import circumstances_section, files_section, o
 from edgedistil.report.quality import changes_section, confusion_section
 from edgedistil.report.style import style_sheet
 from edgedistil.report.tradeoffs import latency_section, summary_section, tradeoff_section
-from edgedistil_converters.output import atomic_path
+from edgedistil_converters.files import atomic_path
 
 __all__ = ["render_page", "write_report"]
 

@@ -31,7 +31,7 @@ CHARACTERS += [0xD7A3, 0xFB01, 0xFF21, 0xFFFD, 0x1F44D, 0x20000, 0x2F800, 0xE002
 @pytest.fixture(scope="module")
 def texts():
     from edgedistil.smart_home import generate
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     spoken = [example.text for example in generate("test")[::25]]
     around_each = [f"a{chr(character)}b {chr(character)}" for character in CHARACTERS]

@@ -38,7 +38,7 @@ def vocabulary() -> tuple[str, ...]:
 
 def _sharpen(classifier):
     """Widens the logits and centres them, so that every label is the best of some text."""
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     features = _make_preprocessor(classifier.preprocessor.tokenizer.get_vocabulary())(list(VERIFICATION_TEXTS))
     inputs = {name: np.asarray(features[name]) for name in ("token_ids", "padding_mask")}
@@ -281,7 +281,7 @@ def finished(convert, monkeypatch):
 @pytest.fixture(scope="session")
 def ingredients(classifier):
     """Weights of the tiny classifier, and settings of its tokenizer."""
-    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.tokenizer.settings import read_tokenizer
 
     return read_weights(classifier), read_tokenizer(classifier.preprocessor)[0]
@@ -290,7 +290,7 @@ def ingredients(classifier):
 @pytest.fixture(scope="session")
 def answers(classifier):
     """Of Keras, to the texts of `targets.py`."""
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     from .targets import TEXTS
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from edgedistil_converters import LayerScheme, QuantizationPlan
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
-from edgedistil_converters.quantization_aware import QATData, QATSettings, train_quantization_aware
-from edgedistil_converters.quantization_aware.job import Job
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.preparation.quantization_aware import QATData, QATSettings, train_quantization_aware
+from edgedistil_converters.preparation.quantization_aware.job import Job
 
 PAD, VOCABULARY, POSITIONS, WIDTH, HEADS, INTERMEDIATE, CLASSES = 0, 40, 14, 8, 2, 24, 3
 SETTINGS = QATSettings(epochs=2, batch_size=16, learning_rate=3e-3)

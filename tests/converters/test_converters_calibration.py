@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.quantization.calibration import sampled
-from edgedistil_converters.tokenizer.reference import unpadded_rows
 from edgedistil_runtime.errors import ConversionError
 
 

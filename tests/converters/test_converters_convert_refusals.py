@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgedistil_converters import convert_classifier
-from edgedistil_converters.output import atomic_path, check_output
+from edgedistil_converters.files import atomic_path, check_output
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_runtime import read_artifact
 from edgedistil_runtime.errors import ConversionError, OutputError, ParityError, StructureError
@@ -99,7 +99,7 @@ def test_an_unknown_token_that_is_a_frame(make_preprocessor, vocabulary, token):
 def test_a_folder_that_may_not_be_written_is_refused_before_any_work(
     no_conversion, classifier, labels, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("edgedistil_converters.output.os.access", lambda *_: False)
+    monkeypatch.setattr("edgedistil_converters.files.os.access", lambda *_: False)
     refused(OutputError, "cannot be written to", classifier, labels, tmp_path / "m.tflite")
 
 
@@ -168,7 +168,7 @@ def test_a_folder_in_which_no_file_can_be_made(finished, classifier, labels, tmp
     def mkstemp(**options):
         raise OSError(number, os.strerror(number), str(options["dir"]))
 
-    monkeypatch.setattr("edgedistil_converters.output.tempfile.mkstemp", mkstemp)
+    monkeypatch.setattr("edgedistil_converters.files.tempfile.mkstemp", mkstemp)
     error = refused(OutputError, "No file can be made in", classifier, labels, tmp_path / "model.tflite", plan=FP32)
     assert os.strerror(number) in str(error)
 

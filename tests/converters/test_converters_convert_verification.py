@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from edgedistil_converters import convert_classifier
-from edgedistil_converters.edge_graph.weights import read_weights
+from edgedistil_converters.model.keras_hub import read_weights
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import answer_with_keras, verify
+from edgedistil_converters.verification.keras_answers import answer_with_keras
+from edgedistil_converters.verification.verify import verify
 from edgedistil_runtime.errors import ArtifactError, ParityError
 
 from .conversions import FP32, names_in, refused

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedistil_converters.edge_graph.embeddings import FloatTable, Int4Table, Int8Table, embedding_table
-from edgedistil_converters.edge_graph.encoder import EdgeGraph
-from edgedistil_converters.edge_graph.weights import read_output_activation, read_weights
+from edgedistil_converters.graph.embeddings import FloatTable, Int4Table, Int8Table, embedding_table
+from edgedistil_converters.graph.encoder import EdgeGraph
+from edgedistil_converters.model.keras_hub import read_output_activation, read_weights
 from edgedistil_runtime.errors import ConversionError
 
 FLOAT_TOLERANCE = 1e-5  # of a probability: float32 sums in another order
@@ -336,7 +336,7 @@ def test_int4_is_finer_than_steps_of_one_scale_a_block():
 def test_tables_of_more_rows_than_are_packed_at_once(monkeypatch):
     values = np.random.default_rng(0).normal(size=(10, 32)).astype(np.float32)
     whole = embedding_table(values, "int4")
-    monkeypatch.setattr("edgedistil_converters.edge_graph.embeddings._ROWS_AT_ONCE", 4)
+    monkeypatch.setattr("edgedistil_converters.graph.embeddings._ROWS_AT_ONCE", 4)
     parts = embedding_table(values, "int4")
     for name in ("packed", "multiples", "scales"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))

@@ -10,10 +10,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters import QuantizationPlan
-from edgedistil_converters.edge_graph.weights import read_weights
-from edgedistil_converters.structure import check_structure, read_structure
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification.plan_check import check_structure
 from edgedistil_runtime import BackendError, LiteRTInterpreterBackend
 from edgedistil_runtime.errors import ConversionError, StructureError
 from edgedistil_runtime.text_bytes import encode_text
@@ -261,14 +262,14 @@ def test_one_float_matmul_and_one_float_table_in_an_int8_file_are_found(int8_mod
 
 def test_constants_behind_the_flatbuffer_are_moved_into_it(int8_model):
     """Where litert-quantizer puts them once a model is large; the tiny one is packed like that by hand."""
-    from edgedistil_converters.flatbuffer import as_every_runtime_reads_it
+    from edgedistil_converters.tflite.buffers import normalize_flatbuffer
 
     model = copy.deepcopy(int8_model)
     buffer = max((b for b in model.buffers if b.data is not None), key=lambda b: len(b.data))
     data = bytes(np.asarray(buffer.data, np.uint8))
     buffer.data, buffer.offset, buffer.size = None, 2, len(data)  # 0 and 1 stand for inline and absent
     buffer.offset = len(packed(model))
-    mended = schema.ModelT.InitFromPackedBuf(as_every_runtime_reads_it(packed(model) + data), 0)
+    mended = schema.ModelT.InitFromPackedBuf(normalize_flatbuffer(packed(model) + data), 0)
     assert {(b.offset, b.size) for b in mended.buffers} == {(0, 0)}
     contents = [
         [None if b.data is None else bytes(np.asarray(b.data, np.uint8)) for b in m.buffers]

@@ -61,7 +61,7 @@ def test_the_runtime_is_what_both_sides_share():
     assert "edgedistil_runtime" in set().union(*all_imports(CONVERTERS).values())
 
 
-@pytest.mark.parametrize("module", ["edgedistil_runtime", "edgedistil_converters.structure"])
+@pytest.mark.parametrize("module", ["edgedistil_runtime", "edgedistil_converters.tflite.structure"])
 def test_light_modules_load_nothing_heavy(module):
     code = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)

@@ -15,7 +15,8 @@ from edgedistil_converters.quantization.int4 import input_hessians, rounded_weig
 from edgedistil_converters.quantization.plan import LayerScheme
 from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.sites import matmul_sites
-from edgedistil_converters.structure import check_structure, read_structure
+from edgedistil_converters.tflite.structure import read_structure
+from edgedistil_converters.verification.plan_check import check_structure
 from edgedistil_runtime.errors import ConversionError
 
 LAYERS, WIDTH, INTERMEDIATE, SEQUENCE_LENGTH = 2, 32, 48, 24
@@ -118,7 +119,7 @@ def test_scales_are_what_kernels_read():
 @pytest.fixture(scope="module")
 def make_file(wide):
     """`make_file(plan, interface=..., **options of convert_module)`."""
-    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.signatures import TextClassifierModule
     from edgedistil_converters.tokenizer.settings import read_tokenizer
 

@@ -73,8 +73,8 @@ def test_pairs_are_packed_as_the_preprocessor_packs_them(pairs):
 
 
 def test_probabilities_of_pairs(pairs):
-    from edgedistil_converters.verification import answer_with_keras
-    from edgedistil_converters.verification_texts import VERIFICATION_PAIRS
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.texts import VERIFICATION_PAIRS
 
     classifier, _, runner = pairs
     answers = answer_with_keras(classifier, VERIFICATION_PAIRS)
@@ -85,7 +85,7 @@ def test_probabilities_of_pairs(pairs):
 
 
 def test_texts_and_pairs_can_be_answered_in_one_list(classifier):
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     mixed = answer_with_keras(classifier, ["light", ("light", "music"), "music", ("", "light")])
     assert [(answer.text, answer.text_pair) for answer in mixed] == [
@@ -102,7 +102,8 @@ def test_texts_and_pairs_can_be_answered_in_one_list(classifier):
 
 def test_a_wrong_pair_is_a_parity_error(pairs, tmp_path):
     from edgedistil_converters.quantization.plan import Tolerance
-    from edgedistil_converters.verification import answer_with_keras, verify
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.verify import verify
 
     classifier, conversion, _ = pairs
     [answer] = answer_with_keras(classifier, [("turn on the light", "play music")])
@@ -119,8 +120,8 @@ def test_single_texts_alone_by_default(use):
 
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "int8"])
 def test_token_ids_in(use, classifier, scheme):
-    from edgedistil_converters.verification import answer_with_keras
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     conversion, runner = use(ModelInterface("none"), scheme=scheme)
     assert sorted(conversion.structure.signatures) == ["classify_tokens"]
@@ -165,8 +166,8 @@ def test_texts_that_tensorflow_text_reads_otherwise_are_named(classifier, labels
 
 @pytest.mark.parametrize("scheme", ["fp32", "int8"])
 def test_the_form_that_mediapipe_reads(use, classifier, scheme):
-    from edgedistil_converters.verification import answer_with_keras
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     conversion, runner = use(ModelInterface("none", metadata="mediapipe"), scheme=scheme)
     assert sorted(conversion.structure.signatures) == ["serving_default"]

@@ -11,12 +11,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil_converters import QuantizationPlan
-from edgedistil_converters.edge_graph.weights import read_weights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
-from edgedistil_converters.structure import check_structure, read_structure
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.targets.mediapipe import check_mediapipe_tokenizer, with_mediapipe_metadata
+from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification.plan_check import check_structure
 from edgedistil_runtime.errors import ConversionError
 
 SEQUENCE_LENGTH = 24
@@ -53,8 +54,8 @@ def model(make_flatbuffer, settings):
 
 @pytest.fixture(scope="module")
 def answers(classifier):
-    from edgedistil_converters.verification import answer_with_keras
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     return answer_with_keras(classifier, VERIFICATION_TEXTS)
 

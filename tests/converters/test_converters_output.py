@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from edgedistil_converters.output import atomic_path, check_not_an_input
+from edgedistil_converters.files import atomic_path, check_not_an_input
 from edgedistil_runtime.errors import OutputError
 
 from .conversions import names_in
@@ -28,7 +28,7 @@ def test_a_file_system_without_hard_links(number, tmp_path, monkeypatch):
     def link(*paths):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("edgedistil_converters.output.os.link", link)
+    monkeypatch.setattr("edgedistil_converters.files.os.link", link)
     target = tmp_path / "model.tflite"
     with atomic_path(target) as temporary:
         temporary.write_text("new")

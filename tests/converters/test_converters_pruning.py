@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedistil_converters.pruning import PruningReport, prune_classifier
-from edgedistil_converters.tokenizer.reference import token_id_rows
-from edgedistil_converters.verification import answer_with_keras
-from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
-from edgedistil_converters.vocabulary_pruning import choose_pieces, texts_with_piece
+from edgedistil_converters.model.keras_token_ids import token_id_rows
+from edgedistil_converters.preparation.pieces import choose_pieces, texts_with_piece
+from edgedistil_converters.preparation.pruning import PruningReport, prune_classifier
+from edgedistil_converters.verification.keras_answers import answer_with_keras
+from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 from edgedistil_runtime.errors import ConversionError, DataError
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -206,14 +206,14 @@ def test_the_report_under_a_size_is_what_keras_says(classifier):
 
 
 def test_of_many_changed_texts_some_are_classified(classifier, monkeypatch):
-    monkeypatch.setattr("edgedistil_converters.pruning._TEXTS_TO_CLASSIFY", 3)
+    monkeypatch.setattr("edgedistil_converters.preparation.pruning._TEXTS_TO_CLASSIFY", 3)
     classified = []
 
     def answer(model, texts):
         classified.append(list(texts))
         return answer_with_keras(model, texts)
 
-    monkeypatch.setattr("edgedistil_converters.pruning.answer_with_keras", answer)
+    monkeypatch.setattr("edgedistil_converters.preparation.pruning.answer_with_keras", answer)
     texts = ["lights", *(f"turning {letter}" for letter in "abcdefghi")]
     pruned = prune_classifier(classifier, texts, vocabulary_size=smallest_size(classifier, texts))
     assert pruned.report.unchanged == 0

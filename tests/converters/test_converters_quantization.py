@@ -10,17 +10,18 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil_converters import QuantizationPlan, convert_classifier
-from edgedistil_converters.edge_graph.weights import read_weights
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import LayerScheme
 from edgedistil_converters.quantization.quantize import quantize
-from edgedistil_converters.quantization.ranges import activation_ranges
 from edgedistil_converters.sites import ACTIVATION_SITES, matmul_sites
-from edgedistil_converters.structure import check_structure, read_structure
-from edgedistil_converters.tokenizer.reference import unpadded_rows
+from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+from edgedistil_converters.verification.plan_check import check_structure
+from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import ConversionError, StructureError
 

@@ -7,10 +7,12 @@ from importlib.metadata import PackageNotFoundError
 import numpy as np
 import pytest
 
-from edgedistil_converters.quantization_aware import QATData, QATSettings, train_quantization_aware
-from edgedistil_converters.quantization_aware import job as job_module
-from edgedistil_converters.quantization_aware.batches import Texts, teacher_logits
-from edgedistil_converters.quantization_aware.job import (
+from edgedistil_converters.files import sole_use
+from edgedistil_converters.model.named_arrays import named_arrays
+from edgedistil_converters.preparation.quantization_aware import QATData, QATSettings, train_quantization_aware
+from edgedistil_converters.preparation.quantization_aware import job as job_module
+from edgedistil_converters.preparation.quantization_aware.batches import Texts, teacher_logits
+from edgedistil_converters.preparation.quantization_aware.job import (
     CHECKPOINT,
     RESULT,
     read_arrays,
@@ -19,8 +21,6 @@ from edgedistil_converters.quantization_aware.job import (
     write_arrays,
     write_job,
 )
-from edgedistil_converters.quantization_aware.lock import sole_use
-from edgedistil_converters.quantization_aware.named_arrays import named_arrays
 from edgedistil_runtime.errors import ConversionError, OutputError
 
 from .quantization_aware_jobs import (

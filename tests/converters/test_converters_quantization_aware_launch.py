@@ -9,9 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgedistil_converters.quantization_aware import QATSettings, launch, lock
-from edgedistil_converters.quantization_aware.job import CHECKPOINT, RESULT, read_job, write_arrays, write_job
-from edgedistil_converters.quantization_aware.lock import sole_use
+from edgedistil_converters import files
+from edgedistil_converters.files import sole_use
+from edgedistil_converters.preparation.quantization_aware import QATSettings, launch
+from edgedistil_converters.preparation.quantization_aware.job import (
+    CHECKPOINT,
+    RESULT,
+    read_job,
+    write_arrays,
+    write_job,
+)
 from edgedistil_runtime.errors import ConversionError, OutputError
 
 from .quantization_aware_jobs import JOB, train
@@ -73,7 +80,7 @@ def test_damaged_files_do_not_stop_the_same_call(tmp_path, monkeypatch):
     """The child finds a whole job and no checkpoint."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from edgedistil_converters.quantization_aware.job import read_arrays, read_job\n"
+        "from edgedistil_converters.preparation.quantization_aware.job import read_arrays, read_job\n"
         "folder = Path(sys.argv[1]); job = read_job(folder)\n"
         "assert read_arrays(folder, 'checkpoint.npz', job.digest) is None\n"
         'print(\'{"epoch": 1, "step": 1, "steps": 1, "loss": 0.5}\')\n'
@@ -115,7 +122,7 @@ def test_a_second_call_leaves_the_first_alone(tmp_path, monkeypatch):
 def test_a_killed_process_locks_nobody_out(tmp_path):
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from edgedistil_converters.quantization_aware.lock import sole_use\n"
+        "from edgedistil_converters.files import sole_use\n"
         "with sole_use(Path(sys.argv[1])) as is_ours:\n"
         "    print(is_ours, flush=True); time.sleep(600)\n"
     )
@@ -136,7 +143,7 @@ def test_a_killed_process_locks_nobody_out(tmp_path):
 def test_a_lock_whose_file_was_removed_in_between_is_none(tmp_path, monkeypatch):
     """The holder removes the file and lets go while another one, which has it open, waits to lock it."""
     attempts = []
-    flock = lock.fcntl.flock
+    flock = files.fcntl.flock
 
     def late(descriptor, operation):
         attempts.append(descriptor)
@@ -144,7 +151,7 @@ def test_a_lock_whose_file_was_removed_in_between_is_none(tmp_path, monkeypatch)
             (tmp_path / "lock").unlink()
         flock(descriptor, operation)
 
-    monkeypatch.setattr(lock.fcntl, "flock", late)
+    monkeypatch.setattr(files.fcntl, "flock", late)
     with sole_use(tmp_path) as is_ours:
         assert is_ours and len(attempts) == 2
         with sole_use(tmp_path) as is_ours_too:
@@ -152,7 +159,7 @@ def test_a_lock_whose_file_was_removed_in_between_is_none(tmp_path, monkeypatch)
 
 
 def test_a_system_without_locks_trains_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
     with sole_use(tmp_path) as is_ours:
         assert is_ours
     assert list(tmp_path.iterdir()) == []
@@ -181,6 +188,8 @@ def test_a_child_does_not_outlive_its_parent_call(tmp_path, monkeypatch):
 
 def test_the_package_loads_nothing_heavy():
     heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "keras"}
-    code = f"import sys, edgedistil_converters.quantization_aware; print(sorted({heavy!r} & set(sys.modules)))"
+    code = (
+        f"import sys, edgedistil_converters.preparation.quantization_aware; print(sorted({heavy!r} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

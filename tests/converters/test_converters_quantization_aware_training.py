@@ -7,9 +7,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from edgedistil_converters.quantization_aware import ATTENTION_RANGE, site_names
-from edgedistil_converters.quantization_aware.job import CHECKPOINT, read_result, write_job
-from edgedistil_converters.quantization_aware.named_arrays import named_arrays
+from edgedistil_converters.model.named_arrays import named_arrays
+from edgedistil_converters.preparation.quantization_aware.job import CHECKPOINT, read_result, write_job
+from edgedistil_converters.quantization.ranges import ATTENTION_RANGE
+from edgedistil_converters.sites import activation_sites
 
 from .quantization_aware_jobs import JOB, MIXED, ONE_OUTPUT, make_job, make_weights, sigmoid, softmax, train
 
@@ -27,8 +28,8 @@ import numpy as np
 import tensorflow_model_optimization
 import tensorflow as tf
 import tf_keras
-from edgedistil_converters.edge_graph.embeddings import embedding_table
-from edgedistil_converters.edge_graph.encoder import EdgeGraph
+from edgedistil_converters.graph.embeddings import embedding_table
+from edgedistil_converters.graph.encoder import EdgeGraph
 from edgedistil_converters.quantization_aware.batches import Texts
 from edgedistil_converters.quantization_aware.job import read_job, read_result
 from edgedistil_converters.quantization_aware.losses import text_losses
@@ -276,7 +277,7 @@ def test_all_but_the_embedding_tables_is_trained(trained):
 @needs_tfmot
 def test_every_site_has_a_range_around_0(trained):
     ranges = trained[0].ranges
-    assert tuple(ranges) == site_names(2)
+    assert tuple(ranges) == activation_sites(2)
     assert all(low <= 0 <= high and 0.01 < high - low < 50 for low, high in ranges.values())
     for low, high in ranges.values():
         zero_point = -low / ((high - low) / 255)

@@ -5,14 +5,16 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters import QuantizationPlan
-from edgedistil_converters.edge_graph import encoder
-from edgedistil_converters.edge_graph.embeddings import FloatTable
-from edgedistil_converters.edge_graph.weights import read_weights
 from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.graph import encoder
+from edgedistil_converters.graph.embeddings import FloatTable
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.ranges import activation_ranges, quantizer_statistics
-from edgedistil_converters.sites import ACTIVATION_SITES, site_of
-from edgedistil_converters.tokenizer.reference import unpadded_rows
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.quantization.observed_ranges import activation_ranges
+from edgedistil_converters.quantization.ranges import quantizer_statistics
+from edgedistil_converters.sites import ACTIVATION_SITES
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 
 LAYERS, HEADS, SEQUENCE_LENGTH = 2, 2, 24

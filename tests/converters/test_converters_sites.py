@@ -8,9 +8,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters import QuantizationPlan
-from edgedistil_converters.edge_graph.weights import read_weights
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES, matmul_sites, name_sites, site_of
+from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES, matmul_sites
+from edgedistil_converters.tflite.site_names import name_sites, site_of
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 
 LAYERS = 2
@@ -23,7 +24,7 @@ ATTENTION = {"classify_text": "attention", "classify_tokens": "masked_attention"
 def content(classifier, convert):
     """`content("int4")`: the `ModelT` of a whole file by that scheme, converted once."""
     from edgedistil_converters.flatbuffer import convert_module
-    from edgedistil_converters.quantization.ranges import activation_ranges
+    from edgedistil_converters.quantization.observed_ranges import activation_ranges
     from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
 
     @cache

@@ -36,7 +36,7 @@ def gpu_path(classifier, folder):
 @pytest.fixture(scope="module")
 def edgetpu_path(classifier, folder):
     from edgedistil_converters import convert_classifier
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     path = folder / "edgetpu.tflite"
     plan, texts = QuantizationPlan("int8-static"), (*COMMANDS, *VERIFICATION_TEXTS)
@@ -91,8 +91,8 @@ def test_metadata_describe_the_encoder(gpu_path, edgetpu_path):
 
 
 def test_embedding_tables_are_stored_once(gpu_path, classifier):
-    from edgedistil_converters.edge_graph.weights import read_weights
-    from edgedistil_converters.structure import read_structure
+    from edgedistil_converters.model.keras_hub import read_weights
+    from edgedistil_converters.tflite.structure import read_structure
 
     structure = read_structure(read_artifact(gpu_path).flatbuffer())
     assert structure.constant_bytes["float32"] < 1.1 * 4 * read_weights(classifier).parameters

@@ -145,11 +145,11 @@ def test_ranges_need_rows(ingredients):
 @pytest.mark.parametrize("activation", ["sigmoid", None])
 def test_float_graph_computes_what_keras_computes(make_classifier, activation):
     """Before it is rounded: the softmax of rsqrt and sigmoid is exact, GELU is not, and there may be no layers."""
-    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.targets.edgetpu import _float_inputs
     from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
     from edgedistil_converters.targets.parts import padded_row
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     for num_layers, tolerance in ((0, 1e-5), (2, 0.05)):
         classifier = make_classifier(activation=activation, num_layers=num_layers)

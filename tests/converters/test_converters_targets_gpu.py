@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.structure import read_structure
+from edgedistil_converters.tflite.structure import read_structure
 
 from .targets import LENGTH, converted
 

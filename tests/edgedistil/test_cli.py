@@ -125,7 +125,7 @@ def test_sigterm_removes_what_is_half_written(tmp_path):
         "from pathlib import Path\n"
         "import click\n"
         "from edgedistil.cli import VERBS, main\n"
-        "from edgedistil_converters.output import atomic_path\n"
+        "from edgedistil_converters.files import atomic_path\n"
         "@click.command()\n"
         "@click.argument('output', type=click.Path(path_type=Path))\n"
         "def write(output):\n"

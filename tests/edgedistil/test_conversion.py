@@ -119,7 +119,7 @@ class Trained:
     """What training with quantization gives back, without the training."""
 
     def __init__(self, accuracy):
-        from edgedistil_converters.quantization_aware import QATEpoch
+        from edgedistil_converters.preparation.quantization_aware import QATEpoch
 
         self.ranges, self.history = {}, (QATEpoch(0, 0.1, accuracy, 0.98),)
 
@@ -135,14 +135,14 @@ def numbers(monkeypatch):
         classifier.output_dense.bias.assign(bias + 5 * np.eye(1, len(bias), dtype=np.float32)[0])
         return Trained(accuracy=np.mean(np.asarray(class_numbers) == class_numbers[0]))
 
-    monkeypatch.setattr("edgedistil_converters.quantization_aware.classifier.train_classifier", train)
+    monkeypatch.setattr("edgedistil_converters.preparation.quantization_aware.classifier.train_classifier", train)
     return seen
 
 
 def test_the_reference_is_the_classifier_before_training_with_quantization(
     given, request_for, texts, numbers, tiny_classifier
 ):
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     options = given(request_for(plan=QAT, training=texts, verification_texts=("play music",)))[2]
     [due] = answer_with_keras(tiny_classifier, ["play music"])

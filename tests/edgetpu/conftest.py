@@ -122,7 +122,7 @@ def run_compiler(tmp_path_factory):
 def converted(tiny_classifier, tiny_labels, tmp_path_factory) -> Path:
     """An artefact as a conversion writes it where a program `edgetpu_compiler` is on the PATH; its table is empty."""
     from edgedistil_converters import QuantizationPlan, convert_classifier
-    from edgedistil_converters.verification_texts import VERIFICATION_TEXTS
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     folder = tmp_path_factory.mktemp("converted")
     program = folder / "edgetpu_compiler"

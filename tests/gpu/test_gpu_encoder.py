@@ -40,7 +40,7 @@ def preset_parts(preset):
 
 
 def _parts(classifier):
-    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.targets.gpu import build_gpu_encoder
     from edgedistil_converters.tokenizer.settings import read_tokenizer
 
@@ -50,7 +50,7 @@ def _parts(classifier):
 
 def embedded(classifier, parts, rows, pad_id):
     """The encoder's inputs for rows of token ids, as `run_on` takes them."""
-    from edgedistil_converters.edge_graph.weights import read_weights
+    from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.targets.parts import padded_row
     from edgedistil_runtime.backends.encoders import encoder_signature
 
@@ -82,7 +82,7 @@ def compare(run_on, parts, inputs, tolerance):
 
 @pytest.mark.parametrize("scheme", TOLERANCE)
 def test_the_tiny_classifier(run_on, tiny_classifier, tiny_parts, scheme):
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     answers = answer_with_keras(tiny_classifier, TEXTS)
     parts, pad_id = tiny_parts(scheme), tiny_classifier.preprocessor.tokenizer.pad_token_id
@@ -96,7 +96,7 @@ def test_the_tiny_classifier(run_on, tiny_classifier, tiny_parts, scheme):
 
 def test_the_bundled_preset(run_on, preset, preset_parts):
     """All lengths, the longest cut; the first run compiles the shaders of them all."""
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     answers = sorted(answer_with_keras(preset, TEXTS), key=lambda answer: len(answer.token_ids))  # as outputs come
     parts = preset_parts("fp32")

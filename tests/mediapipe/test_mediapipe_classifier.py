@@ -83,7 +83,7 @@ def convert(tiny_classifier, tiny_labels, tmp_path_factory):
 def test_mediapipe_computes_what_keras_computes(
     classify_with_mediapipe, convert, tiny_classifier, tiny_labels, scheme, tolerance
 ):
-    from edgedistil_converters.verification import answer_with_keras
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     expected = answer_with_keras(tiny_classifier, TEXTS)
     assert len({int(np.argmax(answer.probabilities)) for answer in expected}) > 1
@@ -138,7 +138,7 @@ def ids(classify_with_mediapipe, tmp_path_factory):
 
     from edgedistil_converters import QuantizationPlan
     from edgedistil_converters.flatbuffer import convert_module
-    from edgedistil_converters.mediapipe import with_mediapipe_metadata
+    from edgedistil_converters.targets.mediapipe import with_mediapipe_metadata
     from edgedistil_converters.tokenizer.settings import read_tokenizer
 
     shape = [1, 12]

@@ -44,7 +44,7 @@ def check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: "Ran
     if plan.needs == "training data" and ranges is None:
         raise ConversionError(
             "A plan of int8-qat takes ranges that were learned in training. Received: none. Train with "
-            "edgedistil_converters.quantization_aware, or pass --train-data FILE to `edgedistil convert`."
+            "edgedistil_converters.preparation.quantization_aware, or pass --train-data FILE to `edgedistil convert`."
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from edgedistil_converters.sites import site_of
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, SERVING_DEFAULT
 from edgedistil_runtime.native_log import native_log_hidden
 

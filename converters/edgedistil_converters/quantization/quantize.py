@@ -12,8 +12,9 @@ from ai_edge_litert import schema_py_generated as schema
 from edgedistil_converters.quantization.int4 import BLOCK, rounded_weights, with_scales, write_weights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges, quantizer_statistics
-from edgedistil_converters.quiet import quiet
-from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES, site_of
+from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES
+from edgedistil_converters.tflite.quiet import quiet
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["quantize"]

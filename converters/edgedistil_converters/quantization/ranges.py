@@ -9,21 +9,25 @@ transformer waste most of a plain range:
 * What comes out of softmax is between 0 and 1, whatever the texts were.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
-from edgedistil_converters.quantization.observation import observed
-from edgedistil_converters.sites import GELU_FLOOR, SOFTMAX_REACH, site_of
+from edgedistil_converters.tflite.site_names import site_of
 
-__all__ = ["Ranges", "activation_ranges", "quantizer_statistics"]
+__all__ = ["ATTENTION_RANGE", "GELU_FLOOR", "SOFTMAX_REACH", "Ranges", "has_floor", "quantizer_statistics"]
 
 Ranges = Mapping[str, tuple[float, float]]
 
-_PROBABILITY = (0.0, 1.0)
+GELU_FLOOR = -4.0
+"""GELU gives less than 1.3e-4 for anything below it, so what goes into GELU needs no int8 steps there."""
+SOFTMAX_REACH = 12.0
+"""Softmax gives less than 6e-6 for a score that lies further below the largest of its row."""
+ATTENTION_RANGE = (0.0, 255 / 256)
+"""The range of every softmax output: TFLite's int8 kernel has one grid, scale 1/256 and zero point -128."""
+
 _NARROWEST = 1e-3  # of a step that gave zeros alone, or its scale would be 0
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
 # Ops that put out the numbers that they take in.
@@ -33,42 +37,9 @@ _MOVING = {
 }
 
 
-def activation_ranges(model: bytes, token_ids: Iterable[Sequence[int]]) -> dict[str, tuple[float, float]]:
-    """Runs a float model on rows of token ids and measures every site.
-
-    Args:
-        model: a flatbuffer with named sites (`name_sites`) and the signature `classify_tokens`, or `serving_default`.
-        token_ids: rows without padding, of the lengths that the texts have.
-
-    Returns:
-        site -> (least, greatest), zero between them.
-    """
-    least: dict[str, float] = {}
-    greatest: dict[str, float] = {}
-    with observed(model) as running:
-        tensors = {site.replace(_MASKED_ATTENTION, _ATTENTION): tensor for site, tensor in running.sites.items()}
-        for row in token_ids:
-            running.run(row)
-            for site, tensor in tensors.items():
-                low, high = _reach(site, running.values(tensor))
-                least[site] = min(low, least.get(site, 0.0))
-                greatest[site] = max(high, greatest.get(site, 0.0))
-    return {site: _useful(site, least[site], greatest[site]) for site in least}
-
-
-def _reach(site: str, values: NDArray[np.float32]) -> tuple[float, float]:
-    least, greatest = float(values.min()), float(values.max())
-    if site.endswith("/scores"):
-        least = max(least, float(values.max(-1).min()) - SOFTMAX_REACH)
-    return least, greatest
-
-
-def _useful(site: str, least: float, greatest: float) -> tuple[float, float]:
-    if site.endswith(f"/{_ATTENTION}"):
-        return _PROBABILITY
-    if site.endswith("/intermediate"):
-        return max(least, GELU_FLOOR), greatest
-    return least, greatest
+def has_floor(site: str) -> bool:
+    """True for a site that has a value below which its numbers no longer matter."""
+    return site.endswith(("/scores", "/intermediate"))
 
 
 def quantizer_statistics(content: Any, ranges: Ranges) -> dict[str, dict[str, Any]]:

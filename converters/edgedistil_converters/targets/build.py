@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.targets.parts import TargetEncoder

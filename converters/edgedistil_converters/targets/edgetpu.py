@@ -21,18 +21,19 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.encoder import layer_norm
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
-from edgedistil_converters.flatbuffer import as_every_runtime_reads_it, convert_module, packed
+from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.graph.encoder import layer_norm
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
-from edgedistil_converters.quiet import quiet
-from edgedistil_converters.sites import site_of
 from edgedistil_converters.targets.edgetpu_compiler import run_edgetpu_compiler
 from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
 from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
 from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder, padded_row
 from edgedistil_converters.targets.plans import check_target_plan
+from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
+from edgedistil_converters.tflite.quiet import quiet
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.errors import ConversionError
 
@@ -262,7 +263,7 @@ def _quantize(model: bytes, ranges: Ranges) -> bytes:
 
 def _for_compiler(model: bytes) -> bytes:
     """Constants inside of the flatbuffer, op versions of int8, tensors under their own names, and nothing else."""
-    content = schema.ModelT.InitFromPackedBuf(as_every_runtime_reads_it(model), 0)
+    content = schema.ModelT.InitFromPackedBuf(normalize_flatbuffer(model), 0)
     [signature], [subgraph] = content.signatureDefs, content.subgraphs
     for entry in (*signature.inputs, *signature.outputs):
         subgraph.tensors[entry.tensorIndex].name = entry.name

@@ -27,9 +27,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil_converters.constants import shared_constant
-from edgedistil_converters.edge_graph.encoder import add
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.graph.encoder import add
+from edgedistil_converters.graph.tensors import shared_constant
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 
 __all__ = ["EdgeTPUGraph"]
 
@@ -154,7 +154,7 @@ def _dense(site: str, x: Any, dense: Dense) -> Any:
 
 
 def _layer_norm(site: str, x: Any, norm: LayerNorm) -> Any:
-    """The last step is a SUB, as in `edge_graph/encoder.py`."""
+    """The last step is a SUB, as in `graph/encoder.py`."""
     with tf.name_scope(site):
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         scaled = centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + norm.epsilon)

@@ -13,10 +13,10 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistil_converters.edge_graph.embeddings import FloatTable
-from edgedistil_converters.edge_graph.encoder import MASKED_SCORE, EdgeGraph, PaddedBatch
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
 from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.graph.embeddings import FloatTable
+from edgedistil_converters.graph.encoder import MASKED_SCORE, EdgeGraph, PaddedBatch
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder
 from edgedistil_converters.targets.plans import check_target_plan

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["EMBEDDINGS", "PROBABILITIES", "TargetEncoder", "check_encoder", "padded_row"]

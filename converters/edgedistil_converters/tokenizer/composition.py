@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 from edgedistil_runtime.errors import ConversionError
 

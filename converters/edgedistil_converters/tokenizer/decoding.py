@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 
 __all__ = ["decode_utf8"]
 

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
 from edgedistil_converters.tokenizer.decoding import decode_utf8
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_and_continuation_pieces

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 
 __all__ = ["VANISHES", "SpecialTokenFinder"]
 

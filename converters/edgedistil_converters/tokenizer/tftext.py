@@ -24,7 +24,7 @@ from tensorflow_text.python.ops.fast_bert_normalizer import gen_fast_bert_normal
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 from tensorflow_text.python.ops.whitespace_tokenizer import gen_whitespace_tokenizer_v2
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.normalizer_table import build_normalizer_table, ill_formed_sequences
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD
 from edgedistil_converters.tokenizer.spelling import CODE_POINTS, WORD_BREAK, Spellings

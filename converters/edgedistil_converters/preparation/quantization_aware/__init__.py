@@ -7,9 +7,10 @@ TensorFlow Model Optimization (TFMOT) works on `tf_keras` models alone, and impo
 answering through files. What this package exports loads neither TensorFlow nor TFMOT; what the child runs does.
 """
 
-from edgedistil_converters.quantization_aware.launch import train_quantization_aware
-from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
-from edgedistil_converters.quantization_aware.sites import ATTENTION_RANGE, site_names
+from edgedistil_converters.preparation.quantization_aware.launch import train_quantization_aware
+from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
+from edgedistil_converters.quantization.ranges import ATTENTION_RANGE
+from edgedistil_converters.sites import activation_sites
 
 __all__ = [
     "ATTENTION_RANGE",
@@ -17,6 +18,6 @@ __all__ = [
     "QATEpoch",
     "QATResult",
     "QATSettings",
-    "site_names",
+    "activation_sites",
     "train_quantization_aware",
 ]

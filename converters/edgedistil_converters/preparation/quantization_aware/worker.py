@@ -1,6 +1,6 @@
 """The child process: reads a job from a folder, trains, and writes the result there.
 
-    python -m edgedistil_converters.quantization_aware.worker FOLDER
+    python -m edgedistil_converters.preparation.quantization_aware.worker FOLDER
 
 Each step is one line of JSON on stdout. It must not run where KerasHub is loaded: TFMOT changes what `tf.keras` is.
 """
@@ -28,8 +28,8 @@ class _Reporter:
 
 def main(folder: Path) -> None:
     """Trains the job in a folder, from its last checkpoint on."""
-    from edgedistil_converters.quantization_aware.job import read_job
-    from edgedistil_converters.quantization_aware.training import train
+    from edgedistil_converters.preparation.quantization_aware.job import read_job
+    from edgedistil_converters.preparation.quantization_aware.training import train
 
     reporter = _Reporter(sys.stdout)
     with contextlib.redirect_stdout(sys.stderr):  # what libraries print is for people

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["QATData", "QATEpoch", "QATResult", "QATSettings", "check_data"]
@@ -92,7 +92,7 @@ class QATResult:
 
     Attributes:
         weights: float, and ready to be rounded to int8; embedding tables are those that came in.
-        ranges: (lowest, highest) float32 value that int8 holds, for each name of `site_names`. Both ends lie on the
+        ranges: site of `activation_sites` -> (lowest, highest) float32 value that int8 holds. Both ends lie on the
             grid: (highest - lowest) / 255 is its scale, and 0 is one of its points.
         history: one entry for the state before training and one for each epoch.
     """

@@ -16,17 +16,18 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.embeddings import embedding_table
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, TransformerLayer
-from edgedistil_converters.quantization_aware import layers
-from edgedistil_converters.quantization_aware.named_arrays import named_arrays
-from edgedistil_converters.quantization_aware.quantize_configs import (
+from edgedistil_converters.graph.embeddings import embedding_table
+from edgedistil_converters.model.named_arrays import named_arrays
+from edgedistil_converters.model.weights import ClassifierWeights, TransformerLayer
+from edgedistil_converters.preparation.quantization_aware import layers
+from edgedistil_converters.preparation.quantization_aware.quantize_configs import (
     QuantizedAttention,
     QuantizedFlooredSite,
     QuantizedKernel,
     QuantizedSite,
 )
-from edgedistil_converters.quantization_aware.sites import ATTENTION_RANGE, has_floor, site_names
+from edgedistil_converters.quantization.ranges import ATTENTION_RANGE, has_floor
+from edgedistil_converters.sites import activation_sites
 
 __all__ = ["Calibration", "FloatMirror", "QuantizedMirror", "build_mirror", "quantize"]
 
@@ -98,7 +99,7 @@ class QuantizedMirror:
             name: ATTENTION_RANGE
             if name.endswith("/attention")
             else _grid_ends(*(float(end.numpy()) for end in self._range_variables(name, "output")))
-            for name in site_names(self.num_layers)
+            for name in activation_sites(self.num_layers)
         }
 
     def refresh_kernel_ranges(self) -> None:

@@ -18,10 +18,10 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.tokenizer.reference import token_id_rows
+from edgedistil_converters.model.keras_token_ids import token_id_rows
+from edgedistil_converters.preparation.pieces import PieceChoice, choose_pieces, texts_with_piece
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_converters.verification import answer_with_keras
-from edgedistil_converters.vocabulary_pruning import PieceChoice, choose_pieces, texts_with_piece
+from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_runtime.errors import ConversionError, DataError
 
 __all__ = ["PrunedClassifier", "PruningReport", "prune_classifier"]

@@ -15,18 +15,18 @@ import tensorflow as tf
 import tf_keras as keras
 from numpy.typing import NDArray
 
-from edgedistil_converters.quantization_aware.batches import Rows, Texts
-from edgedistil_converters.quantization_aware.job import CHECKPOINT, RESULT, Job, read_arrays, write_arrays
-from edgedistil_converters.quantization_aware.losses import text_losses
-from edgedistil_converters.quantization_aware.mirror import (
+from edgedistil_converters.preparation.quantization_aware.batches import Rows, Texts
+from edgedistil_converters.preparation.quantization_aware.job import CHECKPOINT, RESULT, Job, read_arrays, write_arrays
+from edgedistil_converters.preparation.quantization_aware.losses import text_losses
+from edgedistil_converters.preparation.quantization_aware.mirror import (
     Calibration,
     FloatMirror,
     QuantizedMirror,
     build_mirror,
     quantize,
 )
-from edgedistil_converters.quantization_aware.settings import QATEpoch
-from edgedistil_converters.quantization_aware.sites import GELU_FLOOR, SOFTMAX_REACH, has_floor
+from edgedistil_converters.preparation.quantization_aware.settings import QATEpoch
+from edgedistil_converters.quantization.ranges import GELU_FLOOR, SOFTMAX_REACH, has_floor
 
 __all__ = ["Trainer", "calibrate", "train"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil_converters.constants import shared_constant
+from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["EmbeddingTable", "FloatTable", "Int4Table", "Int8Table", "embedding_table"]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
-from edgedistil_converters.quantization_aware.settings import QATData
+from edgedistil_converters.model.weights import ClassifierWeights
+from edgedistil_converters.preparation.quantization_aware.settings import QATData
 
 __all__ = ["Batch", "Texts", "teacher_logits"]
 

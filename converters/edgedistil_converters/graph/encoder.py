@@ -15,9 +15,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgedistil_converters.constants import shared_constant
-from edgedistil_converters.edge_graph.embeddings import EmbeddingTable
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.graph.embeddings import EmbeddingTable
+from edgedistil_converters.graph.tensors import shared_constant
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 
 __all__ = ["MASKED_SCORE", "EdgeGraph", "PaddedBatch", "add", "layer_norm"]
 

@@ -5,7 +5,7 @@ The reference is the classifier itself with its own preprocessor; the candidate 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import read_output_activation
 from edgedistil_converters.quantization.plan import Tolerance
-from edgedistil_converters.tokenizer.reference import keras_features, row_lengths, scalar_values
-from edgedistil_converters.verification_texts import VerificationInput
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
@@ -27,7 +24,6 @@ from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = [
     "ParityReport",
-    "answer_with_keras",
     "choose_golden_cases",
     "replay_tolerance",
     "trusted_answers",
@@ -95,38 +91,6 @@ class ParityReport:
         report = {**asdict(self), "differing_texts": list(self.differing_texts)}
         del report["differences"]
         return report
-
-
-def answer_with_keras(classifier: Any, inputs: Iterable[VerificationInput]) -> list[GoldenCase]:
-    """Token ids and probabilities of the float Keras classifier.
-
-    Args:
-        classifier: a `DistilBertTextClassifier` with its preprocessor.
-        inputs: what to classify, texts or pairs of texts; a NUL ends a text, as in KerasHub's graph path, and a lone
-            surrogate is U+FFFD.
-    """
-    parts = [tuple(map(scalar_values, (one,) if isinstance(one, str) else one)) for one in inputs]
-    answers: dict[int, GoldenCase] = {}
-    for count in (1, 2):
-        chosen = [i for i, texts in enumerate(parts) if len(texts) == count]
-        for first in range(0, len(chosen), _BATCH):
-            numbers = chosen[first : first + _BATCH]
-            answers |= zip(numbers, _answer_batch(classifier, [parts[i] for i in numbers]), strict=True)
-    return [answers[i] for i in range(len(parts))]
-
-
-def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[GoldenCase]:
-    """Answers to a few texts, or a few pairs."""
-    token_ids, mask = keras_features(classifier.preprocessor, *zip(*batch, strict=True))
-    lengths = row_lengths(token_ids, int(classifier.preprocessor.tokenizer.end_token_id))
-    longest = int(lengths.max())  # columns of padding alone change nothing and cost time
-    features = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
-    outputs = np.asarray(classifier(features, training=False), np.float64)
-    probabilities = outputs if read_output_activation(classifier) != "logits" else _softmax(outputs)
-    return [
-        GoldenCase(one[0], tuple(map(int, ids[:length])), tuple(map(float, row)), *one[1:])
-        for one, ids, length, row in zip(batch, token_ids, lengths, probabilities, strict=True)
-    ]
 
 
 def trusted_answers(answers: Sequence[GoldenCase], report: ParityReport) -> list[GoldenCase]:
@@ -305,9 +269,3 @@ def _token_message(answer: GoldenCase, received: tuple[int, ...]) -> str:
         f"Expected: {list(answer.token_ids[:20])}. Received: {list(received[:20])}. This is a defect of EdgeDistil; "
         "please report it with this message."
     )
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return result

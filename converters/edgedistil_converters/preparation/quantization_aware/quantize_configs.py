@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgedistil_converters.quantization_aware.sites import ATTENTION_RANGE
+from edgedistil_converters.quantization.ranges import ATTENTION_RANGE
 
 __all__ = ["QuantizedAttention", "QuantizedFlooredSite", "QuantizedKernel", "QuantizedSite"]
 

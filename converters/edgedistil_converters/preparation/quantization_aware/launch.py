@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights
+from edgedistil_converters.files import sole_use
+from edgedistil_converters.model.weights import ClassifierWeights
+from edgedistil_converters.preparation.quantization_aware.job import STDERR, Job, read_result, write_job
+from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.quantization_aware.job import STDERR, Job, read_result, write_job
-from edgedistil_converters.quantization_aware.lock import sole_use
-from edgedistil_converters.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_runtime.errors import ConversionError, OutputError
 
 __all__ = ["train_quantization_aware"]
@@ -21,7 +21,7 @@ __all__ = ["train_quantization_aware"]
 Progress = Callable[[int, int, int, float], None]
 
 _PLAN = QuantizationPlan("int8-qat")
-_WORKER = "edgedistil_converters.quantization_aware.worker"
+_WORKER = "edgedistil_converters.preparation.quantization_aware.worker"
 _NEEDED = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 _HINT = (
     "If memory ran out, try shorter texts (--sequence-length) or a machine with more memory; from Python also a "

@@ -9,14 +9,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.embeddings import FloatTable
-from edgedistil_converters.edge_graph.encoder import EdgeGraph
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, read_weights, write_weights
+from edgedistil_converters.graph.embeddings import FloatTable
+from edgedistil_converters.graph.encoder import EdgeGraph
+from edgedistil_converters.model.keras_hub import read_weights, write_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.model.weights import ClassifierWeights
+from edgedistil_converters.preparation.quantization_aware.launch import train_quantization_aware
+from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATEpoch, QATSettings
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
-from edgedistil_converters.quantization_aware.launch import train_quantization_aware
-from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATSettings
-from edgedistil_converters.tokenizer.reference import unpadded_rows
 
 __all__ = ["QuantizationAwareTraining", "train_classifier"]
 

@@ -1,6 +1,6 @@
 """The steps of the edge graph as `tf_keras` layers, which TFMOT can clone and wrap.
 
-They compute what `edge_graph.encoder` computes for a padded batch; a test holds them to it. Loaded in the child process
+They compute what `graph.encoder` computes for a padded batch; a test holds them to it. Loaded in the child process
 only.
 """
 

@@ -30,11 +30,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
-from edgedistil_converters.output import atomic_path
-from edgedistil_converters.quantization_aware.lock import sole_use
-from edgedistil_converters.quantization_aware.named_arrays import named_arrays, named_parts, with_arrays
-from edgedistil_converters.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
+from edgedistil_converters.files import atomic_path, sole_use
+from edgedistil_converters.model.named_arrays import named_arrays, named_parts, with_arrays
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
 from edgedistil_runtime.errors import OutputError
 
 __all__ = [

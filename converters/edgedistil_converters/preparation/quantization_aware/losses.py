@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgedistil_converters.quantization_aware.settings import QATSettings
+from edgedistil_converters.preparation.quantization_aware.settings import QATSettings
 
 __all__ = ["text_losses"]
 

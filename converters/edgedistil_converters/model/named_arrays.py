@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.edge_graph.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 
 __all__ = ["named_arrays", "named_parts", "with_arrays"]
 

@@ -1,17 +1,15 @@
-"""What a .tflite file is made of: signatures, ops and versions, dtypes of weights; and whether that is allowed."""
+"""What a .tflite file is made of: signatures, ops and versions, dtypes of weights."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.sites import EMBEDDING_SITES, site_of
-from edgedistil_runtime.errors import StructureError
+from edgedistil_converters.tflite.site_names import site_of
 
-__all__ = ["Structure", "TensorInfo", "check_structure", "read_structure"]
+__all__ = ["Structure", "TensorInfo", "read_structure", "version_key"]
 
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
@@ -19,9 +17,6 @@ _MATMUL = "FULLY_CONNECTED"
 # Steps of a layer that a file with fixed ranges computes in int8, beside its matmuls with weights; but for attention
 # with a mask, which would stretch its range.
 _INTEGER_STEPS = ("BATCH_MATMUL", "SOFTMAX", "GELU")
-_FLOAT_STEP = "masked_attention"
-_LAST = 999  # after every patch release
-_HEAD_MATMULS = 2  # a classifier without transformer layers has no others
 # What an int8 file may still hold in float32: biases, LayerNorm vectors and scales, which are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
 # The file's own `min_runtime_version` is written before quantization. Op versions that come in later, with the TFLite
@@ -107,59 +102,9 @@ def read_structure(flatbuffer: bytes) -> Structure:
         constant_bytes=bytes_of_dtype,
         large_float_constants=large,
         minimum_runtime=max(
-            [_declared_runtime(model), *(_NEWER_OPS[op] for op in ops if op in _NEWER_OPS)], key=_version_key
+            [_declared_runtime(model), *(_NEWER_OPS[op] for op in ops if op in _NEWER_OPS)], key=version_key
         ),
     )
-
-
-def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: frozenset[str] = frozenset()) -> None:
-    """Compares a structure with the contract and with its plan.
-
-    Args:
-        structure: of the file.
-        plan: that made it.
-        custom_ops: names of ops that it may have although they are no builtins.
-
-    Raises:
-        StructureError: an op that it may not have, weights of another dtype than the plan's, or large float constants
-            in an int8 file.
-    """
-    foreign = sorted(set(structure.custom_ops) - custom_ops)
-    if foreign:
-        beside = f" and {', '.join(sorted(custom_ops))}" if custom_ops else ""
-        raise StructureError(f"The file must hold builtin ops{beside} alone. Received: {', '.join(foreign)}.")
-    dtypes = plan.weight_dtypes(len({site.split("/")[0] for site in structure.matmuls if "/" in site}))
-    due = {site: dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}
-    received = {site: weights for site, (weights, _) in structure.matmuls.items()}
-    if received != due:
-        wrong = {site: (due.get(site), received.get(site)) for site in due | received}
-        shown = [f"{site}: {a} due, {b} found" for site, (a, b) in wrong.items() if a != b]
-        raise StructureError(
-            f"The matmuls of a {plan.scheme} file must have the weights that the plan says. "
-            f"Received: {'; '.join(shown[:5])}."
-        )
-    if plan.oldest_runtime and _version_key(structure.minimum_runtime) > (*_version_key(plan.oldest_runtime), _LAST):
-        raise StructureError(
-            f"The file must run on TFLite {plan.oldest_runtime}. Received: ops of TFLite {structure.minimum_runtime}."
-        )
-    if plan.is_static:
-        _check_integer_activations(structure, due)
-    if "float32" not in dtypes.values() and plan.scheme != "fp16" and structure.large_float_constants:
-        raise StructureError(
-            f"An {plan.scheme} file must hold no large float constants. "
-            f"Received: {', '.join(structure.large_float_constants[:5])}."
-        )
-
-
-def _check_integer_activations(structure: Structure, due: Mapping[str, str]) -> None:
-    """Every matmul that the plan has not taken out puts out int8; so do attention without a mask, and GELU."""
-    matmuls = [site for site, dtype in due.items() if dtype == "int8" and structure.matmuls[site][1] != "int8"]
-    steps = [site for site in structure.float_steps if not site.endswith(f"/{_FLOAT_STEP}")]
-    if len(due) > _HEAD_MATMULS and (matmuls or steps):
-        raise StructureError(
-            "Matmuls, attention and GELU of a file with fixed ranges must put out int8. "
-            f"Received: float from {', '.join([*matmuls, *steps][:5])}."
-        )
 
 
 def _has_scale(tensor: Any) -> bool:
@@ -253,7 +198,8 @@ def _shape(array: Any) -> tuple[int, ...]:
     return () if isinstance(array, int) else tuple(int(d) for d in array)
 
 
-def _version_key(version: str) -> tuple[int, ...]:
+def version_key(version: str) -> tuple[int, ...]:
+    """A version as numbers that can be compared."""
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 

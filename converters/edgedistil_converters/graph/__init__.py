@@ -1,0 +1,1 @@
+"""The forward pass for small machines: embedding tables, transformer layers, head."""

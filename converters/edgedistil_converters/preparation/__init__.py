@@ -1,0 +1,1 @@
+"""Changes of a classifier before its conversion: a smaller vocabulary, training with quantization."""
