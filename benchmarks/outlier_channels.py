@@ -29,8 +29,9 @@ from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights, write_weights
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.model.weights import ClassifierWeights, Dense
+from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
 from edgedistil_converters.preparation.quantization_aware import QATSettings
-from edgedistil_converters.preparation.quantization_aware.classifier import train_classifier
+from edgedistil_converters.preparation.quantization_aware.prepare import train_with_quantization
 from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.ranges import Ranges
@@ -65,11 +66,11 @@ def with_outliers(weights: ClassifierWeights, factor: float, seed: int) -> Class
                 key=_outputs_times(layer.key, queries, 1 / factor),
             )
         )
-    pooled = chosen(weights.pooled.bias.size)  # a ReLU lies between, which lets a positive factor through
+    pooled = chosen(weights.pooled_dense.bias.size)  # a ReLU lies between, which lets a positive factor through
     return replace(
         weights,
         layers=tuple(layers),
-        pooled=_outputs_times(weights.pooled, pooled, factor),
+        pooled_dense=_outputs_times(weights.pooled_dense, pooled, factor),
         logits=_inputs_times(weights.logits, pooled, 1 / factor),
     )
 
@@ -151,11 +152,12 @@ def measure(preset: str, data: Path, factor: float, seed: int) -> list[dict[str,
 def train(trained: LabelledClassifier, texts: LabelledTexts, plan: QuantizationPlan, seed: int) -> Ranges:
     """Trains the classifier in place, with the settings of `edgedistil convert`."""
     numbers = [trained.labels.index(label) for label in texts.labels]
+    prepared = PreparedClassifier(trained.classifier, trained.labels, trained.name)
+    options, settings = ConversionOptions(plan), QATSettings(seed=seed)
     with tempfile.TemporaryDirectory() as folder:
-        settings = QATSettings(seed=seed)
-        return train_classifier(
-            trained.classifier, texts.texts, numbers, settings, plan=plan, folder=Path(folder)
-        ).ranges
+        after = train_with_quantization(prepared, texts.texts, numbers, settings, options=options, folder=Path(folder))
+    assert after.ranges is not None
+    return after.ranges
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,30 +1,27 @@
 """From a preset to a verified file: load, train or prune where that is asked for, convert.
 
-    request -> classifier (-> a head trained) (-> pruned) (-> trained with quantization) -> converted, verified
+    request -> classifier (-> with a head) (-> pruned) (-> trained with quantization) -> converted, verified
 
 `edgedistil convert` is the command line of this module.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, TrainingData
-from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.calibration import check_calibration_given, sampled
+from edgedistil_converters.preparation.prepared import ConversionOptions
+from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.targets.plans import check_target
 from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from edgedistil.presets.loading import LabelledClassifier
-    from edgedistil_converters import Conversion
-    from edgedistil_converters.preparation.quantization_aware import QATEpoch
-    from edgedistil_runtime.artifact import GoldenCase
+    from edgedistil_converters import Conversion, PreparedClassifier
 
 __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 
@@ -74,6 +71,11 @@ class ConversionRequest:
     force: bool = False
     seed: int = 0
 
+    @property
+    def options(self) -> ConversionOptions:
+        """The part of the request that the converter takes."""
+        return ConversionOptions(self.plan, self.interface, self.target, self.verification_texts, self.force)
+
     def __post_init__(self) -> None:
         if self.vocabulary_size is not None and not self.pruning_texts:
             raise DataError(
@@ -103,42 +105,18 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         ('lights', 'music', 'weather')
     """
     stage = on_stage or (lambda _: None)
-    check_output(request.output, force=request.force)
-    check_target(request.target, request.plan, request.interface)
-    check_calibration_given(request.plan, _texts_for_calibration(request))
+    request.options.check(request.output, _texts_for_calibration(request))
     _check_checkpoints(request)
-    trained, preparation = _trained(request, stage)
+    prepared = _prepared(request, stage)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
-        trained, preparation["vocabulary_pruning"] = _pruned(trained, request)
-    ranges = answers = None
+        prepared = _pruned(prepared, request)
     if request.plan.needs == "training data":
-        stage("answering the verification texts with Keras")
-        answers = _answers(trained, request)  # before training changes what is to be kept
-        ranges, preparation["quantization_aware_training"] = _train_with_quantization(trained, request, stage)
-    calibration_texts = sampled(_texts_for_calibration(request), _MOST_CALIBRATION_TEXTS)
-    if _is_calibrated(request, trained):
-        preparation["calibration"] = {"texts": len(calibration_texts), "sha256": _digest(calibration_texts)}
-    elif request.calibration_texts:
-        _log.warning("The calibration data are not used: a plan of %s measures nothing.", request.plan.scheme)
-    from edgedistil_converters import convert_classifier
+        prepared = _trained_with_quantization(prepared, request, stage)
+    prepared = _with_calibration_texts(prepared, request)
+    from edgedistil_converters import convert_prepared
 
-    conversion = convert_classifier(
-        trained.classifier,
-        trained.labels,
-        request.output,
-        plan=request.plan,
-        interface=request.interface,
-        calibration_texts=calibration_texts,
-        ranges=ranges,
-        answers=answers,
-        preparation=preparation,
-        target=request.target,
-        name=request.name or trained.name,
-        verification_texts=request.verification_texts,
-        force=request.force,
-        on_stage=stage,
-    )
+    conversion = convert_prepared(prepared, request.options, request.output, on_stage=stage)
     if request.plan.needs == "training data":
         from edgedistil_converters.preparation.quantization_aware.job import remove_job
 
@@ -146,14 +124,20 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     return conversion
 
 
+def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
+    """Chooses the texts that ranges are measured on or weights rounded by, and records them if they shape the file."""
+    texts = sampled(_texts_for_calibration(request), _MOST_CALIBRATION_TEXTS)
+    record = dict(prepared.record)
+    rounding = request.plan.calibrated(int(prepared.classifier.backbone.num_layers)).rounding
+    if request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu":
+        record["calibration"] = {"texts": len(texts), "sha256": _digest(texts)}
+    elif request.calibration_texts:
+        _log.warning("The calibration data are not used: a plan of %s measures nothing.", request.plan.scheme)
+    return replace(prepared, calibration_texts=texts, record=record)
+
+
 def _texts_for_calibration(request: ConversionRequest) -> tuple[str, ...]:
     return request.calibration_texts or (request.training.texts if request.training else ())
-
-
-def _is_calibrated(request: ConversionRequest, trained: "LabelledClassifier") -> bool:
-    """Whether texts have a say in the file."""
-    rounding = request.plan.calibrated(int(trained.classifier.backbone.num_layers)).rounding
-    return request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu"
 
 
 def _digest(texts: Sequence[str]) -> str:
@@ -161,30 +145,26 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _answers(trained: "LabelledClassifier", request: ConversionRequest) -> "list[GoldenCase]":
-    from edgedistil_converters.verification.keras_answers import answer_with_keras
-    from edgedistil_converters.verification.texts import verification_inputs
-
-    return answer_with_keras(trained.classifier, verification_inputs(request.verification_texts, request.interface))
-
-
-def _trained(request: ConversionRequest, stage: Stage) -> tuple["LabelledClassifier", dict[str, Any]]:
-    """The preset's own classifier, or one with a head trained on labelled texts, and what was done for it."""
+def _prepared(request: ConversionRequest, stage: Stage) -> "PreparedClassifier":
+    """Loads the preset's own classifier, or trains a head for it on labelled texts."""
     from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
+    from edgedistil_converters.preparation.prepared import PreparedClassifier
 
     stage(f"loading {request.preset}")
+    record: dict[str, Any] = {}
     try:
         trained = load_labelled_classifier(request.preset, labels=request.labels)
     except NoTrainedHead:
         if request.training is None:
             raise
-        texts = len(request.training)
-        return _with_new_head(request, request.training, stage), {"head": {"texts": texts, "seed": request.seed}}
-    set_sequence_length(trained.classifier, request.sequence_length, request.preset)
-    _check_layers(request.plan, trained.classifier)
-    if request.training is not None:
-        _class_numbers(request.training, trained.labels)
-    return trained, {}
+        record["head"] = {"texts": len(request.training), "seed": request.seed}
+        trained = _with_new_head(request, request.training, stage)
+    else:
+        set_sequence_length(trained.classifier, request.sequence_length, request.preset)
+        _check_layers(request.plan, trained.classifier)
+        if request.training is not None:
+            _class_numbers(request.training, trained.labels)
+    return PreparedClassifier(trained.classifier, trained.labels, request.name or trained.name, record=record)
 
 
 def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
@@ -216,23 +196,24 @@ def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stag
     return train(classifier, data, settings, name=Path(request.preset).name).trained
 
 
-def _pruned(trained: "LabelledClassifier", request: ConversionRequest) -> tuple["LabelledClassifier", dict[str, Any]]:
+def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
     from edgedistil_converters import prune_classifier
 
-    pruned = prune_classifier(trained.classifier, request.pruning_texts, vocabulary_size=request.vocabulary_size)
-    return replace(trained, classifier=pruned.classifier), pruned.report.to_dict()
+    pruned = prune_classifier(prepared.classifier, request.pruning_texts, vocabulary_size=request.vocabulary_size)
+    record = {**prepared.record, "vocabulary_pruning": pruned.report.to_dict()}
+    return replace(prepared, classifier=pruned.classifier, record=record)
 
 
-def _train_with_quantization(
-    trained: "LabelledClassifier", request: ConversionRequest, stage: Stage
-) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
-    """Trains in place. Checkpoints stand beside the output until there is one: the same command goes on with them."""
+def _trained_with_quantization(
+    prepared: "PreparedClassifier", request: ConversionRequest, stage: Stage
+) -> "PreparedClassifier":
+    """Trains in place. Checkpoints are kept beside the output until there is one: the same command continues."""
     from edgedistil_converters.preparation.quantization_aware import QATSettings
-    from edgedistil_converters.preparation.quantization_aware.classifier import train_classifier
+    from edgedistil_converters.preparation.quantization_aware.prepare import train_with_quantization
 
     assert request.training is not None
     settings, texts = QATSettings(seed=request.seed), request.training
-    numbers = _class_numbers(texts, trained.labels)
+    numbers = _class_numbers(texts, tuple(prepared.labels))
     folder = checkpoints_folder(request.output)
     folder.mkdir(exist_ok=True)
 
@@ -242,20 +223,20 @@ def _train_with_quantization(
         )
 
     stage(f"preparing {len(texts):,} texts for training with quantization")
-    training = train_classifier(
-        trained.classifier, texts.texts, numbers, settings, plan=request.plan, folder=folder, on_progress=show
+    prepared = train_with_quantization(
+        prepared, texts.texts, numbers, settings, options=request.options, folder=folder, on_progress=show
     )
-    _check_history(training.history[0])
-    history = [asdict(epoch) for epoch in training.history]
-    return dict(training.ranges), {**asdict(settings), "texts": len(texts), "history": history}
+    _check_history(prepared.record["quantization_aware_training"]["history"][0])
+    return prepared
 
 
-def _check_history(before: "QATEpoch") -> None:
-    if before.accuracy < before.agreement / 2:
+def _check_history(before: Mapping[str, float]) -> None:
+    """Warns if the state before training already contradicts the labels; `before` is a `QATEpoch` as plain data."""
+    if before["accuracy"] < before["agreement"] / 2:
         _log.warning(
             "The labels of the training data are those of the classifier on %.0f %% of the texts alone: are they the "
             "ones that it was trained on?",
-            100 * before.accuracy,
+            100 * before["accuracy"],
         )
 
 

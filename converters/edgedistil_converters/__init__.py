@@ -17,8 +17,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgedistil_converters.convert import Conversion, convert_classifier
+    from edgedistil_converters.convert import Conversion, convert_classifier, convert_prepared
     from edgedistil_converters.interface import ModelInterface
+    from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
     from edgedistil_converters.preparation.pruning import PrunedClassifier, PruningReport, prune_classifier
     from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
     from edgedistil_converters.tflite.structure import Structure, read_structure
@@ -26,28 +27,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conversion",
+    "ConversionOptions",
     "LayerScheme",
     "ModelInterface",
     "ParityReport",
+    "PreparedClassifier",
     "PrunedClassifier",
     "PruningReport",
     "QuantizationPlan",
     "Structure",
     "convert_classifier",
+    "convert_prepared",
     "prune_classifier",
     "read_structure",
 ]
 
 _LAZY_NAMES = {
     "Conversion": "convert",
+    "ConversionOptions": "preparation.prepared",
     "ModelInterface": "interface",
     "LayerScheme": "quantization.plan",
     "ParityReport": "verification.verify",
+    "PreparedClassifier": "preparation.prepared",
     "PrunedClassifier": "preparation.pruning",
     "PruningReport": "preparation.pruning",
     "QuantizationPlan": "quantization.plan",
     "Structure": "tflite.structure",
     "convert_classifier": "convert",
+    "convert_prepared": "convert",
     "prune_classifier": "preparation.pruning",
     "read_structure": "tflite.structure",
 }

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.quantization.ranges import Ranges
-from edgedistil_converters.sites import matmul_sites
+from edgedistil_converters.sites import EMBEDDING_SITES
 from edgedistil_converters.tflite.buffers import declare_shapes, normalize_flatbuffer, packed
 from edgedistil_converters.tflite.quiet import quiet
 from edgedistil_converters.tflite.site_names import name_sites
@@ -31,7 +31,8 @@ def convert_module(
     """Converts a module with a `functions` dict, signature name -> traced function.
 
     Args:
-        module: a `tf.Module`; every value of `module.functions` is a `tf.function` with an input signature.
+        module: A `tf.Module`; every value of `module.functions` is a `tf.function` with an input signature. Its
+            `weight_dtypes`, site -> dtype, are what the plan makes of its weights; a module without them has none.
         plan: how to quantize.
         default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
         has_custom_ops: whether ops that are no builtins are let through.
@@ -57,9 +58,9 @@ def convert_module(
             model = bytearray(converter.convert())
         except Exception as error:  # the converter's own errors have no common type
             raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
-    named, num_layers = _with_sites(bytes(model))
-    dtypes = plan.weight_dtypes(num_layers)
-    if {"int8", "int4"} & {dtypes[site] for site in matmul_sites(num_layers)}:
+    named = _with_sites(bytes(model))
+    dtypes: Mapping[str, str] = getattr(module, "weight_dtypes", {})
+    if {"int8", "int4"} & {dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}:
         ranges = calibrate(named) if plan.is_static and calibrate else None
         rows = sample_rows() if plan.rounding == "gptq" and sample_rows else ()
         named = quantize(named, plan, dtypes, ranges, rows)
@@ -81,11 +82,11 @@ def _check_needs(plan: QuantizationPlan, calibrate: object, sample_rows: object)
         )
 
 
-def _with_sites(model: bytes) -> tuple[bytes, int]:
-    """The model with its sites named, and how many transformer layers it has."""
+def _with_sites(model: bytes) -> bytes:
+    """The model with its sites named."""
     content = schema.ModelT.InitFromPackedBuf(model, 0)
-    num_layers = name_sites(content)
-    return packed(content, len(model)), num_layers
+    name_sites(content)
+    return packed(content, len(model))
 
 
 def _first_line(error: Exception) -> str:

@@ -5,15 +5,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.graph.embeddings import embedding_table
-from edgedistil_converters.graph.encoder import EdgeGraph
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.sites import EMBEDDING_SITES
-from edgedistil_converters.targets.mediapipe import mediapipe_features
+from edgedistil_converters.targets.mediapipe import check_mediapipe_tokenizer, mediapipe_features
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
-from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
+from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS, TFTextTokenizer
 from edgedistil_runtime.artifact import (
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
@@ -24,12 +24,15 @@ from edgedistil_runtime.artifact import (
     TOKENIZE_PAIR,
     TokenizerSettings,
 )
+from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["DEFAULT_SHAPES", "TextClassifierModule"]
+__all__ = ["DEFAULT_SHAPES", "TextClassifierModule", "check_signatures", "custom_ops"]
 
 _TEXT, _TEXT_PAIR = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
 _STRING = tf.TensorSpec([1], tf.string, name="text")
 _TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
+
+_SHORTEST_PAIR = 3
 
 # Shapes that a runtime which cannot resize an input works with; one that can is free to resize every -1.
 DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
@@ -40,6 +43,31 @@ DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     CLASSIFY_TOKENS: {"token_ids": (1, 64)},
     EMBED: {"token_ids": (1, 64)},
 }
+
+
+def check_signatures(interface: ModelInterface, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
+    """Refuses an interface that a tokenizer cannot have.
+
+    Raises:
+        ConversionError: Rows of token ids that are too short for pairs, or a tokenizer that is not MediaPipe's.
+    """
+    if interface.takes_text_pair and settings.sequence_length < _SHORTEST_PAIR:
+        raise ConversionError(
+            "A pair of texts needs a sequence_length of at least 3, for [CLS] and two [SEP]. "
+            f"Received: {settings.sequence_length}."
+        )
+    if interface.metadata == "mediapipe":
+        check_mediapipe_tokenizer(settings, vocabulary)
+
+
+def custom_ops(interface: ModelInterface) -> frozenset[str]:
+    """Returns the names of the ops that a file has although they are no builtins.
+
+    Example:
+        >>> custom_ops(ModelInterface("builtin"))
+        frozenset()
+    """
+    return CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
 
 
 class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has no types
@@ -54,7 +82,9 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         encoder_inputs: makes what an accelerator's encoder takes, see `targets.parts.TargetEncoder`; None for a model
             without one.
 
-    `functions` maps each signature's name to its traced function.
+    Attributes:
+        functions: Name of a signature -> its traced function.
+        weight_dtypes: Site -> dtype that its weights have in the file.
     """
 
     def __init__(
@@ -68,7 +98,8 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> None:
         super().__init__()
         self._settings = settings
-        tokens, positions = (plan.weight_dtypes(len(weights.layers))[site] for site in EMBEDDING_SITES)
+        self.weight_dtypes = plan.weight_dtypes(len(weights.layers))
+        tokens, positions = (self.weight_dtypes[site] for site in EMBEDDING_SITES)
         self._graph = EdgeGraph(
             weights,
             tokens=embedding_table(weights.token_embeddings, tokens),

@@ -31,10 +31,10 @@ def make_weights(*, num_layers=2, classes=CLASSES, output_activation="logits"):
     return ClassifierWeights(
         token_embeddings=normal(VOCABULARY, WIDTH),
         position_embeddings=normal(POSITIONS, WIDTH),
-        embeddings_norm=norm(),
+        embeddings_layer_norm=norm(),
         layers=tuple(layer() for _ in range(num_layers)),
         num_heads=HEADS,
-        pooled=dense(WIDTH, WIDTH),
+        pooled_dense=dense(WIDTH, WIDTH),
         logits=dense(WIDTH, classes),
         output_activation=output_activation,
     )

@@ -116,7 +116,7 @@ def stop_verifying(error):
         def verify(*arguments):
             raise error
 
-        monkeypatch.setattr("edgedistil_converters.convert.verify", verify)
+        monkeypatch.setattr("edgedistil_converters.verification.verified_file.verify", verify)
 
     return patch
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.graph.embeddings import FloatTable, Int4Table, Int8Table, embedding_table
-from edgedistil_converters.graph.encoder import EdgeGraph
 from edgedistil_converters.model.keras_hub import read_output_activation, read_weights
 from edgedistil_runtime.errors import ConversionError
 

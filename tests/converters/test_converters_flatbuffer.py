@@ -82,7 +82,7 @@ def expected_constants(classifier):
         for layer in weights.layers
         for name in ("query", "key", "value", "attention_output", "intermediate", "output")
     )
-    matrices = tables + kernels + weights.pooled.kernel.size + weights.logits.kernel.size
+    matrices = tables + kernels + weights.pooled_dense.kernel.size + weights.logits.kernel.size
     unused = (weights.position_embeddings.shape[0] - SEQUENCE_LENGTH) * weights.width
     return matrices, weights.parameters - unused - matrices, len(weights.token_embeddings) + SEQUENCE_LENGTH
 

@@ -9,7 +9,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from edgedistil_converters import QuantizationPlan, convert_classifier
+from edgedistil_converters import (
+    ConversionOptions,
+    PreparedClassifier,
+    QuantizationPlan,
+    convert_classifier,
+    convert_prepared,
+)
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights
@@ -85,15 +91,15 @@ def conversions(wide, labels, ranges, tmp_path_factory):
     learned = {site: (LARGER * least, LARGER * greatest) for site, (least, greatest) in ranges.items()}
 
     def convert(name, plan):
-        return convert_classifier(
+        prepared = PreparedClassifier(
             wide,
             labels,
-            folder / f"{name}.tflite",
-            plan=plan,
-            interface=ModelInterface() if name == "int8-static" else TOKENS_ALONE,
+            name,
             calibration_texts=[*VERIFICATION_TEXTS, *VERIFICATION_TEXTS] if plan.is_static else (),
             ranges=learned if name == "int8-qat" else None,
         )
+        interface = ModelInterface() if name == "int8-static" else TOKENS_ALONE
+        return convert_prepared(prepared, ConversionOptions(plan, interface), folder / f"{name}.tflite")
 
     return {name: convert(name, plan) for name, plan in PLANS.items()}
 
@@ -342,7 +348,7 @@ def no_work(monkeypatch):
     def stop(*_):
         raise Stopped
 
-    monkeypatch.setattr("edgedistil_converters.convert.read_weights", stop)
+    monkeypatch.setattr("edgedistil_converters.convert.read_classifier", stop)
 
 
 def test_a_static_plan_without_calibration_texts_is_refused(no_work, wide, labels, tmp_path):
@@ -355,7 +361,9 @@ def test_a_plan_of_learned_ranges_without_any_is_refused(no_work, wide, labels, 
     with pytest.raises(ConversionError, match="ranges that were learned in training. Received: none"):
         convert_classifier(wide, labels, tmp_path / "m.tflite", plan=plan, calibration_texts=["a"] * 99)
     with pytest.raises(Stopped):
-        convert_classifier(wide, labels, tmp_path / "m.tflite", plan=plan, ranges={})
+        convert_prepared(
+            PreparedClassifier(wide, labels, "m", ranges={}), ConversionOptions(plan), tmp_path / "m.tflite"
+        )
 
 
 @pytest.mark.parametrize(("count", "is_warned"), [(1, True), (31, True), (32, False), (500, False)])

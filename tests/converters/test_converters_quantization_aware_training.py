@@ -29,7 +29,7 @@ import tensorflow_model_optimization
 import tensorflow as tf
 import tf_keras
 from edgedistil_converters.graph.embeddings import embedding_table
-from edgedistil_converters.graph.encoder import EdgeGraph
+from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.quantization_aware.batches import Texts
 from edgedistil_converters.quantization_aware.job import read_job, read_result
 from edgedistil_converters.quantization_aware.losses import text_losses
@@ -185,7 +185,7 @@ def test_ranges_reach_no_further_down_than_softmax_and_gelu_can_tell(probe):
 
 @needs_tfmot
 def test_kernels_lie_on_the_grid_of_int8(probe):
-    kernel = make_weights().pooled.kernel
+    kernel = make_weights().pooled_dense.kernel
     scale = np.abs(kernel).max(axis=0) / 127
     points = probe["kernel"] / scale
     np.testing.assert_allclose(points, np.rint(points), atol=1e-3)
@@ -196,7 +196,7 @@ def test_kernels_lie_on_the_grid_of_int8(probe):
 
 @needs_tfmot
 def test_kernels_that_a_plan_takes_out_are_not_rounded(probe):
-    np.testing.assert_allclose(probe["mixed/pooled_dense"], make_weights().pooled.kernel, atol=1e-6)
+    np.testing.assert_allclose(probe["mixed/pooled_dense"], make_weights().pooled_dense.kernel, atol=1e-6)
     kernel = make_weights().logits.kernel
     assert np.abs(probe["mixed/logits"] - kernel).max() > np.abs(kernel).max() / 127 * 0.1
 

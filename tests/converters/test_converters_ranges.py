@@ -6,8 +6,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters import QuantizationPlan
 from edgedistil_converters.flatbuffer import convert_module
-from edgedistil_converters.graph import encoder
+from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.graph.embeddings import FloatTable
+from edgedistil_converters.graph.ops import SingleText
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
@@ -70,25 +71,25 @@ def computed(steep, rows):
 
     weights, found = read_weights(steep), {}
 
-    def recorded(name):
-        inner = getattr(encoder, name)
+    class Recording(SingleText):
+        def dense(self, site, x, *, activation=None):
+            return self._kept(site, super().dense(site, x, activation=activation))
 
-        def step(site, *arguments):
-            scope, value = tf.get_current_name_scope(), inner(site, *arguments)
-            found.setdefault(f"{scope}/{site}" if scope else site, []).append(value.numpy())
+        def norm(self, site, x):
+            return self._kept(site, super().norm(site, x))
+
+        def add(self, site, x, y):
+            return self._kept(site, super().add(site, x, y))
+
+        def _kept(self, site, value):
+            found.setdefault(site, []).append(value.numpy())
             return value
 
-        return step
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_dense", "layer_norm", "add"):
-            patch.setattr(encoder, name, recorded(name))
-        graph = encoder.EdgeGraph(
-            weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings[:SEQUENCE_LENGTH])
-        )
-        for row in rows:
-            graph.classify(row[None])
-    found["pooled_dense"] = [np.maximum(value, 0) for value in found["pooled_dense"]]
+    graph = EdgeGraph(
+        weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings[:SEQUENCE_LENGTH])
+    )
+    for row in rows:
+        graph.classify_embeddings(graph.embed(row[None]), Recording(weights))
     for layer in [f"transformer_layer_{i}" for i in range(LAYERS)]:
         found |= attention_of(layer, found)
         found[f"{layer}/gelu"] = [tf.nn.gelu(value).numpy() for value in found[f"{layer}/intermediate"]]

@@ -103,7 +103,7 @@ class TestConvert:
         def fail(*_, **__):
             raise error
 
-        monkeypatch.setattr("edgedistil_converters.convert.verify", fail)
+        monkeypatch.setattr("edgedistil_converters.verification.verified_file.verify", fail)
         result = run(
             "convert",
             "--preset",

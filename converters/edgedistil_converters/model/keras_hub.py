@@ -1,23 +1,44 @@
-"""Where KerasHub keeps the weights of a classifier: read into plain arrays, and written back."""
+"""Where KerasHub keeps the weights of a classifier: read into plain arrays, and written back.
 
+A layer is KerasHub's `TransformerEncoder`, which DistilBERT shares with its other post-norm encoders.
+"""
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil_converters.graph.transformer import layer_name
 from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["read_output_activation", "read_weights", "write_weights"]
 
-Floats = NDArray[np.float32]
+# Part of a layer -> the layer of `TransformerEncoder` that holds it.
+_PARTS_OF_LAYER: Mapping[str, str] = {
+    "query": "_self_attention_layer.query_dense",
+    "key": "_self_attention_layer.key_dense",
+    "value": "_self_attention_layer.value_dense",
+    "attention_output": "_self_attention_layer.output_dense",
+    "attention_norm": "_self_attention_layer_norm",
+    "intermediate": "_feedforward_intermediate_dense",
+    "output": "_feedforward_output_dense",
+    "output_norm": "_feedforward_layer_norm",
+}
 
 
 def read_weights(classifier: Any) -> ClassifierWeights:
     """Reads the weights of a `keras_hub.models.DistilBertTextClassifier`.
 
     Raises:
-        ConversionError: not such a classifier, or one whose outputs are no probabilities.
+        ConversionError: Another kind of classifier, or one whose outputs are no probabilities.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> read_weights(load_classifier("intents")).token_embeddings.shape
+        (23, 16)
     """
     backbone = classifier.backbone
     if type(backbone).__name__ != "DistilBertBackbone":
@@ -25,44 +46,45 @@ def read_weights(classifier: Any) -> ClassifierWeights:
             "Only a DistilBertTextClassifier with a DistilBertBackbone can be converted. "
             f"Received a backbone of type {type(backbone).__name__}."
         )
+    parts = {site: _read(layer, _scale(site, backbone)) for site, layer in _layers(classifier)}
+    own: dict[str, Any] = {site: part for site, part in parts.items() if "/" not in site}
+    layers = [{name: parts[f"{layer_name(i)}/{name}"] for name in _PARTS_OF_LAYER} for i in range(backbone.num_layers)]
     return ClassifierWeights(
         token_embeddings=_array(backbone.token_embedding.embeddings),
         position_embeddings=_array(backbone.embeddings.position_embedding.position_embeddings),
-        embeddings_norm=_layer_norm(backbone.embeddings_layer_norm),
-        layers=tuple(_transformer_layer(layer, backbone) for layer in backbone.transformer_layers),
+        layers=tuple(TransformerLayer(**layer) for layer in layers),  # type: ignore[arg-type]
         num_heads=int(backbone.num_heads),
-        pooled=_dense(classifier.pooled_dense),
-        logits=_dense(classifier.output_dense),
         output_activation=read_output_activation(classifier),
+        **own,
     )
 
 
 def write_weights(classifier: Any, weights: ClassifierWeights) -> None:
-    """Puts weights into a classifier of the same sizes: the inverse of `read_weights`."""
+    """Writes weights into a classifier of the same sizes: the inverse of `read_weights`."""
     backbone = classifier.backbone
     backbone.token_embedding.embeddings.assign(weights.token_embeddings)
     backbone.embeddings.position_embedding.position_embeddings.assign(weights.position_embeddings)
-    _assign_norm(backbone.embeddings_layer_norm, weights.embeddings_norm)
-    for layer, found in zip(backbone.transformer_layers, weights.layers, strict=True):
-        attention = layer._self_attention_layer
-        head_width = int(backbone.hidden_dim) // int(backbone.num_heads)
-        _assign_dense(attention.query_dense, found.query, scale=head_width**0.5)
-        _assign_dense(attention.key_dense, found.key)
-        _assign_dense(attention.value_dense, found.value)
-        _assign_dense(attention.output_dense, found.attention_output)
-        _assign_norm(layer._self_attention_layer_norm, found.attention_norm)
-        _assign_dense(layer._feedforward_intermediate_dense, found.intermediate)
-        _assign_dense(layer._feedforward_output_dense, found.output)
-        _assign_norm(layer._feedforward_layer_norm, found.output_norm)
-    _assign_dense(classifier.pooled_dense, weights.pooled)
-    _assign_dense(classifier.output_dense, weights.logits)
+    for site, layer in _layers(classifier):
+        part = weights.parts[site]
+        if isinstance(part, LayerNorm):
+            layer.gamma.assign(part.gamma)
+            layer.beta.assign(part.beta)
+        else:
+            scale = 1 / _scale(site, backbone)
+            layer.kernel.assign((part.kernel * scale).reshape(layer.kernel.shape))
+            layer.bias.assign((part.bias * scale).reshape(layer.bias.shape))
 
 
 def read_output_activation(classifier: Any) -> str:
-    """What a classifier's outputs are: `logits` (KerasHub's `activation=None`), `softmax` or `sigmoid`.
+    """Returns the kind of a classifier's outputs: `logits` (KerasHub's `activation=None`), `softmax` or `sigmoid`.
 
     Raises:
-        ConversionError: anything else, which is no probability.
+        ConversionError: Anything else, which is no probability.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> read_output_activation(load_classifier("intents"))
+        'logits'
     """
     name = getattr(classifier.activation, "__name__", str(classifier.activation))
     legal = {"linear": "logits", "softmax": "softmax", "sigmoid": "sigmoid"}
@@ -79,7 +101,32 @@ def read_output_activation(classifier: Any) -> str:
     return legal[name]
 
 
-def _array(variable: Any) -> Floats:
+def _layers(classifier: Any) -> Iterator[tuple[str, Any]]:
+    """(site, Keras layer) of every matmul and layer norm."""
+    yield "embeddings_layer_norm", classifier.backbone.embeddings_layer_norm
+    for index, layer in enumerate(classifier.backbone.transformer_layers):
+        for name, path in _PARTS_OF_LAYER.items():
+            yield f"{layer_name(index)}/{name}", attrgetter(path)(layer)
+    yield "pooled_dense", classifier.pooled_dense
+    yield "logits", classifier.output_dense
+
+
+def _scale(site: str, backbone: Any) -> float:
+    """The factor 1/sqrt(head width) of attention, which `ClassifierWeights` has in the queries."""
+    head_width = int(backbone.hidden_dim) // int(backbone.num_heads)
+    return float(head_width**-0.5) if site.endswith("/query") else 1.0
+
+
+def _read(layer: Any, scale: float) -> Dense | LayerNorm:
+    if hasattr(layer, "gamma"):
+        return LayerNorm(gamma=_array(layer.gamma), beta=_array(layer.beta), epsilon=float(layer.epsilon))
+    bias = _array(layer.bias).reshape(-1)
+    # Attention keeps its kernels as [width, heads, head width], its output's as [heads, head width, width].
+    kernel = _array(layer.kernel).reshape(-1, bias.size)
+    return Dense(kernel=kernel * scale, bias=bias * scale)
+
+
+def _array(variable: Any) -> NDArray[np.float32]:
     array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable, np.float32)
     if not np.isfinite(array).all():
         raise ConversionError(
@@ -87,39 +134,3 @@ def _array(variable: Any) -> Floats:
             "Training diverged; train again with a smaller learning rate."
         )
     return array
-
-
-def _dense(layer: Any, inputs: int | None = None, scale: float = 1.0) -> Dense:
-    kernel, bias = _array(layer.kernel), _array(layer.bias)
-    rows = inputs if inputs is not None else kernel.shape[0]
-    return Dense(kernel=(kernel * scale).reshape(rows, -1), bias=(bias * scale).reshape(-1))
-
-
-def _assign_dense(layer: Any, dense: Dense, scale: float = 1.0) -> None:
-    layer.kernel.assign((dense.kernel * scale).reshape(layer.kernel.shape))
-    layer.bias.assign((dense.bias * scale).reshape(layer.bias.shape))
-
-
-def _assign_norm(layer: Any, norm: LayerNorm) -> None:
-    layer.gamma.assign(norm.gamma)
-    layer.beta.assign(norm.beta)
-
-
-def _layer_norm(layer: Any) -> LayerNorm:
-    return LayerNorm(gamma=_array(layer.gamma), beta=_array(layer.beta), epsilon=float(layer.epsilon))
-
-
-def _transformer_layer(layer: Any, backbone: Any) -> TransformerLayer:
-    attention = layer._self_attention_layer
-    width = int(backbone.hidden_dim)
-    head_width = width // int(backbone.num_heads)
-    return TransformerLayer(
-        query=_dense(attention.query_dense, inputs=width, scale=head_width**-0.5),
-        key=_dense(attention.key_dense, inputs=width),
-        value=_dense(attention.value_dense, inputs=width),
-        attention_output=_dense(attention.output_dense, inputs=width),
-        attention_norm=_layer_norm(layer._self_attention_layer_norm),
-        intermediate=_dense(layer._feedforward_intermediate_dense),
-        output=_dense(layer._feedforward_output_dense),
-        output_norm=_layer_norm(layer._feedforward_layer_norm),
-    )

@@ -1,24 +1,23 @@
-"""The weights of a classifier as plain arrays."""
+"""The weights of a classifier as plain arrays, named as the steps of the forward pass that read them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "ClassifierWeights",
-    "Dense",
-    "LayerNorm",
-    "TransformerLayer",
-]
+from edgedistil_converters.graph.transformer import layer_name
+
+__all__ = ["ClassifierWeights", "Dense", "LayerNorm", "Part", "TransformerLayer"]
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Dense:
-    """y = x @ kernel + bias; kernel float32[inputs, outputs], bias float32[outputs]."""
+    """A matmul: y = x @ kernel + bias; kernel float32[inputs, outputs], bias float32[outputs]."""
 
     kernel: Floats
     bias: Floats
@@ -26,7 +25,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """gamma and beta float32[width], and the epsilon under the root."""
+    """A layer norm: gamma and beta float32[width], and the epsilon under the root."""
 
     gamma: Floats
     beta: Floats
@@ -34,13 +33,19 @@ class LayerNorm:
 
     @cached_property
     def negative_beta(self) -> Floats:
-        """-beta, one array however often it is asked for."""
+        """-beta, always the same array object, so that graphs store it once."""
         return -self.beta
+
+
+Part = Dense | LayerNorm
 
 
 @dataclass(frozen=True)
 class TransformerLayer:
-    """One post-norm encoder layer; the 1/sqrt(head width) of attention is already in `query`."""
+    """One post-norm encoder layer; the 1/sqrt(head width) of attention is already in `query`.
+
+    The names of the fields are the second part of the names of the sites: `transformer_layer_0/query`.
+    """
 
     query: Dense
     key: Dense
@@ -54,26 +59,26 @@ class TransformerLayer:
 
 @dataclass(frozen=True)
 class ClassifierWeights:
-    """Everything that the forward pass of a `DistilBertTextClassifier` reads.
+    """The weights that the forward pass of a classifier reads.
 
     Attributes:
-        token_embeddings: float32[vocabulary, width].
-        position_embeddings: float32[max_sequence_length, width].
-        embeddings_norm: after their sum.
-        layers: encoder layers, first to last.
-        num_heads: attention heads of each.
-        pooled: the head's hidden layer, ReLU behind it.
-        logits: the head's last layer.
-        output_activation: what the classifier ends in: `logits`, `softmax` or `sigmoid`. Probabilities of logits are
+        token_embeddings: Token embeddings, float32[vocabulary, width].
+        position_embeddings: Position embeddings, float32[max_sequence_length, width].
+        embeddings_layer_norm: Layer norm after the sum of both.
+        layers: Encoder layers, first to last.
+        num_heads: Attention heads of each layer.
+        pooled_dense: Hidden layer of the head, followed by a ReLU.
+        logits: Last layer of the head.
+        output_activation: Output of the classifier: `logits`, `softmax` or `sigmoid`. The probabilities of logits are
             their softmax.
     """
 
     token_embeddings: Floats
     position_embeddings: Floats
-    embeddings_norm: LayerNorm
+    embeddings_layer_norm: LayerNorm
     layers: tuple[TransformerLayer, ...]
     num_heads: int
-    pooled: Dense
+    pooled_dense: Dense
     logits: Dense
     output_activation: str
 
@@ -84,8 +89,22 @@ class ClassifierWeights:
 
     @property
     def num_classes(self) -> int:
-        """How many probabilities the classifier gives."""
+        """The number of probabilities that the classifier gives."""
         return int(self.logits.bias.shape[0])
+
+    @cached_property
+    def parts(self) -> Mapping[str, Part]:
+        """Site -> its weights, of every matmul and layer norm."""
+        found: dict[str, Part] = {name: part for name, part in _fields(self) if isinstance(part, Part)}
+        for index, layer in enumerate(self.layers):
+            found |= {f"{layer_name(index)}/{name}": part for name, part in _fields(layer)}
+        return found
+
+    def with_parts(self, parts: Mapping[str, Part]) -> "ClassifierWeights":
+        """Returns the same classifier with other weights; `parts` has all the names of `self.parts`."""
+        layers = tuple(_layer(layer, f"{layer_name(index)}/", parts) for index, layer in enumerate(self.layers))
+        own: dict[str, Any] = {name: parts[name] for name, part in _fields(self) if isinstance(part, Part)}
+        return replace(self, layers=layers, **own)
 
     def summary(self) -> dict[str, int]:
         """The architecture in numbers, under the names of `DistilBertBackbone`'s arguments."""
@@ -102,15 +121,15 @@ class ClassifierWeights:
 
     @property
     def parameters(self) -> int:
-        """How many numbers there are in all arrays."""
-        denses = [self.pooled, self.logits]
-        norms = [self.embeddings_norm]
-        for layer in self.layers:
-            denses += [layer.query, layer.key, layer.value, layer.attention_output, layer.intermediate, layer.output]
-            norms += [layer.attention_norm, layer.output_norm]
-        return (
-            self.token_embeddings.size
-            + self.position_embeddings.size
-            + sum(dense.kernel.size + dense.bias.size for dense in denses)
-            + sum(norm.gamma.size + norm.beta.size for norm in norms)
-        )
+        """The number of values in all arrays."""
+        arrays = [array for part in self.parts.values() for _, array in _fields(part) if isinstance(array, np.ndarray)]
+        return sum(array.size for array in (self.token_embeddings, self.position_embeddings, *arrays))
+
+
+def _layer(layer: TransformerLayer, prefix: str, parts: Mapping[str, Part]) -> TransformerLayer:
+    found: dict[str, Any] = {name: parts[prefix + name] for name, _ in _fields(layer)}
+    return replace(layer, **found)
+
+
+def _fields(value: Any) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(value, field.name)) for field in fields(value)]

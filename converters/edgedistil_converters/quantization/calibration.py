@@ -34,7 +34,6 @@ def check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: "Ran
     if isinstance(texts, (str, bytes)) or not all(isinstance(text, str) for text in texts):
         strange = texts if isinstance(texts, (str, bytes)) else next(t for t in texts if not isinstance(t, str))
         raise ConversionError(f"Calibration texts must be a list of strings. Received: {strange!r}"[:200])
-    check_calibration_given(plan, texts)
     if plan.needs == "calibration data" and len(texts) < _FEW_TEXTS:
         _log.warning(
             "Calibration on %d texts: ranges measured on fewer than %d may be too narrow for others.",

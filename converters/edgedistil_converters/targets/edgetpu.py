@@ -22,7 +22,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from edgedistil_converters.flatbuffer import convert_module
-from edgedistil_converters.graph.encoder import layer_norm
+from edgedistil_converters.graph.ops import SingleText
+from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
@@ -137,8 +138,7 @@ def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: b
 
 
 def _normalized(weights: ClassifierWeights, embeddings: Any) -> Any:
-    x = layer_norm("embeddings_layer_norm", embeddings, weights.embeddings_norm)
-    return tf.reshape(x, [1, 1, -1, weights.width])
+    return tf.reshape(SingleText(weights).norm(EMBEDDINGS_NORM, embeddings), [1, 1, -1, weights.width])
 
 
 def _float_inputs(weights: ClassifierWeights, row: NDArray[np.int32], pad_id: int) -> dict[str, NDArray[np.float32]]:

@@ -14,8 +14,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters.flatbuffer import convert_module
-from edgedistil_converters.graph.embeddings import FloatTable
-from edgedistil_converters.graph.encoder import MASKED_SCORE, EdgeGraph, PaddedBatch
+from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, probabilities, scope
+from edgedistil_converters.graph.transformer import classify_embeddings
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder
@@ -68,7 +68,9 @@ def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: Qu
     check_target_plan("gpu", plan)
     check_encoder(weights)
     lengths = encoder_lengths(sequence_length)
-    encoder = convert_module(_encoder_module(weights, lengths), plan, {})
+    module = _encoder_module(weights, lengths)
+    module.weight_dtypes = plan.weight_dtypes(len(weights.layers))
+    encoder = convert_module(module, plan, {})
     objections = gpu_objections(encoder)
     if objections:
         raise StructureError(f"The encoder must be made for a GPU. Received: {'; '.join(objections[:5])}.")
@@ -82,35 +84,34 @@ def _encoder_inputs(embeddings: Any, mask: Any) -> Mapping[str, Any]:
 
 def _encoder_module(weights: ClassifierWeights, lengths: Sequence[int]) -> Any:
     module = tf.Module()
-    module.functions = {encoder_signature(length): _classify_embeddings(weights, length) for length in lengths}
+    module.functions = {encoder_signature(length): _classify_function(weights, length) for length in lengths}
     return module
 
 
-def _classify_embeddings(weights: ClassifierWeights, length: int) -> Any:
-    graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
+def _classify_function(weights: ClassifierWeights, length: int) -> Any:
     specs = [
         tf.TensorSpec([1, length, weights.width], tf.float32, name=EMBEDDINGS),
         tf.TensorSpec([1, 1, 1, length], tf.float32, name=ATTENTION_BIAS),
     ]
 
     @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
-    def classify_embeddings(embeddings: Any, attention_bias: Any) -> dict[str, Any]:
-        probabilities = graph.classify_embeddings(
-            embeddings, _FixedLength(weights.num_heads, 1, length, attention_bias)
-        )
-        return {PROBABILITIES: tf.reshape(probabilities, [1, weights.num_classes])}
+    def classify(embeddings: Any, attention_bias: Any) -> dict[str, Any]:
+        logits = classify_embeddings(embeddings, len(weights.layers), _FixedLength(weights, 1, length, attention_bias))
+        return {PROBABILITIES: tf.reshape(probabilities(logits, weights), [1, weights.num_classes])}
 
-    return classify_embeddings
+    return classify
 
 
 class _FixedLength(PaddedBatch):
-    """Shapes of one padded text: x is [1, length, width]. A GPU would take the rows of a matrix for a batch."""
+    """The steps of one padded text: x is [1, length, width]. A GPU would take the rows of a matrix for a batch."""
 
-    def first_positions(self, x: Any) -> Any:
-        return x[:, 0:1]
+    def first_position(self, layer: str, x: Any) -> Any:
+        with scope(layer):
+            return x[:, 0:1]
 
-    def merge_heads(self, x: Any, width: int) -> Any:
-        return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [1, x.shape[2], width])
+    def merge_heads(self, heads: Any) -> Any:
+        width = heads.shape[1] * heads.shape[3]
+        return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [1, heads.shape[2], width])
 
 
 def gpu_objections(flatbuffer: bytes) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistil_converters.graph.encoder import EdgeGraph
+from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.tflite.metadata import AssociatedFile, TensorMetadata, metadata_bytes, with_metadata
 from edgedistil_runtime.artifact import LABELS_MEMBER, SERVING_DEFAULT, VOCABULARY_MEMBER, TokenizerSettings
 from edgedistil_runtime.errors import ConversionError

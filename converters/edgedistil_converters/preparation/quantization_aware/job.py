@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistil_converters.files import atomic_path, sole_use
-from edgedistil_converters.model.named_arrays import named_arrays, named_parts, with_arrays
-from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
+from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM, LOGITS, POOLED, layer_name
+from edgedistil_converters.model.named_arrays import named_arrays, with_arrays
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, Part, TransformerLayer
 from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATEpoch, QATResult, QATSettings
 from edgedistil_runtime.errors import OutputError
 
@@ -140,7 +141,7 @@ def read_job(folder: Path) -> Job:
     header = json.loads(str(found["header"]))
     rows = tuple(tuple(found["ids"][a:b].tolist()) for a, b in pairwise(found["starts"].tolist()))
     data = QATData(token_ids=rows, targets=found["targets"], teacher=found["teacher"])
-    weights = with_arrays(_hollow_weights(found, header), found)
+    weights = _weights_of(found, header)
     return Job(weights, data, QATSettings(**header["settings"]), header["pad_id"], header["weight_dtypes"])
 
 
@@ -202,7 +203,7 @@ def _look(path: Path, digest: str, look: Callable[[Any], _Found]) -> _Found | No
 
 
 def _header(job: Job) -> str:
-    epsilons = {name: part.epsilon for name, part in named_parts(job.weights) if isinstance(part, LayerNorm)}
+    epsilons = {name: part.epsilon for name, part in job.weights.parts.items() if isinstance(part, LayerNorm)}
     header = {
         "format": _FORMAT,
         "versions": {package: _version(package) for package in _TRAINERS},
@@ -238,24 +239,26 @@ def _arrays(job: Job) -> dict[str, NDArray[Any]]:
     }
 
 
-def _hollow_weights(arrays: Mapping[str, NDArray[Any]], header: dict[str, Any]) -> ClassifierWeights:
-    """The right parts in the right number, with embedding tables and epsilons and no other numbers."""
-    nothing = np.zeros(0, np.float32)
-    dense, epsilons = Dense(nothing, nothing), header["epsilons"]
+def _weights_of(arrays: Mapping[str, NDArray[Any]], header: dict[str, Any]) -> ClassifierWeights:
+    """Returns the weights of a job: arrays by their names, epsilons of layer norms from the header."""
+
+    def part(site: str) -> Part:
+        if site in header["epsilons"]:
+            return LayerNorm(arrays[f"{site}/gamma"], arrays[f"{site}/beta"], header["epsilons"][site])
+        return Dense(arrays[f"{site}/kernel"], arrays[f"{site}/bias"])
 
     def layer(index: int) -> TransformerLayer:
-        parts: dict[str, Any] = {part.name: dense for part in dataclasses.fields(TransformerLayer)}
-        for name in ("attention_norm", "output_norm"):
-            parts[name] = LayerNorm(nothing, nothing, epsilons[f"transformer_layer_{index}/{name}"])
+        parts: dict[str, Any] = {
+            field.name: part(f"{layer_name(index)}/{field.name}") for field in dataclasses.fields(TransformerLayer)
+        }
         return TransformerLayer(**parts)
 
+    own: dict[str, Any] = {site: part(site) for site in (EMBEDDINGS_NORM, POOLED, LOGITS)}
     return ClassifierWeights(
         token_embeddings=arrays["token_embeddings"],
         position_embeddings=arrays["position_embeddings"],
-        embeddings_norm=LayerNorm(nothing, nothing, epsilons["embeddings_layer_norm"]),
         layers=tuple(layer(index) for index in range(header["num_layers"])),
         num_heads=header["num_heads"],
-        pooled=dense,
-        logits=dense,
         output_activation=header["output_activation"],
+        **own,
     )

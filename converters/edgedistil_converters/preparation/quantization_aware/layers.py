@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from edgedistil_converters.graph.ops import MASKED_SCORE
+
 __all__ = [
     "Add",
     "Embeddings",
@@ -29,9 +31,6 @@ __all__ = [
     "SplitHeads",
     "TokenMask",
 ]
-
-# As in the edge graph: softmax gives padding exactly 0.
-_MASKED_SCORE = -120.0
 
 
 class TokenMask(keras.layers.Layer):  # type: ignore[misc]
@@ -158,7 +157,7 @@ class MaskedSoftmax(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         scores, mask = inputs
-        return tf.nn.softmax(scores + (1 - mask[:, None, None, :]) * _MASKED_SCORE)
+        return tf.nn.softmax(scores + (1 - mask[:, None, None, :]) * MASKED_SCORE)
 
 
 class MixValues(keras.layers.Layer):  # type: ignore[misc]

@@ -17,8 +17,9 @@ import tf_keras as keras
 from numpy.typing import NDArray
 
 from edgedistil_converters.graph.embeddings import embedding_table
+from edgedistil_converters.graph.transformer import classify_embeddings
 from edgedistil_converters.model.named_arrays import named_arrays
-from edgedistil_converters.model.weights import ClassifierWeights, TransformerLayer
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm
 from edgedistil_converters.preparation.quantization_aware import layers
 from edgedistil_converters.preparation.quantization_aware.quantize_configs import (
     QuantizedAttention,
@@ -124,17 +125,10 @@ class QuantizedMirror:
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def build_mirror(weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> FloatMirror:
-    """The annotated model of a classifier, with its weights, of which those of a float site will not be rounded."""
-    builder = _Builder(weights, pad_id, weight_dtypes)
-    x = builder.embed()
-    for index, layer in enumerate(weights.layers):
-        is_last = index == len(weights.layers) - 1
-        x = builder.transformer_layer(x, layer, f"transformer_layer_{index}", is_first_position_only=is_last)
-    if not weights.layers:
-        x = builder.first_positions(x)
-    pooled = builder.site("pooled_dense", layers.Relu()(builder.dense("pooled_dense", x, weights.pooled.bias.size)))
-    logits = builder.site("logits", builder.dense("logits", pooled, weights.num_classes))
-    mirror = FloatMirror(keras.Model(builder.token_ids, logits), builder.sites, pad_id)
+    """Builds the annotated model of a classifier, with its weights; those of a float site will not be rounded."""
+    ops = _KerasOps(weights, pad_id, weight_dtypes)
+    logits = classify_embeddings(ops.embeddings(), len(weights.layers), ops)
+    mirror = FloatMirror(keras.Model(ops.token_ids, logits.values), ops.sites, pad_id)
     _set_weights(mirror.model, weights, weight_dtypes)
     return mirror
 
@@ -150,8 +144,21 @@ def quantize(mirror: FloatMirror, calibration: Calibration) -> QuantizedMirror:
     return quantized
 
 
-class _Builder:
-    """Puts layers behind one another."""
+@dataclass(frozen=True)
+class _Rows:
+    """An activation of the model that is being built.
+
+    Attributes:
+        values: Rows of all texts, [b * m, width], or of their first positions, [b, width].
+        mask: 1 at tokens and 0 at padding, [b * m, 1]; None for first positions, which are never padding.
+    """
+
+    values: Any
+    mask: Any = None
+
+
+class _KerasOps:
+    """The steps of the forward pass as layers of a functional model, each followed by a `Site`."""
 
     def __init__(self, weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> None:
         self.token_ids = keras.Input((None,), dtype="int32", name="token_ids")
@@ -161,63 +168,50 @@ class _Builder:
         self._row_mask = layers.RowMask()(self._mask)
         self._scores_mask = layers.ScoresMask()(self._mask)
 
-    def embed(self) -> Any:
+    def embeddings(self) -> _Rows:
+        """Returns the sum of token and position embeddings."""
         weights = self._weights
-        rows, positions = len(weights.token_embeddings), len(weights.position_embeddings)
-        x = layers.Embeddings(rows, positions, weights.width, name="embeddings")(self.token_ids)
-        return self.norm("embeddings_layer_norm", x, weights.embeddings_norm.epsilon, self._row_mask)
+        sizes = len(weights.token_embeddings), len(weights.position_embeddings), weights.width
+        return _Rows(layers.Embeddings(*sizes, name="embeddings")(self.token_ids), self._row_mask)
 
-    def first_positions(self, rows: Any) -> Any:
-        return layers.FirstPositions()([rows, self._mask])
+    def dense(self, site: str, x: _Rows, *, activation: str | None = None) -> _Rows:
+        weights = self._weights.parts[site]
+        assert isinstance(weights, Dense)
+        layer = keras.layers.Dense(weights.bias.size, kernel_initializer="zeros", name=f"{site}/dense")
+        is_float = self._weight_dtypes[site] == "float32"
+        values = (layer if is_float else _annotate(layer, QuantizedKernel()))(x.values)
+        return self._site(site, layers.Relu()(values) if activation == "relu" else values, x.mask)
 
-    def site(self, name: str, x: Any, mask: Any = None, *, config: Any = None) -> Any:
+    def norm(self, site: str, x: _Rows) -> _Rows:
+        weights = self._weights.parts[site]
+        assert isinstance(weights, LayerNorm)
+        return self._site(site, layers.LayerNorm(weights.epsilon, name=f"{site}/norm")(x.values), x.mask)
+
+    def add(self, site: str, x: _Rows, y: _Rows) -> _Rows:
+        return self._site(site, layers.Add()([x.values, y.values]), x.mask)
+
+    def gelu(self, site: str, x: _Rows) -> _Rows:
+        return self._site(site, layers.Gelu()(x.values), x.mask)
+
+    def attend(self, layer: str, query: _Rows, key: _Rows, value: _Rows, *, is_first_only: bool) -> _Rows:
+        queries, keys, values = (
+            layers.SplitHeads(self._weights.num_heads)([rows.values, self._mask]) for rows in (query, key, value)
+        )
+        # Scores of padding become 0 before they are quantized, and -120 after it.
+        scores_mask = layers.FirstScoresMask()(self._mask) if is_first_only else self._scores_mask
+        scores = self._site(f"{layer}/scores", layers.Scores()([queries, keys]), scores_mask).values
+        attention = layers.MaskedSoftmax()([scores, self._mask])
+        attention = self._site(f"{layer}/attention", attention, config=QuantizedAttention()).values
+        return self._site(f"{layer}/mixed", layers.MergeHeads()(layers.MixValues()([attention, values])), query.mask)
+
+    def first_position(self, layer: str, x: _Rows) -> _Rows:
+        return _Rows(layers.FirstPositions()([x.values, self._mask]))
+
+    def _site(self, name: str, values: Any, mask: Any = None, *, config: Any = None) -> _Rows:
         default = QuantizedFlooredSite() if has_floor(name) else QuantizedSite()
         layer = _annotate(layers.Site(name=name), config or default)
-        self.sites[name] = layer(x if mask is None else [x, mask])
-        return self.sites[name]
-
-    def dense(self, name: str, x: Any, units: int) -> Any:
-        layer = keras.layers.Dense(units, kernel_initializer="zeros", name=f"{name}/dense")
-        is_float = self._weight_dtypes[name] == "float32"
-        return (layer if is_float else _annotate(layer, QuantizedKernel()))(x)
-
-    def norm(self, name: str, x: Any, epsilon: float, mask: Any) -> Any:
-        return self.site(name, layers.LayerNorm(epsilon, name=f"{name}/norm")(x), mask)
-
-    def transformer_layer(self, x: Any, layer: TransformerLayer, name: str, *, is_first_position_only: bool) -> Any:
-        """One encoder layer; all positions attend, or the first alone."""
-        mask = None if is_first_position_only else self._row_mask  # the first position is never padding
-
-        def dense(site: str, rows: Any, units: int, mask: Any = mask) -> Any:
-            return self.site(f"{name}/{site}", self.dense(f"{name}/{site}", rows, units), mask)
-
-        queries = self.first_positions(x) if is_first_position_only else x
-        inner = layer.query.bias.size
-        query, key, value = (
-            layers.SplitHeads(self._weights.num_heads)([rows, self._mask])
-            for rows in (
-                dense("query", queries, inner),
-                dense("key", x, inner, self._row_mask),
-                dense("value", x, inner, self._row_mask),
-            )
-        )
-        mixed = self.site(f"{name}/mixed", self._attend(query, key, value, name, mask), mask)
-        summed = layers.Add()([queries, dense("attention_output", mixed, self._weights.width)])
-        summed = self.site(f"{name}/attention_residual", summed, mask)
-        x = self.norm(f"{name}/attention_norm", summed, layer.attention_norm.epsilon, mask)
-        hidden = layers.Gelu()(dense("intermediate", x, layer.intermediate.bias.size))
-        hidden = self.site(f"{name}/gelu", hidden, mask)
-        summed = layers.Add()([x, dense("output", hidden, self._weights.width)])
-        summed = self.site(f"{name}/output_residual", summed, mask)
-        return self.norm(f"{name}/output_norm", summed, layer.output_norm.epsilon, mask)
-
-    def _attend(self, query: Any, key: Any, value: Any, name: str, mask: Any) -> Any:
-        # Scores of padding become 0 before they are quantized, and -120 after it.
-        scores_mask = self._scores_mask if mask is not None else layers.FirstScoresMask()(self._mask)
-        scores = self.site(f"{name}/scores", layers.Scores()([query, key]), scores_mask)
-        attention = layers.MaskedSoftmax()([scores, self._mask])
-        attention = self.site(f"{name}/attention", attention, config=QuantizedAttention())
-        return layers.MergeHeads()(layers.MixValues()([attention, value]))
+        self.sites[name] = layer(values if mask is None else [values, mask])
+        return _Rows(self.sites[name], mask)
 
 
 def _set_weights(model: Any, weights: ClassifierWeights, weight_dtypes: Mapping[str, str]) -> None:

@@ -1,0 +1,79 @@
+"""The edge graph: a classifier's forward pass as an interpreter on a small machine wants it.
+
+It computes what `DistilBertTextClassifier` computes, to rounding, from the same weights. One text needs no padding, so
+`classify` runs at its exact length, without a mask; `classify_batch` pads rows to the longest. The order of the steps
+is in `transformer.py`, how they are computed in `ops.py`.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from edgedistil_converters.graph.embeddings import EmbeddingTable
+from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, SingleText, probabilities
+from edgedistil_converters.graph.transformer import Ops, classify_embeddings
+from edgedistil_converters.model.weights import ClassifierWeights
+
+__all__ = ["EdgeGraph"]
+
+
+class EdgeGraph:
+    """The forward pass over given weights and embedding tables.
+
+    Args:
+        weights: Weights of the classifier; their embedding tables are not read.
+        tokens: Token embeddings as the graph stores them.
+        positions: Position embeddings as the graph stores them.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.graph.embeddings import FloatTable
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> weights = read_weights(load_classifier("intents"))
+        >>> graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
+        >>> graph.classify(tf.constant([[2, 5, 6, 8, 10, 3]])).shape  # [CLS] turn the lights on [SEP]
+        TensorShape([1, 3])
+    """
+
+    def __init__(self, weights: ClassifierWeights, tokens: EmbeddingTable, positions: EmbeddingTable) -> None:
+        self._weights, self._tokens, self._positions = weights, tokens, positions
+
+    def classify(self, token_ids: Any) -> Any:
+        """Returns the probabilities of one text.
+
+        Args:
+            token_ids: int32[1, m], 1 <= m <= max_sequence_length, without padding.
+
+        Returns:
+            float32[1, num_classes].
+        """
+        found = self.classify_embeddings(self.embed(token_ids), SingleText(self._weights))
+        return tf.reshape(found, [1, self._weights.num_classes])  # or the file declares that it may have more rows
+
+    def embed(self, token_ids: Any) -> Any:
+        """Returns what enters the encoder, the sum of token and position embeddings: int32[1, m] -> [m, width]."""
+        with tf.name_scope("embeddings"):
+            return self._tokens.rows(token_ids[0]) + self._positions.first_rows(tf.shape(token_ids)[1])
+
+    def classify_batch(self, token_ids: Any, pad_id: int) -> Any:
+        """Returns the probabilities of several texts.
+
+        Args:
+            token_ids: int32[b, m], rows padded on the right with `pad_id`.
+            pad_id: The id that the classifier masks wherever it is.
+
+        Returns:
+            float32[b, num_classes].
+        """
+        batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
+        with tf.name_scope("embeddings"):
+            rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
+            x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
+        bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * MASKED_SCORE
+        bias = tf.reshape(bias, [batch, 1, 1, length])
+        return self.classify_embeddings(x, PaddedBatch(self._weights, batch, length, bias))
+
+    def classify_embeddings(self, x: Any, ops: Ops[Any]) -> Any:
+        """Returns the probabilities of embeddings as `embed` makes them, in the shapes that `ops` takes."""
+        return probabilities(classify_embeddings(x, len(self._weights.layers), ops), self._weights)

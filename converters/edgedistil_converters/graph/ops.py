@@ -1,0 +1,151 @@
+"""The steps of the forward pass as TensorFlow ops that small machines run well.
+
+* Matmuls with weights are rank 2, which every backend has as FULLY_CONNECTED.
+* One text needs no padding, so `SingleText` has no mask. `PaddedBatch` masks attention with one added bias.
+
+Every step is traced under the name of its site, which `tflite/site_names.py` finds again in the file.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from edgedistil_converters.graph.tensors import shared_constant
+from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm
+
+__all__ = ["MASKED_SCORE", "PaddedBatch", "SingleText", "TensorFlowOps", "probabilities", "scope"]
+
+# Added to the scores of padding. exp(-120) is 8e-53, so softmax gives padding exactly 0 in float32; a larger number
+# would only spoil the range of a quantized tensor.
+MASKED_SCORE = -120.0
+
+
+def scope(name: str) -> Any:
+    """Returns a name scope that is `name` itself, whatever scope is open and however often it is opened."""
+    return tf.name_scope(f"{name}/" if name else "")
+
+
+def probabilities(logits: Any, weights: ClassifierWeights) -> Any:
+    """Returns the sigmoid or the softmax of logits, float32[b, num_classes]."""
+    with scope("probabilities"):
+        return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
+
+
+class TensorFlowOps:
+    """The steps that are the same for one text and for several.
+
+    Args:
+        weights: Weights of the classifier.
+    """
+
+    def __init__(self, weights: ClassifierWeights) -> None:
+        self.num_heads = weights.num_heads
+        self._parts = weights.parts
+
+    def dense(self, site: str, x: Any, *, activation: str | None = None) -> Any:
+        """Returns x @ kernel + bias: [rows, inputs] -> [rows, outputs]."""
+        weights = self._parts[site]
+        assert isinstance(weights, Dense)
+        with scope(site):
+            x = self.multiply(x, weights.kernel) + shared_constant(weights.bias)
+        return tf.nn.relu(x) if activation == "relu" else x
+
+    def multiply(self, x: Any, kernel: Any) -> Any:
+        """Returns x @ kernel."""
+        return tf.matmul(x, shared_constant(kernel))
+
+    def norm(self, site: str, x: Any) -> Any:
+        """Returns the layer norm, with SUB where Keras has NEG and ADD: some accelerators know no NEG.
+
+        The last step is a SUB too: TensorFlow's converter would fold an ADD and the MUL before it into the next
+        matmuls, whose weights would be quantized with gamma in them.
+        """
+        weights = self._parts[site]
+        assert isinstance(weights, LayerNorm)
+        with scope(site):
+            scaled = self.normalize(x, weights.epsilon) * shared_constant(weights.gamma)
+            return tf.subtract(scaled, shared_constant(weights.negative_beta), name="shifted")
+
+    def normalize(self, x: Any, epsilon: float) -> Any:
+        """Returns x with mean 0 and variance 1 over its last axis."""
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.add(tf.reduce_mean(tf.square(centred), -1, keepdims=True), epsilon, name="variance")
+        return centred * tf.math.rsqrt(variance)
+
+    def add(self, site: str, x: Any, y: Any) -> Any:
+        """Returns x + y."""
+        with scope(site):
+            return x + y
+
+    def gelu(self, site: str, x: Any) -> Any:
+        """Returns the GELU of x, with erf."""
+        with scope(site):
+            return tf.nn.gelu(x, approximate=False)
+
+
+class SingleText(TensorFlowOps):
+    """The steps of one text without padding: x is [length, width], heads are [heads, length, head width]."""
+
+    def first_position(self, layer: str, x: Any) -> Any:
+        """Returns [1, width]."""
+        with scope(layer):
+            return x[0:1]
+
+    def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
+        """Returns [length, width], or [1, width] if the query is one position."""
+        with scope(layer):
+            query, key, value = self._split(query), self._split(key), self._split(value)
+        with scope(f"{layer}/scores"):
+            scores = tf.matmul(query, key, transpose_b=True)
+        with scope(f"{layer}/attention"):
+            attention = tf.nn.softmax(scores)
+        with scope(f"{layer}/mixed"):
+            mixed = tf.matmul(attention, value)
+            width = mixed.shape[0] * mixed.shape[2]
+            return tf.reshape(tf.transpose(mixed, [1, 0, 2]), [-1, width])
+
+    def _split(self, x: Any) -> Any:
+        head_width = x.shape[-1] // self.num_heads
+        return tf.transpose(tf.reshape(x, [-1, self.num_heads, head_width]), [1, 0, 2])
+
+
+class PaddedBatch(TensorFlowOps):
+    """The steps of a padded batch: x is [batch * length, width], heads are [batch, heads, length, head width].
+
+    Args:
+        weights: Weights of the classifier.
+        batch: Number of texts.
+        length: Tokens of each text, padding included.
+        bias: Added to attention scores, float32[batch, 1, 1, length]: 0 at tokens, `MASKED_SCORE` at padding.
+    """
+
+    def __init__(self, weights: ClassifierWeights, batch: Any, length: Any, bias: Any) -> None:
+        super().__init__(weights)
+        self._batch, self._length, self._bias = batch, length, bias
+
+    def first_position(self, layer: str, x: Any) -> Any:
+        """Returns [batch, width]."""
+        with scope(layer):
+            return tf.reshape(tf.reshape(x, [self._batch, self._length, x.shape[-1]])[:, 0:1], [-1, x.shape[-1]])
+
+    def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
+        """Returns [batch * length, width], or [batch, width] if the query is one position of each text."""
+        with scope(layer):
+            query = self._split(query, 1 if is_first_only else self._length)
+            key, value = self._split(key, self._length), self._split(value, self._length)
+        with scope(f"{layer}/scores"):
+            scores = tf.matmul(query, key, transpose_b=True)
+        # Another name than attention without a mask: its range would be stretched, so static plans leave it float.
+        with scope(f"{layer}/masked_attention"):
+            attention = tf.nn.softmax(scores + self._bias)
+        with scope(f"{layer}/mixed"):
+            return self.merge_heads(tf.matmul(attention, value))
+
+    def merge_heads(self, heads: Any) -> Any:
+        """Returns [batch * length, width] of [batch, heads, length, head width]."""
+        width = heads.shape[1] * heads.shape[3]
+        return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [-1, width])
+
+    def _split(self, x: Any, length: Any) -> Any:
+        head_width = x.shape[-1] // self.num_heads
+        return tf.transpose(tf.reshape(x, [self._batch, length, self.num_heads, head_width]), [0, 2, 1, 3])

@@ -1,0 +1,105 @@
+"""The forward pass of the classifier, written once: the order of its steps and their names.
+
+    embeddings -> norm -> layers -> first position -> pooled -> logits
+
+How a step is computed is left to an `Ops`: one text, a padded batch, a GPU, an Edge TPU and the model that is trained
+with quantization each have their own. Every step has a name, its *site*: `transformer_layer_0/query`,
+`transformer_layer_0/gelu`, `logits`. Weights, plans, ranges and files use the same names.
+
+DistilBERT's layer (Sanh et al. 2019, arXiv 1910.01108) is the post-norm one of Vaswani et al. 2017 (arXiv 1706.03762).
+The last layer computes its first position only, because the classifier reads no other.
+
+This module imports the standard library only, so that plans can list the sites without loading a graph.
+"""
+
+from typing import Protocol, TypeVar
+
+__all__ = [
+    "EMBEDDINGS_NORM",
+    "LOGITS",
+    "POOLED",
+    "Ops",
+    "classify_embeddings",
+    "classify_normalized",
+    "layer_name",
+]
+
+EMBEDDINGS_NORM, POOLED, LOGITS = "embeddings_layer_norm", "pooled_dense", "logits"
+
+X = TypeVar("X")
+
+
+class Ops(Protocol[X]):
+    """How one kind of graph computes a step; X is whatever stands for an activation in it."""
+
+    def dense(self, site: str, x: X, *, activation: str | None = None) -> X:
+        """Returns x @ kernel + bias with the weights of the site, then `relu` if that is the activation."""
+
+    def norm(self, site: str, x: X) -> X:
+        """Returns the layer norm of x with the weights of the site."""
+
+    def add(self, site: str, x: X, y: X) -> X:
+        """Returns x + y, a residual connection."""
+
+    def gelu(self, site: str, x: X) -> X:
+        """Returns the GELU of x, with erf or as close to it as the graph can be."""
+
+    def attend(self, layer: str, query: X, key: X, value: X, *, is_first_only: bool) -> X:
+        """Returns multi-head attention: sites `scores`, `attention` and `mixed` of the layer.
+
+        Args:
+            layer: the name of the layer.
+            query: queries, already scaled, of every position or of the first one.
+            key: keys of every position.
+            value: values of every position.
+            is_first_only: True if `query` holds the first position only.
+        """
+
+    def first_position(self, layer: str, x: X) -> X:
+        """Returns the first position of each text; `layer` is the layer that reads it, empty for the head."""
+
+
+def layer_name(index: int) -> str:
+    """Returns the first part of the site of every step of a layer.
+
+    Example:
+        >>> layer_name(0)
+        'transformer_layer_0'
+    """
+    return f"transformer_layer_{index}"
+
+
+def classify_embeddings(embeddings: X, num_layers: int, ops: Ops[X]) -> X:
+    """Returns the logits of embeddings: token and position embeddings, added.
+
+    Example:
+        >>> class Names:
+        ...     def dense(self, site, x, *, activation=None): return [*x, site]
+        ...     norm = dense
+        ...     def first_position(self, layer, x): return x
+        >>> classify_embeddings([], 0, Names())
+        ['embeddings_layer_norm', 'pooled_dense', 'logits']
+    """
+    return classify_normalized(ops.norm(EMBEDDINGS_NORM, embeddings), num_layers, ops)
+
+
+def classify_normalized(x: X, num_layers: int, ops: Ops[X]) -> X:
+    """Returns the logits of embeddings after their layer norm."""
+    for index in range(num_layers):
+        x = _layer(x, layer_name(index), ops, is_last=index == num_layers - 1)
+    if not num_layers:
+        x = ops.first_position("", x)
+    return ops.dense(LOGITS, ops.dense(POOLED, x, activation="relu"))
+
+
+def _layer(x: X, layer: str, ops: Ops[X], *, is_last: bool) -> X:
+    """One encoder layer: attention and its residual, feed-forward and its residual."""
+    queries = ops.first_position(layer, x) if is_last else x
+    query = ops.dense(f"{layer}/query", queries)
+    key, value = ops.dense(f"{layer}/key", x), ops.dense(f"{layer}/value", x)
+    mixed = ops.attend(layer, query, key, value, is_first_only=is_last)
+    mixed = ops.dense(f"{layer}/attention_output", mixed)
+    x = ops.norm(f"{layer}/attention_norm", ops.add(f"{layer}/attention_residual", queries, mixed))
+    hidden = ops.gelu(f"{layer}/gelu", ops.dense(f"{layer}/intermediate", x))
+    hidden = ops.dense(f"{layer}/output", hidden)
+    return ops.norm(f"{layer}/output_norm", ops.add(f"{layer}/output_residual", x, hidden))

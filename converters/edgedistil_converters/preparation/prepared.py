@@ -1,0 +1,103 @@
+"""What a conversion starts from: a classifier that is ready for it, and how it is to be converted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistil_converters.files import check_output
+from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.quantization.calibration import check_calibration_given
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.targets.plans import check_target
+from edgedistil_runtime.errors import ConversionError
+
+if TYPE_CHECKING:
+    from edgedistil_converters.quantization.ranges import Ranges
+    from edgedistil_runtime.artifact import GoldenCase
+
+__all__ = ["ConversionOptions", "PreparedClassifier"]
+
+
+@dataclass(frozen=True)
+class PreparedClassifier:
+    """A trained classifier and what is known about it.
+
+    Attributes:
+        classifier: A `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
+        labels: Class names, in the order of the classifier's outputs.
+        name: Name of the model in its metadata.
+        calibration_texts: Texts like those that the model will meet. `int8-static` measures ranges on them, and int4
+            weights are rounded by GPTQ if there are some.
+        ranges: Activation ranges from training with quantization, site -> (min, max). Required by `int8-qat`.
+        reference: Answers of the classifier before a step that changed it; the file is compared with them. None to
+            ask the classifier.
+        record: What was done to the classifier, as plain data for the metadata.
+
+    Raises:
+        ConversionError: The preprocessor is missing, or the labels do not fit the outputs.
+    """
+
+    classifier: Any
+    labels: Sequence[str]
+    name: str
+    calibration_texts: Sequence[str] = ()
+    ranges: "Ranges | None" = None
+    reference: "Sequence[GoldenCase] | None" = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        classifier, labels = self.classifier, self.labels
+        if getattr(classifier, "preprocessor", None) is None:
+            raise ConversionError(
+                "The classifier needs its preprocessor: the tokenizer goes into the file. Received: preprocessor=None. "
+                "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
+            )
+        if isinstance(labels, str) or not all(isinstance(name, str) and name and "\n" not in name for name in labels):
+            raise ConversionError(
+                "Labels must be a list of strings, none of them empty, each on one line. "
+                f"Received: {labels if isinstance(labels, str) else list(labels)[:10]!r}."
+            )
+        if len(labels) != classifier.num_classes or len(set(labels)) != len(labels):
+            raise ConversionError(
+                f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "
+                f"Received {len(labels)} labels: {', '.join(map(str, labels[:10]))}."
+            )
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """How a classifier is converted.
+
+    Attributes:
+        plan: How to quantize; int8 with dynamic ranges by default.
+        interface: What the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
+        target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        verification_texts: Texts like those that the model will meet, verified beside the built-in ones.
+        force: True to replace an existing file.
+
+    Example:
+        >>> options = ConversionOptions(QuantizationPlan("int8-static"))
+        >>> options.check(Path("intents_static.tflite"), ["turn the lights on", "play some music"])
+    """
+
+    plan: QuantizationPlan = field(default_factory=QuantizationPlan)
+    interface: ModelInterface = field(default_factory=ModelInterface)
+    target: str = "cpu"
+    verification_texts: Sequence[str] = ()
+    force: bool = False
+
+    def check(self, output: Path, calibration_texts: Sequence[str] = ()) -> None:
+        """Refuses options that cannot be met, before any work is done.
+
+        Args:
+            output: The file to write.
+            calibration_texts: Texts that the plan may need.
+
+        Raises:
+            OutputError: The file cannot be written.
+            ConversionError: The target cannot run the plan or the interface, or the plan needs texts.
+        """
+        check_output(output, force=self.force)
+        check_target(self.target, self.plan, self.interface)
+        check_calibration_given(self.plan, calibration_texts)

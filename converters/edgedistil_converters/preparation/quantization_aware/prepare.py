@@ -1,0 +1,91 @@
+"""Quantization-aware training of a Keras classifier on labelled texts, as a step before its conversion."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from edgedistil_converters.graph.classifier import EdgeGraph
+from edgedistil_converters.graph.embeddings import FloatTable
+from edgedistil_converters.model.keras_hub import read_weights, write_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
+from edgedistil_converters.model.weights import ClassifierWeights
+from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
+from edgedistil_converters.preparation.quantization_aware.launch import train_quantization_aware
+from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATSettings
+from edgedistil_converters.verification.keras_answers import answer_with_keras
+from edgedistil_converters.verification.texts import verification_inputs
+
+__all__ = ["train_with_quantization"]
+
+_BATCH = 64
+
+
+def train_with_quantization(
+    prepared: PreparedClassifier,
+    texts: Sequence[str],
+    class_numbers: Sequence[int],
+    settings: QATSettings,
+    *,
+    options: ConversionOptions,
+    folder: Path,
+    on_progress: Callable[[int, int, int, float], None] | None = None,
+) -> PreparedClassifier:
+    """Trains a classifier so that it keeps its answers in int8, and writes the new weights into it.
+
+    Args:
+        prepared: The classifier; its weights are changed.
+        texts: Training texts, best its own.
+        class_numbers: Number of each text's label; for a classifier of one output, 1 is the one with a label.
+        settings: How to train.
+        options: How it will be converted, with a plan of `int8-qat`.
+        folder: Folder for checkpoints; see `train_quantization_aware`.
+        on_progress: Called after every step with epoch, step, steps and loss.
+
+    Returns:
+        The classifier with its learned ranges, its answers before training as the reference, and the settings and
+        history of training under `quantization_aware_training` of its record.
+
+    Raises:
+        ConversionError: The classifier, the plan or the data do not fit, a package is missing, or training failed.
+    """
+    classifier = prepared.classifier
+    reference = prepared.reference
+    if reference is None:  # asked before training changes what is to be kept
+        reference = answer_with_keras(classifier, verification_inputs(options.verification_texts, options.interface))
+    weights = read_weights(classifier)
+    pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
+    rows = unpadded_rows(classifier.preprocessor, texts)
+    data = QATData(tuple(rows), np.asarray(class_numbers, np.int32), _probabilities(weights, rows, pad_id))
+    result = train_quantization_aware(
+        weights, data, settings, plan=options.plan, pad_id=pad_id, folder=folder, on_progress=on_progress
+    )
+    write_weights(classifier, result.weights)
+    history = [asdict(epoch) for epoch in result.history]
+    record = {**asdict(settings), "texts": len(texts), "history": history}
+    return replace(
+        prepared,
+        reference=reference,
+        ranges=dict(result.ranges),
+        record={**prepared.record, "quantization_aware_training": record},
+    )
+
+
+def _probabilities(weights: ClassifierWeights, rows: Sequence[Sequence[int]], pad_id: int) -> NDArray[np.float32]:
+    """The float classifier's answers, float32[rows, num_classes]; rows of like length go together."""
+    graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
+    classify = tf.function(
+        lambda ids: graph.classify_batch(ids, pad_id), input_signature=[tf.TensorSpec([None, None], tf.int32)]
+    )
+    found = np.zeros((len(rows), weights.num_classes), np.float32)
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+    for first in range(0, len(order), _BATCH):
+        numbers = order[first : first + _BATCH]
+        batch = np.full((len(numbers), len(rows[numbers[-1]])), pad_id, np.int32)
+        for padded, number in zip(batch, numbers, strict=True):
+            padded[: len(rows[number])] = rows[number]
+        found[numbers] = classify(batch).numpy()
+    return found

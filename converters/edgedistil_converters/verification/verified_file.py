@@ -1,0 +1,84 @@
+"""Writing a file that is verified: its parts are put together, compared with Keras, and completed with the result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.targets.parts import TargetEncoder
+from edgedistil_converters.targets.plans import encoder_tolerance
+from edgedistil_converters.verification.verify import (
+    ParityReport,
+    choose_golden_cases,
+    replay_tolerance,
+    trusted_answers,
+    verify,
+)
+from edgedistil_runtime.artifact import ArtifactMetadata, EncoderFlatbuffers, EncoderPart, GoldenCase, artifact_bytes
+
+__all__ = ["FileParts", "write_verified"]
+
+
+@dataclass(frozen=True)
+class FileParts:
+    """The parts of a file beside its metadata.
+
+    Attributes:
+        flatbuffer: The TFLite model that every CPU runs.
+        vocabulary: One piece an id.
+        encoder: The part for an accelerator; None for a file without one.
+        is_deflated: True if the archive is compressed; readers of hosts such as MediaPipe inflate nothing.
+    """
+
+    flatbuffer: bytes
+    vocabulary: Sequence[str]
+    encoder: TargetEncoder | None
+    is_deflated: bool
+
+    def encoder_part(self) -> EncoderPart | None:
+        """Returns the description of the part for an accelerator, for the metadata."""
+        if self.encoder is None:
+            return None
+        is_compiled = self.encoder.compiled is not None
+        return EncoderPart(self.encoder.lengths, is_compiled=is_compiled, mapping=self.encoder.mapping)
+
+    def write(self, path: Path, metadata: ArtifactMetadata) -> None:
+        """Writes the file."""
+        encoder = EncoderFlatbuffers(self.encoder.flatbuffer, self.encoder.compiled) if self.encoder else None
+        path.write_bytes(
+            artifact_bytes(self.flatbuffer, metadata, self.vocabulary, encoder=encoder, is_deflated=self.is_deflated)
+        )
+
+
+def write_verified(
+    path: Path, parts: FileParts, metadata: ArtifactMetadata, answers: Sequence[GoldenCase], plan: QuantizationPlan
+) -> ParityReport:
+    """Writes a file, verifies it, and writes it again with the result and the golden cases in its metadata.
+
+    Args:
+        path: The file.
+        parts: What it is made of.
+        metadata: What is known before verification; golden cases, parity and tolerance are filled in.
+        answers: Answers of the Keras classifier.
+        plan: How the file is quantized; decides the tolerance.
+
+    Raises:
+        ParityError: The file does not compute what the classifier computes.
+    """
+    tolerance = plan.tolerance
+    metadata = replace(metadata, encoder=parts.encoder_part(), golden_cases=choose_golden_cases(answers))
+    parts.write(path, metadata)
+    parity = both = verify(path, answers, tolerance)
+    if metadata.encoder is not None:
+        tolerance = encoder_tolerance(metadata.target, plan)
+        encoder_parity = verify(path, answers, tolerance, part="encoder")
+        metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
+        both = parity.worse_of(encoder_parity)
+    metadata = replace(
+        metadata,
+        parity=parity.to_dict(),
+        golden_cases=choose_golden_cases(trusted_answers(answers, both)),
+        tolerance=replay_tolerance(tolerance, both),
+    )
+    parts.write(path, metadata)
+    return parity
