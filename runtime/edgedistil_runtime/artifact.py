@@ -24,10 +24,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from edgedistil_runtime.errors import ArtifactError
-from edgedistil_runtime.metadata import (
+from edgedistil_runtime.contract import (
+    CLASSIFY_TEXT,
+    CLASSIFY_TEXT_PAIR,
+    CLASSIFY_TOKENS,
+    COMPILED_MEMBER,
+    EMBED,
+    ENCODER_MEMBER,
+    FILE_IDENTIFIER,
+    LABELS_MEMBER,
+    MEMBERS,
     METADATA_MEMBER,
     SCHEMA_VERSION,
+    SERVING_DEFAULT,
+    TOKENIZE,
+    TOKENIZE_PAIR,
+    VOCABULARY_MEMBER,
+)
+from edgedistil_runtime.errors import ArtifactError
+from edgedistil_runtime.metadata import (
     ArtifactMetadata,
     EncoderPart,
     GoldenCase,
@@ -39,11 +54,17 @@ __all__ = [
     "CLASSIFY_TEXT",
     "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
+    "COMPILED_MEMBER",
     "EMBED",
+    "ENCODER_MEMBER",
+    "FILE_IDENTIFIER",
+    "LABELS_MEMBER",
+    "MEMBERS",
     "SCHEMA_VERSION",
     "SERVING_DEFAULT",
     "TOKENIZE",
     "TOKENIZE_PAIR",
+    "VOCABULARY_MEMBER",
     "Artifact",
     "ArtifactMetadata",
     "EncoderFlatbuffers",
@@ -54,22 +75,6 @@ __all__ = [
     "read_artifact",
     "vocabulary_bytes",
 ]
-
-# Signature names. Inputs and outputs are named `text`, `text_pair`, `token_ids` and `probabilities`. A text is int32[n]
-# with its UTF-8 bytes where the tokenizer is `builtin`, and string[1] where it is `tftext`.
-CLASSIFY_TEXT = "classify_text"  # text -> probabilities float32[1, num_classes]
-TOKENIZE = "tokenize"  # text -> token_ids int32[1, m]
-CLASSIFY_TEXT_PAIR = "classify_text_pair"  # text, text_pair -> probabilities float32[1, num_classes]
-TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
-CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
-# What MediaPipe reads: ids, segment_ids, mask, each int32[1, sequence_length] -> probabilities.
-SERVING_DEFAULT = "serving_default"
-EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's lengths -> the encoder's inputs, by name
-
-LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
-MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)
-ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"
-FILE_IDENTIFIER = b"TFL3"  # bytes 4..8 of every TFLite flatbuffer, from its schema's `file_identifier`
 
 
 @dataclass(frozen=True)

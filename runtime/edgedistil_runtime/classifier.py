@@ -14,6 +14,7 @@ from edgedistil_runtime.backends.choice import WeightCache
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
@@ -46,7 +47,7 @@ class TextClassifier:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        accelerator: str = "cpu",
+        accelerator: str = CPU,
         num_threads: int | None = None,
         *,
         device: str | None = None,
@@ -93,7 +94,7 @@ class TextClassifier:
         self._backend, self._runner = loaded.backend, loaded.runner
         self.runtime_info: RuntimeInfo = loaded.info
         # An accelerator runs one row after the other; so does a model whose rows would get other numbers.
-        self._runs_texts_together = self.runtime_info.accelerator == "cpu" and self._runner.runs_texts_together
+        self._runs_texts_together = self.runtime_info.accelerator == CPU and self._runner.runs_texts_together
         tokenize = self._token_ids if self._runner.tells_token_ids else None
         self._long_texts = LongTexts(self.metadata.tokenizer, tokenize)
 

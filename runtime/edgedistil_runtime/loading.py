@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase
-from edgedistil_runtime.backends.choice import ACCELERATORS, WeightCache, interpreters_not_used, open_backend
+from edgedistil_runtime.backends.choice import WeightCache, interpreters_not_used, open_backend
 from edgedistil_runtime.backends.encoders import check_edgetpu_device
 from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.contract import CPU, EDGETPU, TARGETS
 from edgedistil_runtime.errors import BackendError
 from edgedistil_runtime.golden_cases import replay_golden_cases
 from edgedistil_runtime.probing import probe
@@ -56,7 +57,7 @@ class RuntimeInfo:
 class LoadOptions:
     """How to load; the arguments of `TextClassifier`."""
 
-    accelerator: str = "cpu"
+    accelerator: str = CPU
     num_threads: int | None = None
     device: str | None = None
     is_fallback_allowed: bool = False
@@ -102,17 +103,17 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
     try:
         return _load(artifact, options, backend)
     except BackendError as error:
-        if not options.is_fallback_allowed or options.accelerator == "cpu" or backend is not None:
+        if not options.is_fallback_allowed or options.accelerator == CPU or backend is not None:
             raise
         _log.warning("The CPU stands in for the accelerator %r: %s", options.accelerator, error)
-        loaded = _load(artifact, replace(options, accelerator="cpu", device=None), None)
+        loaded = _load(artifact, replace(options, accelerator=CPU, device=None), None)
         return replace(loaded, info=replace(loaded.info, fallback_reason=str(error)))
 
 
 def _check_options(options: LoadOptions) -> None:
-    if options.accelerator not in ACCELERATORS:
-        raise BackendError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {options.accelerator!r}.")
-    if options.device is not None and options.accelerator != "edgetpu":
+    if options.accelerator not in TARGETS:
+        raise BackendError(f"accelerator must be one of {', '.join(TARGETS)}. Received: {options.accelerator!r}.")
+    if options.device is not None and options.accelerator != EDGETPU:
         raise BackendError(
             f"device chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
         )
@@ -146,7 +147,7 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
 
 def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
     part = metadata.encoder if metadata.target == accelerator else None
-    return part is not None and (accelerator != "edgetpu" or part.is_compiled)
+    return part is not None and (accelerator != EDGETPU or part.is_compiled)
 
 
 def _opened(artifact: Artifact, options: LoadOptions) -> Backend:

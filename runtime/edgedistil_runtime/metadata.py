@@ -8,23 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgedistil_runtime.contract import (
+    CPU,
+    METADATA_MEMBER,
+    SCHEMA_VERSION,
+    TARGETS,
+    TOKENIZER_KINDS,
+    TRUNCATIONS,
+)
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.json_fields import JsonFields, parse_json
 
 __all__ = [
     "METADATA_MEMBER",
     "SCHEMA_VERSION",
+    "TARGETS",
+    "TOKENIZER_KINDS",
+    "TRUNCATIONS",
     "ArtifactMetadata",
     "EncoderPart",
     "GoldenCase",
     "TokenizerSettings",
 ]
-
-SCHEMA_VERSION = 1
-METADATA_MEMBER = "edgedistil.json"
-TOKENIZER_KINDS = ("builtin", "tftext", "none")
-TRUNCATIONS = ("round_robin", "waterfall")
-TARGETS = ("cpu", "gpu", "edgetpu")
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     if not isinstance(quantization.get("scheme"), str):
         raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
     target = fields.one_of("target", TARGETS)
-    if (data["encoder"] is None) != (target == "cpu"):
+    if (data["encoder"] is None) != (target == CPU):
         raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):

@@ -12,22 +12,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgedistil_runtime.artifact import (
+from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.contract import (
+    BUILTIN,
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
+    IDS,
+    MASK,
+    PROBABILITIES,
+    SEGMENT_IDS,
     SERVING_DEFAULT,
+    TEXT,
+    TEXT_PAIR,
+    TFTEXT,
+    TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
-    ArtifactMetadata,
 )
-from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.errors import BackendError, InputError
+from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.text_bytes import check_text, encode_string, encode_text
 
 __all__ = ["SignatureRunner"]
 
-_ENCODERS: Mapping[str, Callable[[str], Array]] = {"builtin": encode_text, "tftext": encode_string}
+_ENCODERS: Mapping[str, Callable[[str], Array]] = {BUILTIN: encode_text, TFTEXT: encode_string}
 
 
 class SignatureRunner:
@@ -107,8 +116,8 @@ class SignatureRunner:
         self.check(text, text_pair)
         encode = _ENCODERS[self._metadata.tokenizer.kind]
         if text_pair is None:
-            return {"text": encode(text)}
-        return {"text": encode(text), "text_pair": encode(text_pair)}
+            return {TEXT: encode(text)}
+        return {TEXT: encode(text), TEXT_PAIR: encode(text_pair)}
 
     def tokenize(self, inputs: Mapping[str, Array]) -> list[int]:
         """Token ids of what `encode` returned.
@@ -116,8 +125,8 @@ class SignatureRunner:
         Raises:
             BackendError: the model does not tell its token ids, or the run failed.
         """
-        signature = TOKENIZE_PAIR if "text_pair" in inputs else TOKENIZE
-        ids: list[int] = self._output(signature, inputs, "token_ids").reshape(-1).tolist()
+        signature = TOKENIZE_PAIR if TEXT_PAIR in inputs else TOKENIZE
+        ids: list[int] = self._output(signature, inputs, TOKEN_IDS).reshape(-1).tolist()
         return ids
 
     def classify(self, inputs: Mapping[str, Array]) -> Array:
@@ -126,7 +135,7 @@ class SignatureRunner:
         Raises:
             BackendError: the run failed, or gave no probabilities.
         """
-        signature = CLASSIFY_TEXT_PAIR if "text_pair" in inputs else CLASSIFY_TEXT
+        signature = CLASSIFY_TEXT_PAIR if TEXT_PAIR in inputs else CLASSIFY_TEXT
         probabilities: Array = self._probabilities(signature, inputs, rows=1)[0]
         return probabilities
 
@@ -137,7 +146,7 @@ class SignatureRunner:
             BackendError: the run failed, or gave no probabilities.
         """
         if self.takes_token_batches:
-            return self._probabilities(CLASSIFY_TOKENS, {"token_ids": token_ids}, rows=len(token_ids))
+            return self._probabilities(CLASSIFY_TOKENS, {TOKEN_IDS: token_ids}, rows=len(token_ids))
         return np.concatenate([self._classify_features(row[None]) for row in token_ids])
 
     def _classify_features(self, row: npt.NDArray[np.int32]) -> Array:
@@ -146,11 +155,11 @@ class SignatureRunner:
         ids = np.full((1, settings.sequence_length), settings.pad_id, np.int32)
         ids[:, : row.shape[1]] = row
         mask = (np.arange(settings.sequence_length) < row.shape[1]).astype(np.int32)[None]
-        inputs = {"ids": ids, "segment_ids": np.zeros_like(ids), "mask": mask}
+        inputs = {IDS: ids, SEGMENT_IDS: np.zeros_like(ids), MASK: mask}
         return self._probabilities(SERVING_DEFAULT, inputs, rows=1)
 
     def _probabilities(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> Array:
-        probabilities = self._output(signature, inputs, "probabilities")
+        probabilities = self._output(signature, inputs, PROBABILITIES)
         due = (rows, len(self._metadata.labels))
         if probabilities.shape != due or not np.isfinite(probabilities).all():
             raise BackendError(

@@ -31,12 +31,12 @@ from edgedistil_runtime.backends.weight_cache import (
     open_compiled_model,
     open_with_weight_cache,
 )
+from edgedistil_runtime.contract import BUILTIN, CPU, GPU, TFTEXT
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
-__all__ = ["ACCELERATORS", "WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
+__all__ = ["WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
 
 WeightCache = Union[bool, str, "os.PathLike[str]", None]  # as `TextClassifier` takes it
-ACCELERATORS = ("cpu", "gpu", "edgetpu")
 _INTERPRETERS: tuple[type[InterpreterBackend], ...] = (
     LiteRTInterpreterBackend,
     TFLiteRuntimeBackend,
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def default_backend(
-    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = "builtin"
+    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = BUILTIN
 ) -> Backend:
     """The best interpreter that is installed.
 
@@ -63,7 +63,7 @@ def default_backend(
 
 def open_backend(
     artifact: Artifact,
-    accelerator: str = "cpu",
+    accelerator: str = CPU,
     *,
     num_threads: int | None = None,
     device: str | None = None,
@@ -73,7 +73,7 @@ def open_backend(
 
     Args:
         artifact: read and found intact.
-        accelerator: one of `ACCELERATORS`.
+        accelerator: one of `contract.TARGETS`.
         num_threads: for the part on the CPU.
         device: which Edge TPU; see `encoders.edgetpu_encoder`.
         weight_cache: where packed weights are kept, if all runs on the CPU; see `TextClassifier`.
@@ -83,7 +83,7 @@ def open_backend(
         BackendError: no interpreter is installed, or it refuses the model.
     """
     metadata = artifact.metadata
-    if accelerator == "cpu":
+    if accelerator == CPU:
         return _on_cpu(artifact, num_threads, weight_cache)
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
@@ -94,7 +94,7 @@ def open_backend(
     host = kind(artifact.path, num_threads=num_threads)
     try:
         encoder: Encoder
-        if accelerator == "gpu":
+        if accelerator == GPU:
             encoder = GPUEncoder(artifact.encoder(), is_exact=metadata.quantization["scheme"] == "fp32")
         else:
             encoder = edgetpu_encoder(artifact.encoder(), kind, device=device)
@@ -168,7 +168,7 @@ def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCac
 
 def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
     """Why LiteRT's CompiledModel is not the choice for a model; empty if it is."""
-    if artifact.metadata.tokenizer.kind == "tftext":
+    if artifact.metadata.tokenizer.kind == TFTEXT:
         return "it takes no string tensors, and the tokenizer is made of TensorFlow Text's ops"
     if weight_cache is False:
         return "not wanted: weight_cache is False"
@@ -179,7 +179,7 @@ def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str
 
 def _interpreter(tokenizer: str) -> type[InterpreterBackend]:
     """The first kind that can be imported."""
-    if tokenizer == "tftext":
+    if tokenizer == TFTEXT:
         return TFTextBackend
     failures = []
     for kind in _INTERPRETERS:

@@ -19,6 +19,7 @@ import numpy as np
 from edgedistil_runtime.backends.interpreters import check_num_threads
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
+from edgedistil_runtime.contract import PROBABILITIES, TOKEN_IDS
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["IN_MEMORY", "CompiledModelBackend"]
@@ -27,7 +28,6 @@ IN_MEMORY = ":memory"  # `kInMemoryCachePath` of XNNPACK's delegate: a cache tha
 _DTYPES = {"int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
 # Bytes; of memory that is aligned otherwise LiteRT makes a copy, see `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`.
 _ALIGNMENT = 64
-_TOKEN_IDS, _PROBABILITIES = "token_ids", "probabilities"
 
 
 class CompiledModelBackend(PackageBackend):
@@ -77,10 +77,10 @@ class CompiledModelBackend(PackageBackend):
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()
-                if set(sides["outputs"]) <= {_TOKEN_IDS, _PROBABILITIES}
+                if set(sides["outputs"]) <= {TOKEN_IDS, PROBABILITIES}
             }
             for name, signature in self._signatures.items():
-                if _PROBABILITIES in signature.outputs:
+                if PROBABILITIES in signature.outputs:
                     self._check_probabilities(name, num_classes)
         except (RuntimeError, ValueError) as error:
             raise self._refused(model_path, error) from error
@@ -104,7 +104,7 @@ class CompiledModelBackend(PackageBackend):
 
     def _check_probabilities(self, signature: str, num_classes: int) -> None:
         """LiteRT writes what the graph computes past the end of a buffer that is too small for it."""
-        shape = tuple(self._model.get_output_tensor_details(signature)[_PROBABILITIES]["shape"])
+        shape = tuple(self._model.get_output_tensor_details(signature)[PROBABILITIES]["shape"])
         if shape != (1, num_classes):
             raise BackendError(
                 f"{signature} must give probabilities of shape (1, {num_classes}), one a label. Received: {shape}. "
@@ -133,7 +133,7 @@ class CompiledModelBackend(PackageBackend):
             if tuple(details[name]["shape"]) != values.shape:  # an input of a fixed shape takes no resizing
                 self._model.resize_input_tensor_by_name(signature, name, list(values.shape))
             buffers[name] = self._model.create_input_buffer_by_name(signature, name)
-        rows = inputs[_TOKEN_IDS].shape[0] if _TOKEN_IDS in inputs else 1
+        rows = inputs[TOKEN_IDS].shape[0] if TOKEN_IDS in inputs else 1
         outputs = {name: self._output(name, rows) for name in self._signatures[signature].outputs}
         return _Call({name: values.shape for name, values in inputs.items()}, buffers, outputs)
 
@@ -143,8 +143,8 @@ class CompiledModelBackend(PackageBackend):
         LiteRT sizes its own by the last run, and may write past the end of one that is too small
         (https://github.com/google-ai-edge/LiteRT/issues/9518).
         """
-        size = rows * (self._longest_row if name == _TOKEN_IDS else self._num_classes)
-        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == _TOKEN_IDS else np.float32)
+        size = rows * (self._longest_row if name == TOKEN_IDS else self._num_classes)
+        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == TOKEN_IDS else np.float32)
         first = -memory.ctypes.data % _ALIGNMENT // 4
         return self._litert.TensorBuffer.create_from_host_memory(memory[first : first + size])
 

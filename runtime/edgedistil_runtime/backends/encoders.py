@@ -18,6 +18,7 @@ from edgedistil_runtime.artifact import EncoderFlatbuffers
 from edgedistil_runtime.backends.interpreters import InterpreterBackend
 from edgedistil_runtime.backends.protocol import Array
 from edgedistil_runtime.backends.run_lock import run_lock
+from edgedistil_runtime.contract import PROBABILITIES, encoder_signature
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
 __all__ = [
@@ -31,14 +32,8 @@ __all__ = [
 ]
 
 EDGETPU_LIBRARY = "EDGETPU_LIBRARY"  # an environment variable: the path of libedgetpu, where it is in no usual place
-_PROBABILITIES = "probabilities"
 _DELEGATE_FUNCTIONS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 _EDGETPU_DEVICE = re.compile(r"(usb|pci)?(:\d+)?")
-
-
-def encoder_signature(length: int) -> str:
-    """The name of the signature of an encoder for a length; of encoders that have several."""
-    return f"classify_embeddings_{length}"
 
 
 class Encoder(Protocol):
@@ -106,7 +101,7 @@ class InterpreterEncoder:
             try:
                 if self._has_signatures:
                     runner = self._interpreter.get_signature_runner(encoder_signature(length))
-                    return np.asarray(runner(**inputs)[_PROBABILITIES])
+                    return np.asarray(runner(**inputs)[PROBABILITIES])
                 return self._run_by_name(inputs)
             except (RuntimeError, ValueError, KeyError) as error:
                 shapes = {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
@@ -243,7 +238,7 @@ class GPUEncoder:
                 for name, values in inputs.items():
                     sides[0][name].write(np.ascontiguousarray(values, np.float32))
                 self._model.run_by_name(signature, *sides)
-                return np.asarray(sides[1][_PROBABILITIES].read(count, np.float32)).reshape(1, count)
+                return np.asarray(sides[1][PROBABILITIES].read(count, np.float32)).reshape(1, count)
             except (RuntimeError, ValueError, KeyError) as error:
                 raise BackendError(f"The GPU failed in {signature}: {error}.") from error
 
@@ -257,5 +252,5 @@ class GPUEncoder:
         names = self._model.get_signature_list()[signature]
         inputs = {name: self._model.create_input_buffer_by_name(signature, name) for name in names["inputs"]}
         outputs = {name: self._model.create_output_buffer_by_name(signature, name) for name in names["outputs"]}
-        shape = self._model.get_output_tensor_details(signature)[_PROBABILITIES]["shape"]
+        shape = self._model.get_output_tensor_details(signature)[PROBABILITIES]["shape"]
         return (inputs, outputs), int(np.prod(shape))

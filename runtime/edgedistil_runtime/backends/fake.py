@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.contract import CLASSIFY_TEXT, PROBABILITIES, TEXT, TOKEN_IDS, TOKENIZE
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["FakeBackend"]
@@ -42,8 +43,8 @@ class FakeBackend:
         self._answer = answer
         self._signatures = dict(
             {
-                "classify_text": Signature(inputs=("text",), outputs=("probabilities",)),
-                "tokenize": Signature(inputs=("text",), outputs=("token_ids",)),
+                CLASSIFY_TEXT: Signature(inputs=(TEXT,), outputs=(PROBABILITIES,)),
+                TOKENIZE: Signature(inputs=(TEXT,), outputs=(TOKEN_IDS,)),
             }
             if signatures is None
             else signatures

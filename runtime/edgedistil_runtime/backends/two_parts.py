@@ -12,16 +12,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgedistil_runtime.artifact import (
+from edgedistil_runtime.backends.encoders import Encoder
+from edgedistil_runtime.backends.protocol import Array, Backend, Signature, check_inputs
+from edgedistil_runtime.contract import (
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
     EMBED,
+    PROBABILITIES,
+    TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
 )
-from edgedistil_runtime.backends.encoders import Encoder
-from edgedistil_runtime.backends.protocol import Array, Backend, Signature, check_inputs
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["BOTH", "TwoPartBackend"]
@@ -70,10 +72,10 @@ class TwoPartBackend:
         if signature in _TOKENIZERS.values():
             return self._host.run(signature, inputs)
         if signature in _TOKENIZERS:
-            token_ids = self._host.run(_TOKENIZERS[signature], inputs)["token_ids"]
+            token_ids = self._host.run(_TOKENIZERS[signature], inputs)[TOKEN_IDS]
         else:
-            token_ids = inputs["token_ids"]
-        return {"probabilities": np.concatenate([self._classify(row) for row in token_ids])}
+            token_ids = inputs[TOKEN_IDS]
+        return {PROBABILITIES: np.concatenate([self._classify(row) for row in token_ids])}
 
     def close(self) -> None:
         """Releases both parts; a second call does nothing."""
@@ -89,4 +91,4 @@ class TwoPartBackend:
         length = next(length for length in self._lengths if length >= len(token_ids))
         row = np.full((1, length), self._pad_id, np.int32)
         row[0, : len(token_ids)] = token_ids
-        return self._encoder.run(length, self._host.run(EMBED, {"token_ids": row}))
+        return self._encoder.run(length, self._host.run(EMBED, {TOKEN_IDS: row}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.native_log import native_log_hidden
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["add_model", "open_classifier", "positive_integer", "positive_seconds
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds the model and how it is to be run."""
     parser.add_argument("model", metavar="MODEL", help="the .tflite file")
-    parser.add_argument("--accelerator", default="cpu", help="cpu (default), or what the file is for: gpu, edgetpu")
+    parser.add_argument("--accelerator", default=CPU, help="cpu (default), or what the file is for: gpu, edgetpu")
     parser.add_argument("--device", help="which Edge TPU: usb, pci, :0, usb:1")
     parser.add_argument("--fallback", action="store_true", help="let the CPU stand in for an accelerator, and say so")
     parser.add_argument("--num-threads", type=positive_integer, metavar="N", help="threads for one text")
