@@ -8,6 +8,7 @@ import pytest
 
 from edgedistil_runtime import AcceleratorMismatch, AcceleratorUnavailable, ArtifactError, BackendError, probing
 from edgedistil_runtime.artifact import GoldenCase, artifact_bytes
+from edgedistil_runtime.child_process import python_module_command
 
 from .two_parts import posix
 
@@ -26,15 +27,16 @@ def test_a_trial_raises_what_the_child_raised(write, content, echo_flatbuffer, w
 
 @posix
 def test_the_child_is_told_what_to_try(stand_in, tmp_path):
-    stand_in(f"""printf '%s' "$3" > '{tmp_path}/request'\nprintf '%s' "$1" > '{tmp_path}/option'\necho '{{}}'""")
+    stand_in(f"""printf '%s\\n' "$@" > '{tmp_path}/arguments'\necho '{{}}'""")
     probing.probe(tmp_path / "größe.tflite", "edgetpu", num_threads=None, device="usb:1")
-    assert json.loads((tmp_path / "request").read_text()) == {
+    *options, request = (tmp_path / "arguments").read_text().splitlines()
+    assert options == python_module_command("edgedistil_runtime.probe_child")[1:]
+    assert json.loads(request) == {
         "path": str(tmp_path / "größe.tflite"),
         "accelerator": "edgetpu",
         "num_threads": None,
         "device": "usb:1",
     }
-    assert (tmp_path / "option").read_text() == "-c"
 
 
 def test_the_child_does_not_import_from_the_current_folder(echo_path, monkeypatch, tmp_path):
