@@ -60,12 +60,12 @@ def test_the_tools_of_this_file_make_sound_files(write, content, flatbuffer, mem
     assert read_artifact(write(zipped(flatbuffer, members.items()))).flatbuffer() == flatbuffer
 
 
-def test_bomb(refused, flatbuffer, members):
+def test_a_member_above_the_limit(refused, flatbuffer, members):
     members["vocab.txt"] = bytes(LARGEST_MEMBER + 1)
     refused(zipped(flatbuffer, members.items()), "the limit is")
 
 
-def test_bomb_that_lies_about_its_size(refused, flatbuffer, members):
+def test_a_member_larger_than_its_directory_entry(refused, flatbuffer, members):
     members["vocab.txt"] = bytes(LARGEST_MEMBER + 1)
     content = bytearray(zipped(flatbuffer, members.items()))
     struct.pack_into("<I", content, content.rfind(b"vocab.txt") - 46 + 24, 10)

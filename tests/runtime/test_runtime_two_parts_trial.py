@@ -85,6 +85,22 @@ def test_a_child_that_ends(stand_in, script, message):
 
 
 @posix
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("signal.raise_signal(signal.SIGABRT)", "ended the process that tried it: SIGABRT. Use accelerator='cpu'"),
+        ("sys.stderr.write('no driver'); sys.stderr.flush(); os._exit(3)", "exit status 3. It said last: 'no driver'"),
+    ],
+)
+def test_a_python_child_that_ends_itself(monkeypatch, tmp_path, program, message):
+    (tmp_path / "edgedistil_ending.py").write_text(f"import os, signal, sys\n{program}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(probing, "_CHILD", "edgedistil_ending")
+    with pytest.raises(AcceleratorUnavailable, match=message):
+        probing.probe("model.tflite", "gpu")
+
+
+@posix
 def test_a_child_that_does_not_end(stand_in, monkeypatch):
     monkeypatch.setattr(probing, "_SECONDS", 0.2)
     stand_in("exec sleep 60")
