@@ -67,7 +67,7 @@ def _run_on(accelerator, flatbuffer, inputs, **environment):
 
 @pytest.fixture(scope="session")
 def run_on():
-    """`run_on("gpu", flatbuffer, inputs)` returns a `Run`; also "cpu", "gpu+cpu". Keywords are environment variables."""
+    """`run_on("gpu", flatbuffer, inputs)` returns a `Run`; also "cpu", "gpu+cpu". Keywords: environment variables."""
     return _run_on
 
 
