@@ -29,9 +29,11 @@ from edgedistil_runtime.contract import (
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
     COMPILED_MEMBER,
+    EDGETPU,
     EMBED,
     ENCODER_MEMBER,
     FILE_IDENTIFIER,
+    GPU,
     LABELS_MEMBER,
     MEMBERS,
     METADATA_MEMBER,
@@ -121,7 +123,7 @@ class Artifact:
         if ENCODER_MEMBER not in self.spans:
             raise ArtifactError(
                 f"{self.path} has no part for an accelerator: it was converted for the target {self.metadata.target}. "
-                "Convert again with `--target gpu` or `--target edgetpu`."
+                f"Convert again with `target`={GPU!r} or `target`={EDGETPU!r}."
             )
         model, compiled = (
             self._read(*self.spans[name]) if name in self.spans else None for name in (ENCODER_MEMBER, COMPILED_MEMBER)

@@ -106,7 +106,7 @@ class TextClassifier:
 
         Args:
             text: any string, the empty one included. A NUL ends it; lone surrogates count as U+FFFD.
-            text_pair: a second text, for a model that was converted with `--text-pair`.
+            text_pair: a second text, for a model that was converted with `takes_text_pair`.
 
         Raises:
             InputError: a text is no string, or the model does not take text, or pairs.
@@ -128,7 +128,7 @@ class TextClassifier:
 
         Args:
             texts: any number of strings, none included.
-            text_pairs: a second text for each, for a model that was converted with `--text-pair`.
+            text_pairs: a second text for each, for a model that was converted with `takes_text_pair`.
 
         Raises:
             InputError: `texts` is one string, an item is no string, the model does not take them, or there are not as

@@ -76,5 +76,5 @@ def _mismatch(case: GoldenCase, what: str, expected: object, received: object) -
         f"This machine computes other {what} than the model was verified with, for the text {case.text!r}"
         f"{'' if case.text_pair is None else f' with {case.text_pair!r}'}. "
         f"Expected: {expected}. Received: {received}. Do not trust its labels: update the interpreter or try "
-        "another machine; `verify=False` loads the model all the same, to look into it."
+        "another machine; `verify`=False loads the model all the same, to look into it."
     )

@@ -112,10 +112,10 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
 
 def _check_options(options: LoadOptions) -> None:
     if options.accelerator not in TARGETS:
-        raise BackendError(f"accelerator must be one of {', '.join(TARGETS)}. Received: {options.accelerator!r}.")
+        raise BackendError(f"`accelerator` must be one of {', '.join(TARGETS)}. Received: {options.accelerator!r}.")
     if options.device is not None and options.accelerator != EDGETPU:
         raise BackendError(
-            f"device chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
+            f"`device` chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
         )
     check_edgetpu_device(options.device)
 

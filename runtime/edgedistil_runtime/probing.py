@@ -15,6 +15,7 @@ from typing import Any
 
 from edgedistil_runtime import errors
 from edgedistil_runtime.child_process import python_environment, python_module_command
+from edgedistil_runtime.contract import CPU
 
 __all__ = ["probe"]
 
@@ -41,13 +42,13 @@ def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> Non
     except (OSError, subprocess.TimeoutExpired) as error:
         raise errors.AcceleratorUnavailable(
             f"The accelerator {accelerator!r} could not be tried out in a child process: {error}. Use "
-            "accelerator='cpu', or probe=False to try it in this process."
+            f"`accelerator`={CPU!r}, or `probe`=False to try it in this process."
         ) from error
     answer = _last_object(done.stdout)
     if answer is None:
         raise errors.AcceleratorUnavailable(
             f"The accelerator {accelerator!r} ended the process that tried it: {_ending(done.returncode)}. "
-            f"{_last_line(done.stderr)}Use accelerator='cpu', or fallback=True; update the driver or the library."
+            f"{_last_line(done.stderr)}Use `accelerator`={CPU!r}, or allow `fallback`; or update the driver or library."
         )
     if answer:
         raise getattr(errors, answer["error"])(answer["message"])

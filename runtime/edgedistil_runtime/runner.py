@@ -94,8 +94,8 @@ class SignatureRunner:
         """
         if not self.takes_text:
             raise InputError(
-                "The model has no tokenizer (its kind is `none`): it takes token ids. Give them to classify_tokens, or "
-                "convert again with `--tokenizer builtin`."
+                "The model has no tokenizer and takes token ids. Pass them to classify_tokens, or convert again with "
+                f"`tokenizer`={BUILTIN!r}."
             )
         check_text(text)
         if text_pair is None:
@@ -103,7 +103,7 @@ class SignatureRunner:
         if CLASSIFY_TEXT_PAIR not in self._signatures:
             raise InputError(
                 "The model takes one text, not a pair: it has the signatures "
-                f"{sorted(self._signatures)}. Convert again with `--text-pair`."
+                f"{sorted(self._signatures)}. Convert again with `takes_text_pair`."
             )
         check_text(text_pair)
 

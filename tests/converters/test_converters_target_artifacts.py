@@ -107,9 +107,9 @@ def test_an_edge_tpu_needs_a_compiled_encoder(edgetpu_path):
 
 
 def test_a_file_for_another_target_is_refused(gpu_path, edgetpu_path):
-    with pytest.raises(AcceleratorUnavailable, match="converted for the target gpu.*--target edgetpu"):
+    with pytest.raises(AcceleratorUnavailable, match="converted for the target gpu.*`target`='edgetpu'"):
         TextClassifier(gpu_path, "edgetpu")
-    with pytest.raises(AcceleratorUnavailable, match="converted for the target edgetpu.*--target gpu"):
+    with pytest.raises(AcceleratorUnavailable, match="converted for the target edgetpu.*`target`='gpu'"):
         TextClassifier(edgetpu_path, "gpu")
 
 

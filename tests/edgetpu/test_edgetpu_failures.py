@@ -47,15 +47,15 @@ FAILURES = (
 )
 # What ends the process, or never returns.
 FATAL = (
-    Failure("crash_in_create", AcceleratorUnavailable, "ended the process that tried it: SIGABRT.*accelerator='cpu'"),
+    Failure("crash_in_create", AcceleratorUnavailable, "ended the process that tried it: SIGABRT.*`accelerator`='cpu'"),
     Failure("crash_in_invoke", AcceleratorUnavailable, "ended the process that tried it: SIGSEGV.*update the driver"),
-    Failure("hang_in_create", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*accelerator='cpu'"),
-    Failure("hang_in_invoke", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*accelerator='cpu'"),
+    Failure("hang_in_create", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*`accelerator`='cpu'"),
+    Failure("hang_in_invoke", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*`accelerator`='cpu'"),
 )
 NO_LIBRARY = "library cannot be loaded: .*none.so.*No such file.*Install libedgetpu.*EDGETPU_LIBRARY"
 NO_DELEGATE = "is no library of a delegate: .*tflite_plugin_create_delegate.*Install libedgetpu"
-NOT_COMPILED = "not compiled for the Edge TPU: .*no edgetpu_compiler on the PATH.*Convert again .*accelerator='cpu'"
-OTHER_TARGET = "converted for the target {} and has no part for 'edgetpu'.*--target edgetpu.*accelerator='cpu'"
+NOT_COMPILED = "not compiled for the Edge TPU: .*no edgetpu_compiler on the PATH.*Convert again .*`accelerator`='cpu'"
+OTHER_TARGET = "converted for the target {} and has no part for 'edgetpu'.*`target`='edgetpu'.*`accelerator`='cpu'"
 
 
 @pytest.fixture

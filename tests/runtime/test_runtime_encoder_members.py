@@ -104,7 +104,7 @@ def test_zipfile_reads_it_from_the_back(make):
 def test_an_artefact_for_a_cpu_has_none(fake_path):
     artifact = read_artifact(fake_path)
     assert artifact.spans == {}
-    with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `--target gpu`"):
+    with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `target`='gpu'"):
         artifact.encoder()
 
 

@@ -95,7 +95,7 @@ class TestBackendErrors:
 
     @pytest.mark.parametrize("num_threads", [0, -1, 1.5, True, "2"])
     def test_num_threads(self, echo_path, num_threads):
-        with pytest.raises(BackendError, match="num_threads must be"):
+        with pytest.raises(BackendError, match="`num_threads` must be"):
             TextClassifier(echo_path, num_threads=num_threads)
 
     @pytest.mark.parametrize("kind", [LiteRTInterpreterBackend, TFLiteRuntimeBackend])

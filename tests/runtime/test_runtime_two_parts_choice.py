@@ -55,7 +55,9 @@ def test_a_device_is_an_edge_tpu(echo_path, accelerator):
 @pytest.mark.parametrize(("target", "accelerator"), [("gpu", "edgetpu"), ("edgetpu", "gpu")])
 def test_other_targets(write_target, echo_path, target, accelerator):
     for path, has in ((write_target(target), target), (echo_path, "cpu")):
-        with pytest.raises(AcceleratorUnavailable, match=f"target {has} and has no part for '{accelerator}'.*--target"):
+        with pytest.raises(
+            AcceleratorUnavailable, match=f"target {has} and has no part for '{accelerator}'.*`target`="
+        ):
             open_backend(read_artifact(path), accelerator)
 
 

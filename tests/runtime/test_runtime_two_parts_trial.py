@@ -69,7 +69,7 @@ def test_answers_of_success(stand_in, script):
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("kill -SEGV $$", "'gpu' ended the process that tried it: SIGSEGV. Use accelerator='cpu'"),
+        ("kill -SEGV $$", "'gpu' ended the process that tried it: SIGSEGV. Use `accelerator`='cpu'"),
         ("echo '{}'; echo 'then'; kill -ABRT $$", "SIGABRT"),
         ("echo 'no adapter' >&2; exit 3", "exit status 3. It said last: 'no adapter'. Use"),
         ("exit 0", "exit status 0. Use"),
@@ -88,7 +88,7 @@ def test_a_child_that_ends(stand_in, script, message):
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("signal.raise_signal(signal.SIGABRT)", "ended the process that tried it: SIGABRT. Use accelerator='cpu'"),
+        ("signal.raise_signal(signal.SIGABRT)", "ended the process that tried it: SIGABRT. Use `accelerator`='cpu'"),
         ("sys.stderr.write('no driver'); sys.stderr.flush(); os._exit(3)", "exit status 3. It said last: 'no driver'"),
     ],
 )
@@ -105,14 +105,14 @@ def test_a_child_that_does_not_end(stand_in, monkeypatch):
     monkeypatch.setattr(probing, "_SECONDS", 0.2)
     stand_in("exec sleep 60")
     with pytest.raises(
-        AcceleratorUnavailable, match="could not be tried out .*timed out after 0.2 seconds.*probe=False"
+        AcceleratorUnavailable, match="could not be tried out .*timed out after 0.2 seconds.*`probe`=False"
     ):
         probing.probe("model.tflite", "gpu")
 
 
 def test_a_child_that_does_not_begin(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    with pytest.raises(AcceleratorUnavailable, match="could not be tried out .*none.*probe=False"):
+    with pytest.raises(AcceleratorUnavailable, match="could not be tried out .*none.*`probe`=False"):
         probing.probe("model.tflite", "gpu")
 
 

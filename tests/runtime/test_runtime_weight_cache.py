@@ -103,7 +103,7 @@ class TestChoice:
             assert info.not_used["ai-edge-litert"] == "installed, and not the first choice"
             np.testing.assert_allclose(answers(classifier), due, rtol=0, atol=1e-6)
         with TextClassifier(echo_path, weight_cache=False) as classifier:
-            assert classifier.runtime_info.not_used[COMPILED] == "not wanted: weight_cache is False"
+            assert classifier.runtime_info.not_used[COMPILED] == "not wanted: `weight_cache` is False"
 
     def test_an_interpreter_stands_in(self, echo_path, monkeypatch, caplog):
         monkeypatch.setattr(choice, "LARGEST_IN_MEMORY", 1000)

@@ -88,7 +88,7 @@ def open_backend(
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "
-            f"again with `--target {accelerator}`, or use accelerator='cpu', which every file can."
+            f"again with `target`={accelerator!r}, or use `accelerator`={CPU!r}, which every file supports."
         )
     kind = _interpreter(metadata.tokenizer.kind)
     host = kind(artifact.path, num_threads=num_threads)
@@ -155,7 +155,7 @@ def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCac
     reason = _why_no_compiled_model(artifact, weight_cache)
     if weight_cache is not None and weight_cache is not False:
         if reason:
-            raise BackendError(f"weight_cache cannot be had: {reason}. Received: {weight_cache!r}.")
+            raise BackendError(f"`weight_cache` cannot be used: {reason}. Received: {weight_cache!r}.")
         folder = default_cache_folder() if weight_cache is True else weight_cache
         return open_with_weight_cache(artifact, folder, num_threads=num_threads)
     if not reason and CompiledModelBackend.is_installed():
@@ -171,7 +171,7 @@ def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str
     if artifact.metadata.tokenizer.kind == TFTEXT:
         return "it takes no string tensors, and the tokenizer is made of TensorFlow Text's ops"
     if weight_cache is False:
-        return "not wanted: weight_cache is False"
+        return "not wanted: `weight_cache` is False"
     if weight_cache is None and artifact.size <= LARGEST_IN_MEMORY:
         return f"it takes more memory than it saves for models up to {LARGEST_IN_MEMORY // 10**6} MB"
     return ""

@@ -18,7 +18,7 @@ from edgedistil_runtime.artifact import EncoderFlatbuffers
 from edgedistil_runtime.backends.interpreters import InterpreterBackend
 from edgedistil_runtime.backends.protocol import Array
 from edgedistil_runtime.backends.run_lock import run_lock
-from edgedistil_runtime.contract import PROBABILITIES, encoder_signature
+from edgedistil_runtime.contract import CPU, PROBABILITIES, encoder_signature
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
 __all__ = [
@@ -130,7 +130,7 @@ def check_edgetpu_device(device: str | None) -> None:
         BackendError: neither None nor one of the forms that the library takes.
     """
     if device is not None and not (device and _EDGETPU_DEVICE.fullmatch(device)):
-        raise BackendError(f"device must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
+        raise BackendError(f"`device` must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
 
 
 def edgetpu_encoder(
@@ -150,7 +150,8 @@ def edgetpu_encoder(
     if encoder.compiled is None:
         raise AcceleratorUnavailable(
             "The file's encoder is not compiled for the Edge TPU: there was no edgetpu_compiler on the PATH of the "
-            "machine that converted it. Convert again where there is one (x86-64 Linux), or use accelerator='cpu'."
+            "machine that converted it. Convert again where there is one (x86-64 Linux), or use "
+            f"`accelerator`={CPU!r}."
         )
     library = os.environ.get(EDGETPU_LIBRARY, "libedgetpu.so.1")
     _check_library(library)
@@ -221,8 +222,8 @@ class GPUEncoder:
         except (RuntimeError, ValueError) as error:
             raise AcceleratorUnavailable(
                 f"LiteRT's GPU accelerator could not be started: {error}. It needs a GPU with a driver for Vulkan "
-                "(Linux; `vulkaninfo --summary` lists them; Mesa must be 25 or newer) or Metal (macOS). Use "
-                "accelerator='cpu', or fallback=True."
+                "(Linux; `vulkaninfo` lists them; Mesa must be 25 or newer) or Metal (macOS). Use "
+                f"`accelerator`={CPU!r}, or allow `fallback`."
             ) from error
 
     def run(self, length: int, inputs: Mapping[str, Array]) -> Array:

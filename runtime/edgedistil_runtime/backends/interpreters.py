@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
+from edgedistil_runtime.contract import BUILTIN
 from edgedistil_runtime.errors import BackendError
 
 __all__ = [
@@ -34,7 +35,7 @@ def check_num_threads(num_threads: int | None) -> None:
         BackendError: neither None nor an integer of at least 1.
     """
     if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
-        raise BackendError(f"num_threads must be None or an integer of at least 1. Received: {num_threads!r}.")
+        raise BackendError(f"`num_threads` must be None or an integer of at least 1. Received: {num_threads!r}.")
 
 
 def _model_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class TFTextBackend(LiteRTInterpreterBackend):
 
     _install: ClassVar[str] = (
         "pip install 'ai-edge-litert>=2.3,<2.4' 'tensorflow-text>=2.21,<2.22' (Linux or macOS), or convert again with "
-        "`--tokenizer builtin`, which needs neither."
+        f"`tokenizer`={BUILTIN!r}, which needs neither."
     )
 
     @classmethod

@@ -1,6 +1,6 @@
 """An interpreter on the CPU and an encoder on an accelerator, as one backend.
 
-    text  --tokenize-->  token_ids  --pad to a length-->  --embed-->  tensors  --encoder-->  probabilities
+    text -> [tokenize] -> token_ids -> [pad to a length] -> [embed] -> tensors -> [encoder] -> probabilities
 
 LiteRT hands a whole file to an accelerator, and a tokenizer's integers do not belong there. So `tokenize` and `embed`
 run on the CPU, from the artefact's own flatbuffer, and the encoder, a flatbuffer of its own, runs on the accelerator.

@@ -42,7 +42,7 @@ def default_cache_folder() -> Path:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgedistil"
     except RuntimeError as error:  # no HOME, and no entry for this user
         raise BackendError(
-            f"This user has no folder for caches: {error} Name one: weight_cache='/var/cache/edgedistil', or set "
+            f"This user has no folder for caches: {error} Name one: `weight_cache`='/var/cache/edgedistil', or set "
             "XDG_CACHE_HOME."
         ) from error
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from edgedistil_runtime.cli import classify, info, serve
+from edgedistil_runtime.cli.flags import with_flags
 from edgedistil_runtime.errors import EdgeDistilError
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except EdgeDistilError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_flags(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, `head` for instance, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again

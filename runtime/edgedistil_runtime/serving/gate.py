@@ -57,5 +57,7 @@ class Gate:
         if self._host_rule.allows(host):
             return self._application
         legal = ", ".join(sorted(self._host_rule.names or ()))
-        message = f"The Host header must name one of {legal}. Received: {host!r}. Start the server with --allowed-host."
+        message = (
+            f"The Host header must name one of {legal}. Received: {host!r}. Its server must allow it (`allowed_hosts`)."
+        )
         return refusal(RequestRefused(400, message, {"connection": "close"}))

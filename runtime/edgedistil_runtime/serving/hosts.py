@@ -32,13 +32,13 @@ class HostRule:
     names: frozenset[str] | None
 
     @classmethod
-    def for_address(cls, address: str, allowed: Iterable[str] = ()) -> HostRule:
-        """The rule for a server that listens on `address`, with further names that are `allowed`.
+    def for_address(cls, address: str, allowed_hosts: Iterable[str] = ()) -> HostRule:
+        """The rule for a server that listens on `address`, with further names in `allowed_hosts`.
 
         On loopback: loopback names, the address and those. On another address: those with loopback names, or every
         name if none is given, as the names of a machine in its network are not known here.
         """
-        names = {name.lower() for name in allowed}
+        names = {name.lower() for name in allowed_hosts}
         if not is_loopback(address) and not names:
             return cls(None)
         return cls(frozenset(names | LOOPBACK_NAMES | {address.lower()}))

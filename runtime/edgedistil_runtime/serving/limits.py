@@ -44,9 +44,9 @@ class ServingLimits:
         for field in fields(self):
             value = getattr(self, field.name)
             if not value > 0:
-                raise EdgeDistilError(f"{field.name} must be greater than 0. Received: {value!r}.")
+                raise EdgeDistilError(f"`{field.name}` must be greater than 0. Received: {value!r}.")
         if self.max_texts > self.max_queued_texts:
             raise EdgeDistilError(
-                "max_queued_texts must be at least max_texts, or a whole request could never wait. "
+                "`max_queued_texts` must be at least `max_texts`, or a whole request could never wait. "
                 f"Received: {self.max_queued_texts} and {self.max_texts}."
             )

@@ -214,5 +214,5 @@ def bind(host: str, port: int) -> socket.socket:
 def _cannot_listen(host: str, port: int, error: Exception) -> EdgeDistilError:
     return EdgeDistilError(
         f"The server cannot listen there: {error}. Received: host {host!r}, port {port}. "
-        "Give an address of this machine and a free port; --port 0 takes any."
+        "Give an address of this machine and a free port; `port`=0 takes any."
     )
