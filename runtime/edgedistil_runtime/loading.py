@@ -1,4 +1,4 @@
-"""From an artefact to a model that runs here and was found to compute what it should."""
+"""Load an artifact: choose the backend, replay the golden cases, and report both."""
 
 from __future__ import annotations
 
@@ -26,19 +26,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """What runs the model, and how well it does what the model was verified to do.
+    """Backend and accelerator that run a model, and the result of its golden cases.
 
     Attributes:
-        backend: its name, for instance `ai-edge-litert`.
-        version: of the backend.
-        accelerator: what is in use.
-        num_threads: as asked for; None leaves it to the backend.
-        golden_cases: how many were replayed; 0 if `verify` was false.
-        largest_difference: of a probability in that replay.
-        load_seconds: until the model was loaded, a trial in a child process included.
-        replay_seconds: of the golden cases; a GPU compiles its shaders in them, at the first time on a machine.
-        fallback_reason: why another accelerator was asked for and is not in use; empty if none was.
-        not_used: interpreter -> why it does not run the model.
+        backend: Name of the backend, for instance `ai-edge-litert`.
+        version: Version of the backend.
+        accelerator: Accelerator in use: `cpu`, `gpu` or `edgetpu`.
+        num_threads: Requested number of threads; None leaves it to the backend.
+        golden_cases: Number of golden cases replayed; 0 if `verify` was false.
+        largest_difference: Largest absolute difference of a probability in the replay.
+        load_seconds: Seconds until the model was loaded, with the trial in a child process.
+        replay_seconds: Seconds for the golden cases. On a GPU this includes compiling shaders the first time.
+        fallback_reason: Reason why the requested accelerator is not in use; empty if it is.
+        not_used: Reasons why other interpreters do not run the model, interpreter -> reason.
+
+    Example:
+        >>> from edgedistil_runtime import TextClassifier
+        >>> with TextClassifier("intents.tflite") as classifier:
+        ...     info = classifier.runtime_info
+        >>> info.accelerator, info.golden_cases > 0, info.largest_difference < 0.1
+        ('cpu', True, True)
     """
 
     backend: str
@@ -55,7 +62,17 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How to load; the arguments of `TextClassifier`."""
+    """Options of loading, as arguments of `TextClassifier`.
+
+    Attributes:
+        accelerator: `accelerator`.
+        num_threads: `num_threads`.
+        device: `device`.
+        is_fallback_allowed: `fallback`.
+        is_verified: `verify`.
+        is_probed: `probe`.
+        weight_cache: `weight_cache`.
+    """
 
     accelerator: str = CPU
     num_threads: int | None = None
@@ -71,9 +88,9 @@ class LoadedModel:
     """A model ready to run.
 
     Attributes:
-        backend: what runs it; its owner closes it.
-        runner: its signatures.
-        info: about both.
+        backend: Backend that runs the model; the owner of this value closes it.
+        runner: Signatures of the model.
+        info: Report about the backend and the golden cases.
     """
 
     backend: Backend
@@ -82,17 +99,24 @@ class LoadedModel:
 
 
 def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None = None) -> LoadedModel:
-    """Loads an artefact and replays its golden cases.
+    """Load an artifact and replay its golden cases.
 
     Args:
-        artifact: read and found intact.
-        options: how.
-        backend: what runs it, instead of what is found here; it is closed if this fails.
+        artifact: An intact artifact.
+        options: Options of loading.
+        backend: Backend to use instead of one that is found; it is closed if loading fails.
 
     Raises:
-        AcceleratorUnavailable: the accelerator cannot be had here, or the file was not converted for it.
-        AcceleratorMismatch: what runs the model computes something else.
-        BackendError: nothing here can run it.
+        AcceleratorUnavailable: The accelerator is unavailable, or the file was not converted for it.
+        AcceleratorMismatch: The golden cases came out differently here.
+        BackendError: No interpreter on this machine can run the model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> loaded = load_model(read_artifact("intents.tflite"), LoadOptions(is_verified=False))
+        >>> loaded.info.golden_cases, loaded.runner.takes_text
+        (0, True)
+        >>> loaded.backend.close()
     """
     try:
         _check_options(options)
@@ -105,7 +129,7 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
     except BackendError as error:
         if not options.is_fallback_allowed or options.accelerator == CPU or backend is not None:
             raise
-        _log.warning("The CPU stands in for the accelerator %r: %s", options.accelerator, error)
+        _log.warning("The CPU is used instead of the accelerator %r: %s", options.accelerator, error)
         loaded = _load(artifact, replace(options, accelerator=CPU, device=None), None)
         return replace(loaded, info=replace(loaded.info, fallback_reason=str(error)))
 

@@ -24,16 +24,22 @@ _SECONDS = 300  # the first run on a GPU compiles shaders, which takes half a mi
 
 
 def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> None:
-    """Loads a file on an accelerator in a child process and replays its golden cases there.
+    """Load a file on an accelerator in a child process and replay its golden cases there.
 
     Args:
-        path: an artefact.
+        path: An artifact.
         accelerator: `gpu` or `edgetpu`.
         options: `num_threads` and `device` of `TextClassifier`.
 
     Raises:
-        AcceleratorUnavailable: the child ended, or did not end in time.
-        BackendError: of any kind, as the child raised it.
+        AcceleratorUnavailable: The child ended without a report, or did not end in time.
+        EdgeDistilError: Any error that the child reported.
+
+    Example:
+        >>> probe("intents.tflite", "gpu")
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.AcceleratorUnavailable: The file was converted for the target cpu ...
     """
     request = json.dumps({"path": os.fspath(path), "accelerator": accelerator, **options})
     command = python_module_command(_CHILD, request)
@@ -41,7 +47,7 @@ def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> Non
         done = subprocess.run(command, env=python_environment(), capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise errors.AcceleratorUnavailable(
-            f"The accelerator {accelerator!r} could not be tried out in a child process: {error}. Use "
+            f"The accelerator {accelerator!r} could not be tried in a child process: {error}. Use "
             f"`accelerator`={CPU!r}, or `probe`=False to try it in this process."
         ) from error
     answer = _last_object(done.stdout)
@@ -75,4 +81,4 @@ def _ending(status: int) -> str:
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"It said last: {last[:300]!r}. " if last else ""
+    return f"Its last line: {last[:300]!r}. " if last else ""

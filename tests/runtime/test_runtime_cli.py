@@ -70,9 +70,7 @@ def test_errors_show_flags(echo_path, capsys):
 
 
 def test_only_known_parameters_become_flags():
-    assert (
-        with_flags("`max_texts`, `port`=0, `builtin`, port") == "--max-texts, --port=0, `builtin`, port"
-    )
+    assert with_flags("`max_texts`, `port`=0, `builtin`, port") == "--max-texts, --port=0, `builtin`, port"
 
 
 def test_every_flag_is_an_option(capsys):

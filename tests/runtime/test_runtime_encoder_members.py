@@ -119,7 +119,7 @@ def test_a_file_that_is_exchanged_after_it_was_read(write, make, exchanged):
     path = write(make("edgetpu", COMPILED))
     artifact = read_artifact(path)
     path.write_bytes(exchanged)
-    with pytest.raises(ArtifactError, match="exchanged after it was read. Load it again"):
+    with pytest.raises(ArtifactError, match="replaced after it was read. Load it again"):
         artifact.encoder()
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_is_cut_off_after_it_was_read(write, make):
     artifact = read_artifact(path)
     offset, size = artifact.spans[ENCODER]
     path.write_bytes(content[: offset + size - 1])
-    with pytest.raises(ArtifactError, match="exchanged after it was read. Load it again"):
+    with pytest.raises(ArtifactError, match="replaced after it was read. Load it again"):
         artifact.encoder()
 
 
@@ -254,7 +254,7 @@ def test_an_encoder_that_is_no_model(refused, make, flatbuffer, model):
     members = [
         (name, model if name == ENCODER else content, method) for name, content, method in members_of(make("gpu"))
     ]
-    refused(zipped(flatbuffer, members), "encoder.tflite is no TFLite model")
+    refused(zipped(flatbuffer, members), "encoder.tflite is not a TFLite model")
 
 
 def entry_of(content, name):
@@ -265,27 +265,27 @@ def entry_of(content, name):
 def test_a_span_beyond_the_file(refused, make):
     content = bytearray(make("gpu"))
     struct.pack_into("<II", content, entry_of(content, ENCODER) + 20, len(content), len(content))
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_span_of_four_gigabytes(refused, make):
     content = bytearray(make("gpu"))
     struct.pack_into("<II", content, entry_of(content, ENCODER) + 20, 0xFFFFFFFE, 0xFFFFFFFE)
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_long_header_that_moves_the_span(refused, make):
     content = bytearray(make("gpu"))
     (header,) = struct.unpack_from("<I", content, entry_of(content, ENCODER) + 42)
     struct.pack_into("<HH", content, header + 26, 0xFFFF, 0xFFFF)
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_member_without_a_header(refused, make):
     content = bytearray(make("gpu"))
     (header,) = struct.unpack_from("<I", content, entry_of(content, ENCODER) + 42)
     content[header : header + 4] = bytes(4)
-    refused(signed(content), "malformed: encoder.tflite has no header of its own, or is encrypted")
+    refused(signed(content), "malformed: encoder.tflite has no local header, or is encrypted")
 
 
 def test_a_span_that_begins_in_another_member(refused, make):
@@ -300,13 +300,13 @@ def test_an_encoder_in_the_place_of_a_text(refused, make):
     content = bytearray(make("gpu", is_deflated=False))
     (labels,) = struct.unpack_from("<I", content, entry_of(content, "labels.txt") + 42)
     struct.pack_into("<I", content, entry_of(content, ENCODER) + 42, labels)
-    refused(signed(content), "encoder.tflite is no TFLite model|malformed")
+    refused(signed(content), "encoder.tflite is not a TFLite model|malformed")
 
 
 def test_an_encrypted_encoder(refused, make):
     content = bytearray(make("gpu"))
     content[entry_of(content, ENCODER) + 8] |= 1
-    refused(signed(content), "malformed: encoder.tflite has no header of its own, or is encrypted")
+    refused(signed(content), "malformed: encoder.tflite has no local header, or is encrypted")
 
 
 def test_every_directory_byte_set_to_anything(write, make):

@@ -106,7 +106,7 @@ def test_the_cpu_stands_in(echo_path, caplog, echo):
         )
     assert info.accelerator == "cpu"
     assert "converted for the target cpu" in info.fallback_reason
-    assert refusals(caplog) == [f"The CPU stands in for the accelerator 'edgetpu': {info.fallback_reason}"]
+    assert refusals(caplog) == [f"The CPU is used instead of the accelerator 'edgetpu': {info.fallback_reason}"]
 
 
 def test_nothing_stands_in_unasked(echo_path, caplog):

@@ -71,11 +71,11 @@ def test_answers_of_success(stand_in, script):
     [
         ("kill -SEGV $$", "'gpu' ended the process that tried it: SIGSEGV. Use `accelerator`='cpu'"),
         ("echo '{}'; echo 'then'; kill -ABRT $$", "SIGABRT"),
-        ("echo 'no adapter' >&2; exit 3", "exit status 3. It said last: 'no adapter'. Use"),
+        ("echo 'no adapter' >&2; exit 3", "exit status 3. Its last line: 'no adapter'. Use"),
         ("exit 0", "exit status 0. Use"),
         ("echo '[]'", "exit status 0"),
         ("echo '{}...'", "exit status 0"),
-        (r"printf '\377\376'; printf '\377\n\n' >&2; exit 1", "exit status 1. It said last: '\ufffd'"),
+        (r"printf '\377\376'; printf '\377\n\n' >&2; exit 1", "exit status 1. Its last line: '\ufffd'"),
     ],
 )
 def test_a_child_that_ends(stand_in, script, message):
@@ -89,7 +89,7 @@ def test_a_child_that_ends(stand_in, script, message):
     ("program", "message"),
     [
         ("signal.raise_signal(signal.SIGABRT)", "ended the process that tried it: SIGABRT. Use `accelerator`='cpu'"),
-        ("sys.stderr.write('no driver'); sys.stderr.flush(); os._exit(3)", "exit status 3. It said last: 'no driver'"),
+        ("sys.stderr.write('no driver'); sys.stderr.flush(); os._exit(3)", "exit status 3. Its last line: 'no driver'"),
     ],
 )
 def test_a_python_child_that_ends_itself(monkeypatch, tmp_path, program, message):
@@ -105,14 +105,14 @@ def test_a_child_that_does_not_end(stand_in, monkeypatch):
     monkeypatch.setattr(probing, "_SECONDS", 0.2)
     stand_in("exec sleep 60")
     with pytest.raises(
-        AcceleratorUnavailable, match="could not be tried out .*timed out after 0.2 seconds.*`probe`=False"
+        AcceleratorUnavailable, match="could not be tried in .*timed out after 0.2 seconds.*`probe`=False"
     ):
         probing.probe("model.tflite", "gpu")
 
 
 def test_a_child_that_does_not_begin(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    with pytest.raises(AcceleratorUnavailable, match="could not be tried out .*none.*`probe`=False"):
+    with pytest.raises(AcceleratorUnavailable, match="could not be tried in .*none.*`probe`=False"):
         probing.probe("model.tflite", "gpu")
 
 

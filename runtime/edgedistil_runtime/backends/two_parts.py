@@ -2,8 +2,8 @@
 
     text -> [tokenize] -> token_ids -> [pad to a length] -> [embed] -> tensors -> [encoder] -> probabilities
 
-LiteRT hands a whole file to an accelerator, and a tokenizer's integers do not belong there. So `tokenize` and `embed`
-run on the CPU, from the artefact's own flatbuffer, and the encoder, a flatbuffer of its own, runs on the accelerator.
+LiteRT gives a whole file to an accelerator, which is not suited to a tokenizer's integers. Therefore `tokenize` and
+`embed` run on the CPU, from the artifact's flatbuffer, and the encoder, a second flatbuffer, runs on the accelerator.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edgedistil_runtime.errors import BackendError
 
 __all__ = ["BOTH", "TwoPartBackend"]
 
-BOTH = " and "  # between the names of the two
+BOTH = " and "  # between the names of the two parts
 
 _TOKENIZERS = {CLASSIFY_TEXT: TOKENIZE, CLASSIFY_TEXT_PAIR: TOKENIZE_PAIR}
 
@@ -37,14 +37,28 @@ class TwoPartBackend:
     """A backend whose classifying signatures end on an accelerator.
 
     Args:
-        host: runs `tokenize` and `embed`; it is closed with this backend.
-        encoder: runs the rest; likewise.
-        lengths: token counts that the encoder takes, ascending.
-        pad_id: the id that the classifier masks.
+        host: Backend that runs `tokenize` and `embed`; it is closed with this backend.
+        encoder: Encoder that runs the rest; it is closed as well.
+        lengths: Row lengths that the encoder takes, ascending.
+        pad_id: Id of padding, which the classifier masks.
+
+    Example:
+        >>> from edgedistil_runtime import FakeBackend
+        >>> host = FakeBackend(lambda signature, inputs: {"ids": inputs["token_ids"]}, signatures={
+        ...     "classify_tokens": Signature(("token_ids",), ("probabilities",)),
+        ...     "embed": Signature(("token_ids",), ("ids",)),
+        ... })
+        >>> class Encoder:
+        ...     name = "an accelerator"
+        ...     def run(self, length, inputs):
+        ...         return np.array([[length, inputs["ids"].sum()]], np.float32)
+        >>> backend = TwoPartBackend(host, Encoder(), lengths=(4, 8), pad_id=0)
+        >>> backend.name, backend.run("classify_tokens", {"token_ids": np.array([[2, 7, 3]])})
+        ('fake and an accelerator', {'probabilities': array([[ 4., 12.]], dtype=float32)})
     """
 
     def __init__(self, host: Backend, encoder: Encoder, *, lengths: Sequence[int], pad_id: int) -> None:
-        """Keeps them; nothing runs yet."""
+        """Store the parts; nothing runs yet."""
         self._host, self._encoder, self._lengths, self._pad_id = host, encoder, tuple(lengths), pad_id
         self._signatures = {
             name: signature
@@ -54,20 +68,20 @@ class TwoPartBackend:
 
     @property
     def name(self) -> str:
-        """What executes either part."""
+        """Names of what executes both parts."""
         return f"{self._host.name}{BOTH}{self._encoder.name}"
 
     @property
     def version(self) -> str:
-        """Of what executes the part on the CPU."""
+        """Version of what executes the part on the CPU."""
         return self._host.version
 
     def signatures(self) -> Mapping[str, Signature]:
-        """Those of the host that classify or tokenize."""
+        """Return the host's signatures that classify or tokenize."""
         return dict(self._signatures)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Runs one signature; see `Backend.run`."""
+        """Run one signature; see `Backend.run`."""
         check_inputs(self._signatures, signature, inputs)
         if signature in _TOKENIZERS.values():
             return self._host.run(signature, inputs)
@@ -78,7 +92,7 @@ class TwoPartBackend:
         return {PROBABILITIES: np.concatenate([self._classify(row) for row in token_ids])}
 
     def close(self) -> None:
-        """Releases both parts; a second call does nothing."""
+        """Release both parts; a second call does nothing."""
         self._encoder.close()
         self._host.close()
 
