@@ -1,4 +1,4 @@
-"""The artefact file: what is written is read back, and nothing else is."""
+"""The artifact file: what is written is read back, and nothing else is."""
 
 import dataclasses
 import random

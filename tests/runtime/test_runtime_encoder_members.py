@@ -1,4 +1,4 @@
-"""The part for an accelerator in an artefact: what is written is found in the file as it is, and nothing else is."""
+"""The part for an accelerator in an artifact: what is written is found in the file as it is, and nothing else is."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ DIRECTORY = b"PK\x01\x02"
 
 @pytest.fixture
 def make(flatbuffer, metadata, vocabulary):
-    """`make("edgetpu", COMPILED)`: the bytes of an artefact with an encoder."""
+    """`make("edgetpu", COMPILED)`: the bytes of an artifact with an encoder."""
 
     def artifact(target="gpu", compiled=None, **options):
         part = EncoderPart(lengths=(16, metadata.tokenizer.sequence_length), is_compiled=compiled is not None)
@@ -101,14 +101,14 @@ def test_zipfile_reads_it_from_the_back(make):
     assert {methods[name] for name in (ENCODER, EDGETPU)} == {zipfile.ZIP_STORED}
 
 
-def test_an_artefact_for_a_cpu_has_none(fake_path):
+def test_an_artifact_for_a_cpu_has_none(fake_path):
     artifact = read_artifact(fake_path)
     assert artifact.spans == {}
     with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `target`='gpu'"):
         artifact.encoder()
 
 
-def test_an_artefact_in_an_artefact_keeps_its_encoder_to_itself(write, make, metadata, vocabulary):
+def test_an_artifact_in_an_artifact_keeps_its_encoder_to_itself(write, make, metadata, vocabulary):
     inner = make("edgetpu", COMPILED)
     artifact = read_artifact(write(artifact_bytes(inner, metadata, vocabulary)))
     assert (artifact.spans, artifact.flatbuffer()) == ({}, inner)
@@ -165,7 +165,7 @@ def test_members_must_be_those_that_the_metadata_describe(
 ):
     if is_described:
         metadata = dataclasses.replace(metadata, target="edgetpu", encoder=EncoderPart((128,), is_compiled))
-    with pytest.raises(ArtifactError, match=r"describes an artefact with the parts \[.*\] for an accelerator"):
+    with pytest.raises(ArtifactError, match=r"describes an artifact with the parts \[.*\] for an accelerator"):
         artifact_bytes(flatbuffer, metadata, vocabulary, encoder=encoder)
 
 
@@ -310,7 +310,7 @@ def test_an_encrypted_encoder(refused, make):
 
 
 def test_every_directory_byte_set_to_anything(write, make):
-    """Whatever the directory says: an intact artefact, whose encoder can be read, or an ArtifactError."""
+    """Whatever the directory says: an intact artifact, whose encoder can be read, or an ArtifactError."""
     content = make("edgetpu", COMPILED)
     start = content.index(DIRECTORY, content.index(COMPILED) + len(COMPILED))
     refusals = 0

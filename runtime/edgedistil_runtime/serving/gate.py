@@ -1,4 +1,4 @@
-"""What every request passes, whatever its route: the check of its Host header, the clock, and the end of the server."""
+"""Middleware for every request: check of the Host header, metrics, and connections that close at shutdown."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ __all__ = ["Gate"]
 
 
 class Gate:
-    """ASGI middleware.
+    """ASGI middleware that checks Host headers and counts requests.
 
     Args:
-        application: what lies behind it.
-        host_rule: which Host headers pass; others get status 400.
-        metrics: where requests are counted.
+        application: The wrapped application.
+        host_rule: Allowed Host headers; others get status 400.
+        metrics: Metrics that count requests.
 
     Attributes:
-        is_draining: whether every answer asks the client to open no further request on its connection.
+        is_draining: True if every response closes its connection, while the server shuts down.
     """
 
     def __init__(self, application: ASGIApp, *, host_rule: HostRule, metrics: ServingMetrics) -> None:
-        """Opens it."""
         self._application, self._host_rule, self._metrics = application, host_rule, metrics
         self.is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers or passes on, and counts."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
