@@ -204,7 +204,7 @@ def artifact_bytes(
     )
     pieces = vocabulary_bytes(vocabulary)
     _check_vocabulary(pieces, metadata.tokenizer)
-    members = (_checked_document(metadata), _lines(metadata.labels, "label"), pieces)
+    members = (_valid_document(metadata), _lines(metadata.labels, "label"), pieces)
     return append_archive(flatbuffer, dict(zip(MEMBERS, members)), stored, is_deflated=is_deflated)
 
 
@@ -229,7 +229,7 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         with location.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < len(FILE_IDENTIFIER) + 4:  # and an empty file cannot be mapped
-                raise _not_a_model(f"a file of {size} bytes")
+                raise _not_a_model_error(f"a file of {size} bytes")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return _read(content, file, location)
     except ArtifactError as error:
@@ -243,9 +243,9 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
 
 def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
     if content[4:8] != FILE_IDENTIFIER:
-        raise _not_a_model(f"{content[4:8]!r}")
+        raise _not_a_model_error(f"{content[4:8]!r}")
     if not has_archive(content):
-        raise _without_archive(content)
+        raise _missing_archive_error(content)
     archive = read_archive(content, file, names=MEMBERS, stored=(ENCODER_MEMBER, COMPILED_MEMBER))
     metadata = ArtifactMetadata.from_json(archive.members[METADATA_MEMBER])
     if (metadata.flatbuffer_size, metadata.flatbuffer_sha256) != (archive.start, archive.front_sha256):
@@ -282,14 +282,14 @@ def _check_encoder(members: Collection[str], metadata: ArtifactMetadata) -> None
         )
 
 
-def _not_a_model(received: str) -> ArtifactError:
+def _not_a_model_error(received: str) -> ArtifactError:
     return ArtifactError(
         f"This is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Received: {received}. "
         "Pass a .tflite file that `edgedistil convert` wrote."
     )
 
 
-def _without_archive(content: mmap.mmap) -> ArtifactError:
+def _missing_archive_error(content: mmap.mmap) -> ArtifactError:
     """Return the error for a TFLite model without an intact end, with the most likely of three causes."""
     if content.rfind(METADATA_MEMBER.encode()) >= 0:
         reason = "EdgeDistil wrote this file, and its end is missing, damaged or followed by other bytes"
@@ -300,7 +300,7 @@ def _without_archive(content: mmap.mmap) -> ArtifactError:
     return ArtifactError(f"{reason}. Copy or download it again, or pass a file that `edgedistil convert` wrote.")
 
 
-def _checked_document(metadata: ArtifactMetadata) -> bytes:
+def _valid_document(metadata: ArtifactMetadata) -> bytes:
     """Return the metadata as UTF-8 JSON, checked by `from_json`."""
     try:
         document = metadata.to_json().encode("utf-8")

@@ -147,7 +147,7 @@ def _check_options(options: LoadOptions) -> None:
 def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> LoadedModel:
     started = time.perf_counter()
     if backend is None:
-        backend = _opened(artifact, options)
+        backend = _open_backend(artifact, options)
     loaded = time.perf_counter()
     try:
         runner = SignatureRunner(backend, artifact.metadata)
@@ -174,7 +174,7 @@ def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
     return part is not None and (accelerator != EDGETPU or part.is_compiled)
 
 
-def _opened(artifact: Artifact, options: LoadOptions) -> Backend:
+def _open_backend(artifact: Artifact, options: LoadOptions) -> Backend:
     if options.is_probed and _has_part_for(artifact.metadata, options.accelerator):
         probe(artifact.path, options.accelerator, num_threads=options.num_threads, device=options.device)
     return open_backend(

@@ -91,10 +91,10 @@ class LongTexts:
             return Excerpt(text, None, is_truncated=False)
         if self._tokenize is None:
             return Excerpt(text, None, is_truncated=None)
-        prefix, row, is_all = self._prefix(text)
+        prefix, row, is_all = self._full_prefix(text)
         if len(row) < self._length:
             return Excerpt(prefix, None, is_truncated=False, token_ids=row)
-        return Excerpt(prefix, None, is_truncated=self._is_cut(prefix) if is_all else True, token_ids=row)
+        return Excerpt(prefix, None, is_truncated=self._is_truncated(prefix) if is_all else True, token_ids=row)
 
     def _pair(self, text: str, text_pair: str) -> Excerpt:
         """Return the excerpts of a pair: both rules of truncation use lengths only up to the room for both texts."""
@@ -104,12 +104,12 @@ class LongTexts:
             return Excerpt(texts[0], texts[1], is_truncated=False)
         if self._tokenize is None:
             return Excerpt(texts[0], texts[1], is_truncated=None)
-        (first, first_row, _), (second, second_row, _) = map(self._prefix, texts)
+        (first, first_row, _), (second, second_row, _) = map(self._full_prefix, texts)
         # A row of one text has room for one more id than a row of two: if it is full, the pair does not fit.
         count = len(first_row) + len(second_row) - 4
         return Excerpt(first, second, is_truncated=count > room)
 
-    def _prefix(self, text: str) -> tuple[str, Sequence[int], bool]:
+    def _full_prefix(self, text: str) -> tuple[str, Sequence[int], bool]:
         """Return the shortest beginning found to fill a row, or all of the text; its row; and True if it is all."""
         assert self._tokenize is not None
         size = _FIRST_PREFIX * self._length
@@ -123,7 +123,7 @@ class LongTexts:
             size *= 2
         return text, self._tokenize(text, None), True
 
-    def _is_cut(self, text: str) -> bool | None:
+    def _is_truncated(self, text: str) -> bool | None:
         """Return True if a text that fills a row has more ids, None if unknown."""
         assert self._tokenize is not None
         cut = self._last_cut(text, len(text))
@@ -139,7 +139,7 @@ class LongTexts:
         for start in (max(0, end - _WINDOW), 0):
             places = [match.start() for match in self._cuts.finditer(text, start, end)]
             for place in reversed(places):
-                if place and _gives_an_id(text[place]):
+                if place and _has_an_id(text[place]):
                     return place
         return 0
 
@@ -169,7 +169,7 @@ def _cuts(settings: TokenizerSettings) -> re.Pattern[str] | None:
     return re.compile("|".join(places))
 
 
-def _gives_an_id(mark: str) -> bool:
+def _has_an_id(mark: str) -> bool:
     """Return True if a word with this first character has at least one id: folding does not remove all of it."""
     return mark.isascii() or (
         mark < _END_OF_LETTERS and mark not in _FILLERS and unicodedata.category(mark) in _LETTERS

@@ -50,17 +50,17 @@ def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> Non
             f"The accelerator {accelerator!r} could not be tried in a child process: {error}. Use "
             f"`accelerator`={CPU!r}, or `probe`=False to try it in this process."
         ) from error
-    answer = _last_object(done.stdout)
+    answer = _last_json_object(done.stdout)
     if answer is None:
         raise errors.AcceleratorUnavailable(
-            f"The accelerator {accelerator!r} ended the process that tried it: {_ending(done.returncode)}. "
+            f"The accelerator {accelerator!r} ended the process that tried it: {_describe_exit(done.returncode)}. "
             f"{_last_line(done.stderr)}Use `accelerator`={CPU!r}, or allow `fallback`; or update the driver or library."
         )
     if answer:
         raise getattr(errors, answer["error"])(answer["message"])
 
 
-def _last_object(output: bytes) -> dict[str, str] | None:
+def _last_json_object(output: bytes) -> dict[str, str] | None:
     lines = output.decode("utf-8", "replace").splitlines()
     try:
         found = json.loads(lines[-1]) if lines else None
@@ -69,7 +69,7 @@ def _last_object(output: bytes) -> dict[str, str] | None:
     return found if isinstance(found, dict) else None
 
 
-def _ending(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     try:

@@ -64,7 +64,7 @@ def default_backend(
         ['classify_text', 'classify_tokens', 'tokenize']
         >>> backend.close()
     """
-    return _interpreter(tokenizer)(model_path, num_threads=num_threads)
+    return _interpreter_kind(tokenizer)(model_path, num_threads=num_threads)
 
 
 def open_backend(
@@ -97,13 +97,13 @@ def open_backend(
     """
     metadata = artifact.metadata
     if accelerator == CPU:
-        return _on_cpu(artifact, num_threads, weight_cache)
+        return _open_on_cpu(artifact, num_threads, weight_cache)
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "
             f"again with `target`={accelerator!r}, or use `accelerator`={CPU!r}, which every file supports."
         )
-    kind = _interpreter(metadata.tokenizer.kind)
+    kind = _interpreter_kind(metadata.tokenizer.kind)
     host = kind(artifact.path, num_threads=num_threads)
     try:
         encoder: Encoder
@@ -128,7 +128,7 @@ def encoder_on_cpu(artifact: Artifact, *, num_threads: int | None = None) -> Two
         ArtifactError: The artifact has no such part.
         BackendError: No interpreter is installed, or it refuses the model.
     """
-    part, kind = artifact.encoder(), _interpreter(artifact.metadata.tokenizer.kind)
+    part, kind = artifact.encoder(), _interpreter_kind(artifact.metadata.tokenizer.kind)
     encoder = InterpreterEncoder(part.model, kind, num_threads=num_threads)
     return _in_two_parts(kind(artifact.path, num_threads=num_threads), encoder, artifact)
 
@@ -155,23 +155,23 @@ def interpreters_not_used(used: str, artifact: Artifact, weight_cache: WeightCac
     """
     kinds: list[type[CompiledModelBackend] | type[InterpreterBackend]] = [CompiledModelBackend, *_INTERPRETERS]
     parts = used.split(BOTH)
-    found = {kind.name: _why_not(kind) for kind in kinds if kind.name not in parts}
+    found = {kind.name: _reason_not_used(kind) for kind in kinds if kind.name not in parts}
     if len(parts) == 1 and CompiledModelBackend.name in found and CompiledModelBackend.is_installed():
-        found[CompiledModelBackend.name] = _why_no_compiled_model(artifact, weight_cache) or (
+        found[CompiledModelBackend.name] = _reason_against_compiled_model(artifact, weight_cache) or (
             "installed, but it could not load the model; see the log"
         )
     return found
 
 
-def _why_not(kind: type[CompiledModelBackend] | type[InterpreterBackend]) -> str:
+def _reason_not_used(kind: type[CompiledModelBackend] | type[InterpreterBackend]) -> str:
     if not kind.is_installed():
         return f"not installed: {kind.how_to_install()}"
     return "installed, but not the first choice"
 
 
-def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCache) -> Backend:
+def _open_on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCache) -> Backend:
     kind = artifact.metadata.tokenizer.kind
-    reason = _why_no_compiled_model(artifact, weight_cache)
+    reason = _reason_against_compiled_model(artifact, weight_cache)
     if weight_cache is not None and weight_cache is not False:
         if reason:
             raise BackendError(f"`weight_cache` cannot be used: {reason}. Received: {weight_cache!r}.")
@@ -185,7 +185,7 @@ def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCac
     return default_backend(artifact.path, num_threads=num_threads, tokenizer=kind)
 
 
-def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
+def _reason_against_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
     """Return the reason why LiteRT's CompiledModel is not used for a model; empty if it is."""
     if artifact.metadata.tokenizer.kind == TFTEXT:
         return "it takes no string tensors, which the TensorFlow Text tokenizer needs"
@@ -196,7 +196,7 @@ def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str
     return ""
 
 
-def _interpreter(tokenizer: str) -> type[InterpreterBackend]:
+def _interpreter_kind(tokenizer: str) -> type[InterpreterBackend]:
     """Return the first kind that can be imported."""
     if tokenizer == TFTEXT:
         return TFTextBackend

@@ -83,7 +83,7 @@ class CompiledModelBackend(PackageBackend):
                 if PROBABILITIES in signature.outputs:
                     self._check_probabilities(name, num_classes)
         except (RuntimeError, ValueError) as error:
-            raise self._refused(model_path, error) from error
+            raise self._load_error(model_path, error) from error
         self._litert, self._longest_row, self._num_classes = litert, longest_row, num_classes
         self._calls: dict[str, _Call] = {}
 

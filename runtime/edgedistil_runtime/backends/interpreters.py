@@ -81,7 +81,7 @@ class InterpreterBackend(PackageBackend):
                 for name, sides in self._model.get_signature_list().items()
             }
         except (OSError, RuntimeError, ValueError) as error:
-            raise self._refused(model_path, error) from error
+            raise self._load_error(model_path, error) from error
         self._runners: dict[str, Any] = {}
 
     @classmethod

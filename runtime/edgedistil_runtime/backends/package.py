@@ -91,7 +91,7 @@ class PackageBackend:
         raise NotImplementedError
 
     @classmethod
-    def _refused(cls, model_path: str | os.PathLike[str], error: Exception) -> BackendError:
+    def _load_error(cls, model_path: str | os.PathLike[str], error: Exception) -> BackendError:
         return BackendError(
             f"{cls.name} {cls.installed_version()} cannot load the model: {error}. `edgedistil inspect` shows "
             f"which runtime it needs. Received: {os.fspath(model_path)!r}."

@@ -77,7 +77,7 @@ class MicroBatcher:
         self._changed = threading.Condition()
         self._is_closing = False
         # A daemon, so that Python does not join it at exit: a run may still hang after `close`.
-        self._thread = threading.Thread(target=self._work, name="edgedistil-model", daemon=True)
+        self._thread = threading.Thread(target=self._run_batches, name="edgedistil-model", daemon=True)
         self._thread.start()
 
     @property
@@ -120,22 +120,22 @@ class MicroBatcher:
             self._changed.notify()
         await self._loop.run_in_executor(None, self._thread.join, seconds)
 
-    def _work(self) -> None:
+    def _run_batches(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting and not self._is_closing:
                     self._changed.wait()
                 if not self._waiting:
                     return
-                batch = self._take()
+                batch = self._next_batch()
             if batch:
                 started = time.perf_counter()
-                outcomes = self._run(batch)
+                outcomes = self._run_batch(batch)
                 self._on_batch(len(batch), time.perf_counter() - started)
                 with contextlib.suppress(RuntimeError):  # the loop was closed during a run that took too long
                     self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
 
-    def _take(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_Waiting]:
         """Return the next texts, all single or all pairs; drop those that were cancelled."""
         batch: list[_Waiting] = []
         while self._waiting and len(batch) < self._max_batch_texts:
@@ -146,7 +146,7 @@ class MicroBatcher:
                 batch.append(one)
         return batch
 
-    def _run(self, batch: Sequence[_Waiting]) -> list[Outcome]:
+    def _run_batch(self, batch: Sequence[_Waiting]) -> list[Outcome]:
         """Run a batch; if it fails, run each text separately, so that no request fails because of another's text."""
         pairs = [one.text_pair for one in batch if one.text_pair is not None]
         try:
@@ -154,7 +154,7 @@ class MicroBatcher:
         except Exception as error:  # any kind: it goes to the requests, and the thread must go on
             if len(batch) == 1:
                 return [error]
-        return [outcome for one in batch for outcome in self._run([one])]
+        return [outcome for one in batch for outcome in self._run_batch([one])]
 
 
 def _deliver(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:

@@ -47,12 +47,12 @@ class Gate:
             await send(message)
 
         try:
-            await self._inner(Headers(scope=scope).get("host"))(scope, receive, observed)
+            await self._application_for(Headers(scope=scope).get("host"))(scope, receive, observed)
         finally:
             path = scope["path"] if scope["path"] in ROUTES else "other"
             self._metrics.count_request(path, status, time.perf_counter() - started)
 
-    def _inner(self, host: str | None) -> ASGIApp:
+    def _application_for(self, host: str | None) -> ASGIApp:
         if self._host_rule.allows(host):
             return self._application
         legal = ", ".join(sorted(self._host_rule.names or ()))

@@ -40,10 +40,10 @@ class ClassifyRequest:
 
     def answer(self, classifications: list[Classification]) -> dict[str, Any]:
         """Return the body of the response: an object for one text, or a list of objects in `classifications`."""
-        answers = [self._one(classification) for classification in classifications]
+        answers = [self._answer_one(classification) for classification in classifications]
         return answers[0] if self.is_single else {"classifications": answers}
 
-    def _one(self, classification: Classification) -> dict[str, Any]:
+    def _answer_one(self, classification: Classification) -> dict[str, Any]:
         probabilities = classification.probabilities if self.top is None else dict(classification.top(self.top))
         return {
             "label": classification.label,

@@ -157,7 +157,7 @@ class ClassifierServer(uvicorn.Server):
         A connection is silent if no request is in progress and either it never had one or the next one has begun to
         arrive. Between requests uvicorn's keep-alive timer runs.
         """
-        self._silent_since = self._since(self._silent_since, _awaits_headers)
+        self._silent_since = self._times_since(self._silent_since, _awaits_headers)
         for connection in _overdue(self._silent_since, self._limits.body_seconds):
             connection.transport.close()  # unsent bytes have their own time limit
 
@@ -166,11 +166,11 @@ class ClassifierServer(uvicorn.Server):
 
         uvicorn has no time limit for this: the next response and the end of the connection wait until all is sent.
         """
-        self._unread_since = self._since(self._unread_since, _has_unsent)
+        self._unread_since = self._times_since(self._unread_since, _has_unsent)
         for connection in _overdue(self._unread_since, self._limits.read_seconds):
             connection.transport.abort()
 
-    def _since(self, before: Mapping[Any, float], is_so: Callable[[Any], bool]) -> dict[Any, float]:
+    def _times_since(self, before: Mapping[Any, float], is_so: Callable[[Any], bool]) -> dict[Any, float]:
         """Return the open connections for which `is_so` holds, each with the monotonic time since when it does."""
         now = time.monotonic()
         return {
