@@ -1,17 +1,15 @@
-"""Runs EdgeDistil text classifiers: UTF-8 text in, label out, on numpy and one TFLite interpreter.
+"""Run EdgeDistil text classifiers: UTF-8 text in, label out, with NumPy and one TFLite interpreter.
 
 Example:
-    ```python
-    from edgedistil_runtime import TextClassifier
+    >>> from edgedistil_runtime import TextClassifier
+    >>> with TextClassifier("intents.tflite") as classifier:
+    ...     answer = classifier.classify("turn on the lights")
+    >>> answer.label, answer.score > 0.5
+    ('lights', True)
 
-    with TextClassifier("intent.tflite") as classifier:
-        answer = classifier.classify("turn on the kitchen light")
-    print(answer.label, answer.score)
-    ```
-
-Where things are: `artifact` reads and writes the file, `classifier` is the front door, `loading` finds what runs the
-model here, `backends` holds the interpreters and accelerators, `golden_cases` decides whether one can be trusted,
-`errors` draws the tree of what is raised.
+Modules: `contract` has the names in an artifact, `artifact` reads and writes the file, `classifier` has the class that
+most programs need, `loading` chooses what runs the model, `backends` holds interpreters and accelerators,
+`golden_cases` checks their results, and `errors` draws the tree of exceptions.
 """
 
 from __future__ import annotations
@@ -68,7 +66,7 @@ __all__ = [
     "read_artifact",
 ]
 
-_HOMES = {
+_LAZY_NAMES = {
     "AcceleratorMismatch": "errors",
     "AcceleratorUnavailable": "errors",
     "Artifact": "artifact",
@@ -94,12 +92,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, so that `edgedistil_runtime.errors` comes without NumPy."""
+    """Import a public name when it is first used, so that `edgedistil_runtime.errors` does not import NumPy."""
     if name == "__version__":
         return _version()
-    if name not in _HOMES:
+    if name not in _LAZY_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
 
 
 def _version() -> str:

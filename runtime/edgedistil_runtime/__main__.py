@@ -1,4 +1,4 @@
-"""`python -m edgedistil_runtime`: the command line, where its console script is not on the path."""
+"""`python -m edgedistil_runtime`: the command line, if its console script is not on the PATH."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
-"""The artefact contract: what is in a file that EdgeDistil writes, read and written by this module alone.
+"""Read and write artifacts, the files that the converter makes. Only this module knows their layout.
 
-An artefact is a TFLite flatbuffer with a ZIP archive behind it. LiteRT and TFLite read the flatbuffer from the front
-and ignore what follows; `unzip -l` reads the archive from the back:
+An artifact is a TFLite flatbuffer followed by a ZIP archive. LiteRT and TFLite read the flatbuffer from the front and
+ignore the rest; `unzip -l` reads the archive from the back:
 
     [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | encoder.tflite | ZIP directory | comment ]
 
-`encoder.tflite` is there for accelerators alone: a second flatbuffer, embeddings in, probabilities out, for the part of
-the work that they do (`backends/two_parts.py`); `encoder_edgetpu.tflite` is the same as Coral's compiler made it.
+`encoder.tflite` is only in artifacts for accelerators: a second flatbuffer, embeddings in, probabilities out, with the
+part of the model that the accelerator runs (`backends/two_parts.py`). `encoder_edgetpu.tflite` is that flatbuffer
+compiled by Coral's compiler. `contract.py` has all names.
 
-The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, so that one flipped
-bit anywhere is found; `edgedistil.json` also holds the digest of the flatbuffer alone. A digest finds damage, not
-forgery: whoever edits a file on purpose can compute a new one.
+The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, which detects a single
+flipped bit anywhere; `edgedistil.json` also holds the flatbuffer's own digest. A digest detects damage, not forgery:
+whoever edits a file on purpose can compute a new one.
 """
 
 from __future__ import annotations
@@ -24,10 +25,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from edgedistil_runtime.errors import ArtifactError
-from edgedistil_runtime.metadata import (
+from edgedistil_runtime.contract import (
+    CLASSIFY_TEXT,
+    CLASSIFY_TEXT_PAIR,
+    CLASSIFY_TOKENS,
+    COMPILED_MEMBER,
+    EDGETPU,
+    EMBED,
+    ENCODER_MEMBER,
+    FILE_IDENTIFIER,
+    GPU,
+    LABELS_MEMBER,
+    MEMBERS,
     METADATA_MEMBER,
     SCHEMA_VERSION,
+    SERVING_DEFAULT,
+    TOKENIZE,
+    TOKENIZE_PAIR,
+    VOCABULARY_MEMBER,
+)
+from edgedistil_runtime.errors import ArtifactError
+from edgedistil_runtime.metadata import (
     ArtifactMetadata,
     EncoderPart,
     GoldenCase,
@@ -39,11 +57,17 @@ __all__ = [
     "CLASSIFY_TEXT",
     "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
+    "COMPILED_MEMBER",
     "EMBED",
+    "ENCODER_MEMBER",
+    "FILE_IDENTIFIER",
+    "LABELS_MEMBER",
+    "MEMBERS",
     "SCHEMA_VERSION",
     "SERVING_DEFAULT",
     "TOKENIZE",
     "TOKENIZE_PAIR",
+    "VOCABULARY_MEMBER",
     "Artifact",
     "ArtifactMetadata",
     "EncoderFlatbuffers",
@@ -55,30 +79,14 @@ __all__ = [
     "vocabulary_bytes",
 ]
 
-# Signature names. Inputs and outputs are named `text`, `text_pair`, `token_ids` and `probabilities`. A text is int32[n]
-# with its UTF-8 bytes where the tokenizer is `builtin`, and string[1] where it is `tftext`.
-CLASSIFY_TEXT = "classify_text"  # text -> probabilities float32[1, num_classes]
-TOKENIZE = "tokenize"  # text -> token_ids int32[1, m]
-CLASSIFY_TEXT_PAIR = "classify_text_pair"  # text, text_pair -> probabilities float32[1, num_classes]
-TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
-CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
-# What MediaPipe reads: ids, segment_ids, mask, each int32[1, sequence_length] -> probabilities.
-SERVING_DEFAULT = "serving_default"
-EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's lengths -> the encoder's inputs, by name
-
-LABELS_MEMBER, VOCABULARY_MEMBER = "labels.txt", "vocab.txt"
-MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)
-ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"
-FILE_IDENTIFIER = b"TFL3"  # bytes 4..8 of every TFLite flatbuffer, from its schema's `file_identifier`
-
 
 @dataclass(frozen=True)
 class EncoderFlatbuffers:
     """The part of a model that an accelerator runs.
 
     Attributes:
-        model: as TFLite runs it on any CPU.
-        compiled: as the accelerator's own compiler made it; None where there is no such thing.
+        model: TFLite flatbuffer that any CPU runs as well.
+        compiled: Output of the accelerator's compiler; None if the accelerator has none.
     """
 
     model: bytes
@@ -87,14 +95,19 @@ class EncoderFlatbuffers:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artefact that was read and found intact.
+    """An artifact that was read and found intact.
 
     Attributes:
-        path: where it was read from.
-        size: bytes of the whole file.
-        metadata: the content of `edgedistil.json`.
-        vocabulary: one piece an id.
-        spans: name -> (offset in the file, bytes) of the encoder's flatbuffers, where there are any.
+        path: File that it was read from.
+        size: Size of the whole file in bytes.
+        metadata: Content of `edgedistil.json`.
+        vocabulary: WordPiece pieces, in the order of their ids.
+        spans: Encoder flatbuffers in the file, name -> (offset, size) in bytes; empty for the target `cpu`.
+
+    Example:
+        >>> artifact = read_artifact("intents.tflite")
+        >>> artifact.metadata.target, artifact.vocabulary[0], len(artifact.flatbuffer()) < artifact.size
+        ('cpu', '[PAD]', True)
     """
 
     path: Path
@@ -104,19 +117,19 @@ class Artifact:
     spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def flatbuffer(self) -> bytes:
-        """The TFLite model alone, without the archive."""
+        """Return the TFLite model without the archive."""
         return self._read(0, self.metadata.flatbuffer_size)
 
     def encoder(self) -> EncoderFlatbuffers:
-        """The part for the accelerator.
+        """Return the part for the accelerator.
 
         Raises:
-            ArtifactError: the artefact has none, or the file was exchanged since it was read.
+            ArtifactError: The artifact has no such part, or the file was replaced after it was read.
         """
         if ENCODER_MEMBER not in self.spans:
             raise ArtifactError(
                 f"{self.path} has no part for an accelerator: it was converted for the target {self.metadata.target}. "
-                "Convert again with `--target gpu` or `--target edgetpu`."
+                f"Convert again with `target`={GPU!r} or `target`={EDGETPU!r}."
             )
         model, compiled = (
             self._read(*self.spans[name]) if name in self.spans else None for name in (ENCODER_MEMBER, COMPILED_MEMBER)
@@ -129,17 +142,17 @@ class Artifact:
             file.seek(offset)
             content = file.read(size)
         if len(content) != size or content[4:8] != FILE_IDENTIFIER:
-            raise ArtifactError(f"{self.path} was exchanged after it was read. Load it again.")
+            raise ArtifactError(f"{self.path} was replaced after it was read. Load it again.")
         return content
 
 
 def vocabulary_bytes(vocabulary: Sequence[str]) -> bytes:
-    r"""The content of `vocab.txt`: one piece a line, UTF-8, every line ended by `\n`.
+    r"""Return the content of `vocab.txt`: one piece per line, UTF-8, every line ended by `\n`.
 
     `TokenizerSettings.vocabulary_sha256` is the digest of these bytes.
 
     Raises:
-        ArtifactError: a piece holds a line feed or a lone surrogate.
+        ArtifactError: A piece contains a line feed or a lone surrogate.
 
     Example:
         >>> vocabulary_bytes(["[PAD]", "hello"])
@@ -156,26 +169,30 @@ def artifact_bytes(
     encoder: EncoderFlatbuffers | None = None,
     is_deflated: bool = True,
 ) -> bytes:
-    """Puts a model and what is known about it into one file; equal arguments give equal bytes.
+    """Return the content of an artifact; equal arguments give equal bytes.
 
     Args:
-        flatbuffer: a TFLite model.
-        metadata: all about it; the flatbuffer's size and digest are filled in here.
-        vocabulary: one piece an id, as counted and digested in `metadata.tokenizer`.
-        encoder: the part that `metadata.encoder` describes.
-        is_deflated: whether the archive is compressed; hosts that read TFLite Metadata need it stored.
+        flatbuffer: A TFLite model.
+        metadata: Metadata of the model; this function fills in the flatbuffer's size and digest.
+        vocabulary: Pieces in the order of their ids; `metadata.tokenizer` has their number and digest.
+        encoder: The part that `metadata.encoder` describes.
+        is_deflated: Compress the archive. False for hosts that read TFLite Metadata, which must be stored.
 
     Returns:
         The content of a `.tflite` file that `read_artifact` accepts.
 
     Raises:
-        ArtifactError: the arguments contradict one another or cannot be written, for instance a label with a line
-            feed in it.
+        ArtifactError: The arguments contradict one another or cannot be written, for instance a label that contains a
+            line feed.
 
     Example:
-        ```python
-        Path("intent.tflite").write_bytes(artifact_bytes(flatbuffer, metadata, vocabulary))
-        ```
+        >>> artifact = read_artifact("intents.tflite")
+        >>> renamed = dataclasses.replace(artifact.metadata, name="rooms")
+        >>> content = artifact_bytes(artifact.flatbuffer(), renamed, artifact.vocabulary)
+        >>> Path("rooms.tflite").write_bytes(content) == len(content)
+        True
+        >>> read_artifact("rooms.tflite").metadata.name
+        'rooms'
     """
     stored = _encoder_members(encoder)
     for model in (flatbuffer, *stored.values()):
@@ -187,36 +204,32 @@ def artifact_bytes(
     )
     pieces = vocabulary_bytes(vocabulary)
     _check_vocabulary(pieces, metadata.tokenizer)
-    members = (_checked_document(metadata), _lines(metadata.labels, "label"), pieces)
+    members = (_valid_document(metadata), _lines(metadata.labels, "label"), pieces)
     return append_archive(flatbuffer, dict(zip(MEMBERS, members)), stored, is_deflated=is_deflated)
 
 
 def read_artifact(path: str | os.PathLike[str]) -> Artifact:
-    """Reads a file that `artifact_bytes` made and proves that it arrived whole.
+    """Read an artifact and check that it is complete and undamaged.
 
     Every byte is read once, through a memory map; nothing is extracted to disk.
 
     Args:
-        path: a `.tflite` file that EdgeDistil wrote.
-
-    Returns:
-        What the file says about itself.
+        path: A `.tflite` file that EdgeDistil wrote.
 
     Raises:
-        ArtifactError: there is no such file, it is no TFLite model, EdgeDistil did not write it, it is cut off or
-            damaged, or its parts contradict one another; the message says which.
+        ArtifactError: The file does not exist, is not a TFLite model, was not written by EdgeDistil, is truncated or
+            damaged, or its parts contradict one another; the message states which.
 
     Example:
-        ```python
-        print(read_artifact("intent.tflite").metadata.labels)
-        ```
+        >>> read_artifact("intents.tflite").metadata.labels
+        ('lights', 'music', 'weather')
     """
     location = Path(path)
     try:
         with location.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < len(FILE_IDENTIFIER) + 4:  # and an empty file cannot be mapped
-                raise _not_a_model(f"{size} bytes in all")
+                raise _not_a_model_error(f"a file of {size} bytes")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return _read(content, file, location)
     except ArtifactError as error:
@@ -224,30 +237,30 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ArtifactError(
             f"The model file cannot be opened: {error}. Received: {str(location)!r}. "
-            "Give the path of a .tflite file that `edgedistil convert` wrote."
+            "Pass the path of a .tflite file that `edgedistil convert` wrote."
         ) from error
 
 
 def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
     if content[4:8] != FILE_IDENTIFIER:
-        raise _not_a_model(f"{content[4:8]!r} there")
+        raise _not_a_model_error(f"{content[4:8]!r}")
     if not has_archive(content):
-        raise _without_archive(content)
+        raise _missing_archive_error(content)
     archive = read_archive(content, file, names=MEMBERS, stored=(ENCODER_MEMBER, COMPILED_MEMBER))
     metadata = ArtifactMetadata.from_json(archive.members[METADATA_MEMBER])
     if (metadata.flatbuffer_size, metadata.flatbuffer_sha256) != (archive.start, archive.front_sha256):
         raise ArtifactError(
-            f"The model is not the one that {METADATA_MEMBER} describes: due are {metadata.flatbuffer_size} bytes with "
-            f"SHA-256 {metadata.flatbuffer_sha256}. It was exchanged or edited; convert again. "
+            f"The model is not the one that {METADATA_MEMBER} describes: {metadata.flatbuffer_size} bytes with "
+            f"SHA-256 {metadata.flatbuffer_sha256}. It was replaced or edited; convert again. "
             f"Received: {archive.start} bytes with SHA-256 {archive.front_sha256}."
         )
     if archive.members[LABELS_MEMBER] != _lines(metadata.labels, "label"):
-        raise ArtifactError(f"{LABELS_MEMBER} and {METADATA_MEMBER} name different labels. Convert again.")
+        raise ArtifactError(f"{LABELS_MEMBER} and {METADATA_MEMBER} contain different labels. Convert again.")
     vocabulary = _check_vocabulary(archive.members[VOCABULARY_MEMBER], metadata.tokenizer)
     _check_encoder(archive.spans, metadata)
     for name, (offset, _) in archive.spans.items():
         if content[offset + 4 : offset + 8] != FILE_IDENTIFIER:
-            raise ArtifactError(f"{name} is no TFLite model: it has not TFL3 at bytes 4 to 8. Convert again.")
+            raise ArtifactError(f"{name} is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Convert again.")
     return Artifact(path=path, size=len(content), metadata=metadata, vocabulary=vocabulary, spans=dict(archive.spans))
 
 
@@ -259,36 +272,36 @@ def _encoder_members(encoder: EncoderFlatbuffers | None) -> dict[str, bytes]:
 
 
 def _check_encoder(members: Collection[str], metadata: ArtifactMetadata) -> None:
-    due = [] if metadata.encoder is None else [ENCODER_MEMBER]
+    expected = [] if metadata.encoder is None else [ENCODER_MEMBER]
     if metadata.encoder is not None and metadata.encoder.is_compiled:
-        due.append(COMPILED_MEMBER)
-    if sorted(members) != due:
+        expected.append(COMPILED_MEMBER)
+    if sorted(members) != expected:
         raise ArtifactError(
-            f"{METADATA_MEMBER} describes an artefact with the parts {due} for an accelerator. "
+            f"{METADATA_MEMBER} describes an artifact with the parts {expected} for an accelerator. "
             f"Received: {sorted(members)}. Convert again."
         )
 
 
-def _not_a_model(received: str) -> ArtifactError:
+def _not_a_model_error(received: str) -> ArtifactError:
     return ArtifactError(
-        f"This is no TFLite model: it has not TFL3 at bytes 4 to 8. Received: {received}. "
-        "Give a .tflite file that `edgedistil convert` wrote."
+        f"This is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Received: {received}. "
+        "Pass a .tflite file that `edgedistil convert` wrote."
     )
 
 
-def _without_archive(content: mmap.mmap) -> ArtifactError:
-    """Says which of three cases a TFLite model without a sound end most likely is."""
+def _missing_archive_error(content: mmap.mmap) -> ArtifactError:
+    """Return the error for a TFLite model without an intact end, with the most likely of three causes."""
     if content.rfind(METADATA_MEMBER.encode()) >= 0:
         reason = "EdgeDistil wrote this file, and its end is missing, damaged or followed by other bytes"
     elif any(content.find(name.encode()) >= 0 for name in (CLASSIFY_TEXT, CLASSIFY_TOKENS)):
         reason = "This TFLite model is truncated, or not written by EdgeDistil: it has the signatures and no archive"
     else:
         reason = "EdgeDistil did not write this TFLite model, or only its beginning has arrived: it has no archive"
-    return ArtifactError(f"{reason}. Copy or download it again, or give a file that `edgedistil convert` wrote.")
+    return ArtifactError(f"{reason}. Copy or download it again, or pass a file that `edgedistil convert` wrote.")
 
 
-def _checked_document(metadata: ArtifactMetadata) -> bytes:
-    """The metadata as UTF-8 JSON that `from_json` is known to accept."""
+def _valid_document(metadata: ArtifactMetadata) -> bytes:
+    """Return the metadata as UTF-8 JSON, checked by `from_json`."""
     try:
         document = metadata.to_json().encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
@@ -311,16 +324,16 @@ def _lines(items: Sequence[str], what: str) -> bytes:
 
 
 def _check_vocabulary(content: bytes, settings: TokenizerSettings) -> tuple[str, ...]:
-    """The pieces in `content`, found to be the vocabulary that `settings` describes."""
+    """Return the pieces in `content` after checking that they are the vocabulary in `settings`."""
     digest = hashlib.sha256(content).hexdigest()
     try:
-        # Not `splitlines`: vocabularies have pieces such as U+2028, which it takes for an end of line.
+        # Not `splitlines`: it splits at U+2028 and others, which are pieces of some vocabularies.
         *pieces, rest = content.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{VOCABULARY_MEMBER} is not UTF-8: {error}. Convert again.") from error
     if rest or len(pieces) != settings.vocabulary_size or digest != settings.vocabulary_sha256:
         raise ArtifactError(
-            f"{VOCABULARY_MEMBER} is not the vocabulary that the metadata describes: due are "
+            f"{VOCABULARY_MEMBER} is not the vocabulary that the metadata describes: "
             f"{settings.vocabulary_size} lines with SHA-256 {settings.vocabulary_sha256!r}. "
             f"Received: {len(pieces)} lines with SHA-256 {digest!r}. Convert again."
         )

@@ -1,8 +1,8 @@
-"""Which rows of token ids go through a model together.
+"""Group rows of token ids into runs of a model.
 
-Neighbours by length, padded to the longest of them: full runs waste little, and few rows keep what a run holds in
-memory small. Both limits were measured on real texts (benchmarks/batching.py): equal lengths alone leave a large model
-with short runs, and more padding costs more than it saves.
+A run holds rows of similar length, padded to the longest. Large runs use the model well, and a small number of rows
+limits the memory of a run. Both limits were measured on real texts (benchmarks/batching.py): grouping only equal
+lengths gives a large model short runs, and more padding costs more than it saves.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from collections.abc import Sequence
 
 __all__ = ["batches"]
 
-_MOST_ROWS = 8
-_MOST_PADDING = 0.1  # of the ids of a run
+_MAX_ROWS = 8
+_MAX_PADDING = 0.1  # share of padding ids in a run
 
 
 def batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Divides rows into runs.
+    """Divide rows into runs.
 
     Args:
-        lengths: token ids of each row, in any order.
+        lengths: Number of token ids of each row, in any order.
 
     Returns:
-        The positions of each run's rows, shorter ones first.
+        Positions in `lengths` for each run, shorter rows first.
 
     Example:
         >>> batches([9, 3, 10, 3])
         [[1, 3], [0, 2]]
     """
     runs: list[list[int]] = []
-    held = 0  # ids in the last run, without padding
+    used = 0  # ids in the last run, without padding
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
         length = lengths[position]
-        cells = length * (len(runs[-1]) + 1) if runs else 0
-        if not runs or len(runs[-1]) == _MOST_ROWS or cells - held - length > _MOST_PADDING * cells:
+        cells = length * (len(runs[-1]) + 1) if runs else 0  # ids with padding, if this row joins the last run
+        if not runs or len(runs[-1]) == _MAX_ROWS or cells - used - length > _MAX_PADDING * cells:
             runs.append([])
-            held = 0
+            used = 0
         runs[-1].append(position)
-        held += length
+        used += length
     return runs

@@ -1,4 +1,4 @@
-"""The answer to one text, to one pair of texts or to one row of token ids."""
+"""The result for one text, one pair of texts or one row of token ids."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ class Classification:
     """A text, its label and the probability of every label.
 
     Attributes:
-        text: as it was given; None where token ids were.
-        label: the most probable one.
-        score: the probability of `label`, from 0 to 1.
-        probabilities: of every label, in the model's order.
-        text_pair: the second text as it was given; None where there is one text.
-        is_truncated: whether the text, or the pair, has more token ids than the model takes, so that its end had no
-            say; None where that is not known (`LongTexts`).
+        text: The text as it was passed; None if token ids were passed.
+        label: The most probable label.
+        score: Probability of `label`, from 0 to 1.
+        probabilities: Probability of every label, in the model's order.
+        text_pair: The second text as it was passed; None for single texts.
+        is_truncated: True if the text or pair was cut to the model's sequence length; None if unknown (`LongTexts`).
 
     Example:
         >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
@@ -37,11 +36,11 @@ class Classification:
     is_truncated: bool | None = None
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
-        """The `k` most probable labels with their probabilities, best first; all of them if there are fewer.
+        """Return the `k` most probable labels with their probabilities, best first; all labels if there are fewer.
 
         Raises:
             InputError: `k` is less than 1.
         """
         if k < 1:
-            raise InputError(f"top takes a number of labels of at least 1. Received: {k!r}.")
+            raise InputError(f"`k`, the number of labels, must be at least 1. Received: {k!r}.")
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]

@@ -1,4 +1,4 @@
-"""Text in, label out: the one class that most users need."""
+"""Text in, label out: the class that most programs need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from edgedistil_runtime.backends.choice import WeightCache
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
@@ -22,31 +23,31 @@ __all__ = ["RuntimeInfo", "TextClassifier"]
 
 
 class TextClassifier:
-    """A `.tflite` file of EdgeDistil, loaded, verified on this machine and ready to label texts.
+    """A classifier in a `.tflite` file of EdgeDistil, verified on this machine and ready to label texts.
 
-    Use it as a context manager or call `close`. Threads may share it; runs wait for one another, and so does a fork.
-    A forked child goes on with its own copy; a classifier cannot be sent to another process: open the file there.
+    Use it as a context manager or call `close`. Threads may share it: runs and forks wait for one another. A forked
+    child has its own copy. A classifier cannot be sent to another process; open the file there.
 
-    The file may be renamed or deleted while it is open. One of more than 16 MB is memory-mapped, and must not be
+    The file may be renamed or deleted while it is open. A file of more than 16 MB is memory-mapped and must not be
     shortened or overwritten in place: write a new file and rename it over the old one.
 
     Attributes:
-        labels: class names, in the model's order.
-        metadata: all that the file says about itself.
-        runtime_info: what runs it here.
+        labels: Class names, in the model's order.
+        metadata: Content of the file's `edgedistil.json`.
+        runtime_info: Interpreter or accelerator that runs the model, and the result of the golden cases.
 
     Example:
-        ```python
-        with TextClassifier("intent.tflite") as classifier:
-            answer = classifier.classify("turn on the kitchen light")
-        print(answer.label, answer.score, answer.top(3))
-        ```
+        >>> with TextClassifier("intents.tflite") as classifier:
+        ...     answer = classifier.classify("play some music")
+        ...     many = classifier.classify_batch(["is it raining ?", "turn the light off"])
+        >>> answer.label, [label for label, _ in answer.top(3)][0], [one.label for one in many]
+        ('music', 'music', ['weather', 'lights'])
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
-        accelerator: str = "cpu",
+        accelerator: str = CPU,
         num_threads: int | None = None,
         *,
         device: str | None = None,
@@ -56,29 +57,29 @@ class TextClassifier:
         probe: bool = True,
         weight_cache: WeightCache = None,
     ) -> None:
-        """Reads the file, loads the model and replays its golden cases.
+        """Read the file, load the model and replay its golden cases.
 
         Args:
-            path: a `.tflite` file that EdgeDistil wrote.
-            accelerator: `cpu`, or what the file was converted for: `gpu`, `edgetpu`.
-            num_threads: threads for one text; None leaves it to the backend.
-            device: which Edge TPU: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
-            fallback: whether the CPU stands in for an accelerator that cannot be had here or computes something else;
-                `runtime_info` and a warning in the log say so.
-            backend: what runs the model, for instance a `FakeBackend`; by default the one that `backends.choice`
-                finds. `close` closes it.
-            verify: whether to replay the golden cases. The file's digest is checked in any case.
-            probe: whether an accelerator is tried out in a child process first, for it can end the process.
-            weight_cache: a folder where the weights are kept as XNNPACK packs them for this processor, so that a model
-                loads faster the next time; True for the user's own, `~/.cache/edgedistil`. One file a model, about as
-                large. By default they are kept in memory alone; False has even a large model run in an interpreter,
-                which takes more memory. Of no effect on an accelerator.
+            path: A `.tflite` file that EdgeDistil wrote.
+            accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`.
+            num_threads: Number of threads for one text; None leaves it to the backend.
+            device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
+            fallback: Use the CPU if the accelerator is unavailable or fails the golden cases. `runtime_info` and a
+                warning in the log report it.
+            backend: Backend that runs the model, for instance a `FakeBackend`; by default `backends.choice` finds
+                one. `close` closes it.
+            verify: Replay the golden cases. The file's digest is always checked.
+            probe: Try an accelerator in a child process first, because its driver can end the process.
+            weight_cache: Folder for the weights as XNNPACK packs them for this processor, so that the model loads
+                faster the next time: one file per model, about as large as it. True uses `~/.cache/edgedistil`. None
+                keeps packed weights only in memory; False runs even a large model in an interpreter, which takes more
+                memory. Accelerators ignore it.
 
         Raises:
-            ArtifactError: the file is missing, foreign or damaged.
-            AcceleratorUnavailable: the accelerator cannot be had here, or the file was not converted for it.
-            AcceleratorMismatch: what runs it computes something else.
-            BackendError: nothing here can run the model.
+            ArtifactError: The file is missing, damaged, or not an artifact.
+            AcceleratorUnavailable: The accelerator is unavailable, or the file was not converted for it.
+            AcceleratorMismatch: The golden cases came out differently here.
+            BackendError: No interpreter on this machine can run the model.
         """
         try:
             artifact = read_artifact(path)
@@ -92,47 +93,47 @@ class TextClassifier:
         loaded = load_model(artifact, options, backend)
         self._backend, self._runner = loaded.backend, loaded.runner
         self.runtime_info: RuntimeInfo = loaded.info
-        # An accelerator runs one row after the other; so does a model whose rows would get other numbers.
-        self._runs_texts_together = self.runtime_info.accelerator == "cpu" and self._runner.runs_texts_together
-        tokenize = self._token_ids if self._runner.tells_token_ids else None
+        # Accelerators run row by row, and so do models whose rows would get other numbers in a batch.
+        self._runs_texts_together = self.runtime_info.accelerator == CPU and self._runner.runs_texts_together
+        tokenize = self._token_ids if self._runner.has_tokenize else None
         self._long_texts = LongTexts(self.metadata.tokenizer, tokenize)
 
     def classify(self, text: str, text_pair: str | None = None) -> Classification:
-        """Labels one text, or one pair of texts.
+        """Label one text or one pair of texts.
 
-        What is beyond the model's row of token ids has no say (`is_truncated`), and costs nothing: of a text of a
-        megabyte with spaces in it, the first page is run.
+        Text beyond the model's sequence length is ignored (`is_truncated`) and costs nothing: of a megabyte of words,
+        only the first page is run.
 
         Args:
-            text: any string, the empty one included. A NUL ends it; lone surrogates count as U+FFFD.
-            text_pair: a second text, for a model that was converted with `--text-pair`.
+            text: Any string, also an empty one. A NUL ends the text; lone surrogates count as U+FFFD.
+            text_pair: Second text, for a model that was converted with `takes_text_pair`.
 
         Raises:
-            InputError: a text is no string, or the model does not take text, or pairs.
-            BackendError: the run failed.
+            InputError: A text is not a string, or the model does not take text or pairs.
+            BackendError: The run failed.
         """
         self._runner.check(text, text_pair)
         excerpt = self._long_texts.excerpt(text, text_pair)
-        if excerpt.token_ids is not None and self._runs_texts_together:  # not to tokenize it twice
+        if excerpt.token_ids is not None and self._runs_texts_together:  # or the text would be tokenized twice
             [probabilities] = self._token_probabilities([excerpt.token_ids])
         else:
             probabilities = self._runner.classify(self._runner.encode(excerpt.text, excerpt.text_pair))
         return self._classification(probabilities, text, text_pair, is_truncated=excerpt.is_truncated)
 
     def classify_batch(self, texts: Iterable[str], text_pairs: Iterable[str] | None = None) -> list[Classification]:
-        """Labels many texts, or pairs of texts, in their order; where the model can, several in one run.
+        """Label texts or pairs of texts, in their order, several in one run if the model supports it.
 
-        Texts of similar length are padded to one length. That changes a probability by a rounding error of the model's
-        (1.2e-4 at most was seen, with int8). A plan whose activations have fixed ranges runs texts one by one.
+        Texts of similar length are padded to one length, which changes a probability by a rounding error (at most
+        1.2e-4 was seen, with int8). Models whose activations have fixed ranges run texts one by one.
 
         Args:
-            texts: any number of strings, none included.
-            text_pairs: a second text for each, for a model that was converted with `--text-pair`.
+            texts: Any number of strings, also none.
+            text_pairs: One second text per text, for a model that was converted with `takes_text_pair`.
 
         Raises:
-            InputError: `texts` is one string, an item is no string, the model does not take them, or there are not as
-                many second texts; nothing is run then.
-            BackendError: a run failed.
+            InputError: `texts` is one string, an item is not a string, the model does not take text or pairs, or the
+                numbers of texts differ; nothing has run then.
+            BackendError: A run failed.
         """
         pairs = _pairs(texts, text_pairs)
         for pair in pairs:
@@ -147,17 +148,16 @@ class TextClassifier:
         ]
 
     def classify_tokens(self, token_ids: Iterable[Sequence[int]]) -> list[Classification]:
-        """Labels rows of token ids, special tokens included and without padding, from a tokenizer of one's own.
+        """Label rows of token ids from another tokenizer, with special tokens and without padding.
 
-        The model trusts them: an id that the vocabulary has not is an error, and ids of another vocabulary give
-        meaningless labels.
+        Ids outside the vocabulary are an error; ids of another vocabulary give meaningless labels.
 
         Args:
-            token_ids: any number of rows of 1 to `sequence_length` ids.
+            token_ids: Any number of rows of 1 to `sequence_length` ids.
 
         Raises:
-            InputError: a row is empty or too long, or an id is none of the vocabulary's; nothing is run then.
-            BackendError: a run failed.
+            InputError: A row is empty or too long, or an id is not in the vocabulary; nothing has run then.
+            BackendError: A run failed.
         """
         rows = [list(row) for row in token_ids]
         for number, row in enumerate(rows):
@@ -165,44 +165,44 @@ class TextClassifier:
         return [self._classification(row, is_truncated=False) for row in self._token_probabilities(rows)]
 
     def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
-        """The token ids that the model makes of a text or a pair of texts, special tokens included.
+        """Return the model's token ids for a text or a pair of texts, with special tokens.
 
         Raises:
-            InputError: a text is no string, or the model does not take text, or pairs.
-            BackendError: the model has no `tokenize` signature, or the run failed.
+            InputError: A text is not a string, or the model does not take text or pairs.
+            BackendError: The model has no `tokenize` signature, or the run failed.
         """
         self._runner.check(text, text_pair)
         return list(self._row(self._long_texts.excerpt(text, text_pair)))
 
     def close(self) -> None:
-        """Releases the model; a second call does nothing."""
+        """Release the model; a second call does nothing."""
         self._backend.close()
 
     def __enter__(self) -> TextClassifier:
-        """Returns the classifier itself."""
+        """Return the classifier."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Closes it."""
+        """Close the classifier."""
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        """Says why a classifier cannot be pickled."""
+        """Raise TypeError: a classifier cannot be pickled."""
         raise TypeError("A TextClassifier cannot be sent to another process. Open the file in that process.")
 
     def _token_ids(self, text: str, text_pair: str | None) -> list[int]:
         return self._runner.tokenize(self._runner.encode(text, text_pair))
 
     def _row(self, excerpt: Excerpt) -> Sequence[int]:
-        """The token ids that go through the model."""
+        """Return the token ids to run."""
         return self._token_ids(excerpt.text, excerpt.text_pair) if excerpt.token_ids is None else excerpt.token_ids
 
     def _token_probabilities(self, token_ids: Sequence[Sequence[int]]) -> list[Array]:
-        """Probabilities of each row, in their order; rows of similar length go through the model together."""
+        """Return the probabilities of each row, in their order; rows of similar length share a run."""
         runs = batches([len(ids) for ids in token_ids])
-        if not self._runner.takes_token_batches:  # it would take padding for tokens
+        if not self._runner.takes_token_batches:  # padding would count as tokens
             runs = [[position] for run in runs for position in run]
         found: dict[int, Array] = {}
         for run in runs:
@@ -221,7 +221,7 @@ class TextClassifier:
         foreign = [token for token in row if not 0 <= int(token) < settings.vocabulary_size]
         if foreign:
             raise InputError(
-                f"Token ids must be from 0 to {settings.vocabulary_size - 1}, the vocabulary's. "
+                f"Token ids must be from 0 to {settings.vocabulary_size - 1}, as in the vocabulary. "
                 f"Received: {foreign[:5]} in row {number}."
             )
 
@@ -239,11 +239,11 @@ class TextClassifier:
 
 
 def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:
-    """Each text with its second text or None."""
+    """Return each text with its second text or None."""
     for given in (texts, text_pairs):
         if isinstance(given, (str, bytes)):
             raise InputError(
-                f"classify_batch takes a list of texts; classify takes one. Received: {type(given).__name__}."
+                f"classify_batch takes a list of texts; classify takes one text. Received: {type(given).__name__}."
             )
     firsts = list(texts)
     seconds: list[str | None] = [None] * len(firsts) if text_pairs is None else list(text_pairs)

@@ -1,20 +1,20 @@
 """Every error that EdgeDistil raises on purpose, in one tree.
 
     EdgeDistilError
-    ├── DataError               labelled texts that cannot be used: file, row, column or class
-    ├── PresetError             a preset that cannot be found, reached, read, or that lacks what is asked of it
-    ├── OutputError             a target path that cannot be written
-    ├── ConversionError         a classifier that cannot become an artefact
-    │   ├── StructureError      the converted graph is not what the plan says (float where int8 is due, a foreign op)
+    ├── DataError               labelled texts are unusable: file, row, column or class
+    ├── PresetError             a preset is missing, unreachable, unreadable, or lacks what is asked of it
+    ├── OutputError             a target path cannot be written
+    ├── ConversionError         a classifier cannot become an artifact
+    │   ├── StructureError      the converted graph does not follow the plan (float instead of int8, a foreign op)
     │   └── ParityError         the converted graph does not compute what the Keras classifier computes
-    ├── ArtifactError           a model file that is not an intact EdgeDistil artefact
-    ├── InputError              a text that cannot be classified
-    └── BackendError            no interpreter here can run the artefact
-        ├── AcceleratorUnavailable  the accelerator that was asked for cannot be had here, or not with this file
-        └── AcceleratorMismatch     it runs the artefact and computes something else than the golden cases
+    ├── ArtifactError           a model file is not an intact EdgeDistil artifact
+    ├── InputError              a text cannot be classified
+    └── BackendError            no interpreter on this machine can run the artifact
+        ├── AcceleratorUnavailable  the requested accelerator is unavailable, on this machine or for this file
+        └── AcceleratorMismatch     the results differ from the golden cases
 
-The tree lives in the runtime because that is the one package that all others import. A message says what is
-wrong, which forms are legal, what was received and what to try next; the command line prints it as it is.
+The tree is in the runtime because all other packages import the runtime. A message states what is wrong, the legal
+forms, the received value and the next step. It names parameters in backticks; command lines replace them by flags.
 """
 
 __all__ = [
@@ -34,27 +34,41 @@ __all__ = [
 
 
 class EdgeDistilError(Exception):
-    """Root of the tree: catch this one to catch everything EdgeDistil raises on purpose."""
+    """Base class: catch it to catch everything that EdgeDistil raises on purpose.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> try:
+        ...     read_artifact("missing.tflite")
+        ... except EdgeDistilError as error:
+        ...     print(type(error).__name__)
+        ArtifactError
+    """
 
 
 class DataError(EdgeDistilError):
-    """Labelled texts cannot be used: a file, row, column or class is missing or malformed."""
+    """Labelled texts are unusable: a file, row, column or class is missing or malformed."""
 
 
 class PresetError(EdgeDistilError):
-    """A preset cannot be found, reached or read, or it lacks what is asked of it."""
+    """A preset is missing, unreachable or unreadable, or it lacks what is asked of it."""
 
 
 class OutputError(EdgeDistilError):
-    """A target path cannot be written: no such folder, already there, or no room."""
+    """A target path cannot be written: its folder is missing, it exists already, or the disk is full."""
 
 
 class ConversionError(EdgeDistilError):
-    """A classifier cannot become an artefact."""
+    """A classifier cannot become an artifact.
+
+    Example:
+        >>> issubclass(StructureError, ConversionError), issubclass(ParityError, ConversionError)
+        (True, True)
+    """
 
 
 class StructureError(ConversionError):
-    """The converted graph is not what its plan says: float where int8 is due, or an op the contract forbids."""
+    """The converted graph does not follow its plan: float instead of int8, or a forbidden op."""
 
 
 class ParityError(ConversionError):
@@ -62,7 +76,7 @@ class ParityError(ConversionError):
 
 
 class ArtifactError(EdgeDistilError):
-    """A model file is not an intact EdgeDistil artefact."""
+    """A model file is not an intact EdgeDistil artifact."""
 
 
 class InputError(EdgeDistilError):
@@ -70,12 +84,17 @@ class InputError(EdgeDistilError):
 
 
 class BackendError(EdgeDistilError):
-    """No interpreter on this machine can run the artefact."""
+    """No interpreter on this machine can run the artifact.
+
+    Example:
+        >>> issubclass(AcceleratorUnavailable, BackendError), issubclass(AcceleratorMismatch, BackendError)
+        (True, True)
+    """
 
 
 class AcceleratorUnavailable(BackendError):
-    """The accelerator that was asked for cannot be had: no library, no device, no driver, or no part of the file."""
+    """The requested accelerator is unavailable: no library, no device, no driver, or no part for it in the file."""
 
 
 class AcceleratorMismatch(BackendError):
-    """The interpreter runs the artefact, and computes something else than its golden cases."""
+    """The interpreter or accelerator runs the artifact, but its results differ from the golden cases."""

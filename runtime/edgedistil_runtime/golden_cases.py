@@ -1,4 +1,4 @@
-"""The replay of an artefact's golden cases: does this machine compute what the Keras classifier computed?"""
+"""Replay golden cases: check that this machine computes what the Keras classifier computed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,32 @@ def replay_golden_cases(
     tokenize: Callable[[GoldenCase], Sequence[int]] | None,
     probabilities: Callable[[GoldenCase], npt.NDArray[Any]],
 ) -> float:
-    """Compares every golden case with what the model answers here.
+    """Compare every golden case with the model's results on this machine.
 
     Token ids must be equal. Probabilities may differ by `metadata.tolerance`, and the label must be the same unless
     the two best golden probabilities are closer to each other than the tolerance.
 
     Args:
-        metadata: with the golden cases and the tolerance.
-        tokenize: the token ids of a case's text or texts, or None where the model takes token ids.
-        probabilities: what the model answers to a case: float32[num_classes].
+        metadata: Metadata with the golden cases and the tolerance.
+        tokenize: Returns the token ids for a case's text or texts; None if the model takes token ids.
+        probabilities: Returns the probabilities float32[num_classes] for a case.
 
     Returns:
         The largest absolute difference of a probability.
 
     Raises:
-        AcceleratorMismatch: the first case that differs: its text, what is due and what came.
+        AcceleratorMismatch: A case differs; the message has its text, the expected and the received values.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> metadata = read_artifact("intents.tflite").metadata
+        >>> exact = lambda case: np.array(case.probabilities)
+        >>> replay_golden_cases(metadata, tokenize=None, probabilities=exact)
+        0.0
+        >>> replay_golden_cases(metadata, tokenize=lambda case: [], probabilities=exact)
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.AcceleratorMismatch: This machine computes other token ids than ...
     """
     differences = []
     for case in metadata.golden_cases:
@@ -45,7 +56,7 @@ def replay_golden_cases(
 
 
 def with_both_classes(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The probabilities of a text's classes: one output p is that of a class and, as 1 - p, of its absence.
+    """Return the probabilities of both classes if there is one output p: 1 - p and p.
 
     Example:
         >>> with_both_classes(np.array([0.75])).tolist()
@@ -76,5 +87,5 @@ def _mismatch(case: GoldenCase, what: str, expected: object, received: object) -
         f"This machine computes other {what} than the model was verified with, for the text {case.text!r}"
         f"{'' if case.text_pair is None else f' with {case.text_pair!r}'}. "
         f"Expected: {expected}. Received: {received}. Do not trust its labels: update the interpreter or try "
-        "another machine; `verify=False` loads the model all the same, to look into it."
+        "another machine. `verify`=False loads the model nevertheless, for an investigation."
     )

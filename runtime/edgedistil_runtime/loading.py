@@ -1,4 +1,4 @@
-"""From an artefact to a model that runs here and was found to compute what it should."""
+"""Load an artifact: choose the backend, replay the golden cases, and report both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase
-from edgedistil_runtime.backends.choice import ACCELERATORS, WeightCache, interpreters_not_used, open_backend
+from edgedistil_runtime.backends.choice import WeightCache, interpreters_not_used, open_backend
 from edgedistil_runtime.backends.encoders import check_edgetpu_device
 from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.contract import CPU, EDGETPU, TARGETS
 from edgedistil_runtime.errors import BackendError
 from edgedistil_runtime.golden_cases import replay_golden_cases
 from edgedistil_runtime.probing import probe
@@ -25,19 +26,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """What runs the model, and how well it does what the model was verified to do.
+    """Backend and accelerator that run a model, and the result of its golden cases.
 
     Attributes:
-        backend: its name, for instance `ai-edge-litert`.
-        version: of the backend.
-        accelerator: what is in use.
-        num_threads: as asked for; None leaves it to the backend.
-        golden_cases: how many were replayed; 0 if `verify` was false.
-        largest_difference: of a probability in that replay.
-        load_seconds: until the model was loaded, a trial in a child process included.
-        replay_seconds: of the golden cases; a GPU compiles its shaders in them, at the first time on a machine.
-        fallback_reason: why another accelerator was asked for and is not in use; empty if none was.
-        not_used: interpreter -> why it does not run the model.
+        backend: Name of the backend, for instance `ai-edge-litert`.
+        version: Version of the backend.
+        accelerator: Accelerator in use: `cpu`, `gpu` or `edgetpu`.
+        num_threads: Requested number of threads; None leaves it to the backend.
+        golden_cases: Number of golden cases replayed; 0 if `verify` was false.
+        largest_difference: Largest absolute difference of a probability in the replay.
+        load_seconds: Seconds until the model was loaded, with the trial in a child process.
+        replay_seconds: Seconds for the golden cases. On a GPU this includes compiling shaders the first time.
+        fallback_reason: Reason why the requested accelerator is not in use; empty if it is.
+        not_used: Reasons why other interpreters do not run the model, interpreter -> reason.
+
+    Example:
+        >>> from edgedistil_runtime import TextClassifier
+        >>> with TextClassifier("intents.tflite") as classifier:
+        ...     info = classifier.runtime_info
+        >>> info.accelerator, info.golden_cases > 0, info.largest_difference < 0.1
+        ('cpu', True, True)
     """
 
     backend: str
@@ -54,9 +62,19 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How to load; the arguments of `TextClassifier`."""
+    """Options of loading, as arguments of `TextClassifier`.
 
-    accelerator: str = "cpu"
+    Attributes:
+        accelerator: `accelerator`.
+        num_threads: `num_threads`.
+        device: `device`.
+        is_fallback_allowed: `fallback`.
+        is_verified: `verify`.
+        is_probed: `probe`.
+        weight_cache: `weight_cache`.
+    """
+
+    accelerator: str = CPU
     num_threads: int | None = None
     device: str | None = None
     is_fallback_allowed: bool = False
@@ -70,9 +88,9 @@ class LoadedModel:
     """A model ready to run.
 
     Attributes:
-        backend: what runs it; its owner closes it.
-        runner: its signatures.
-        info: about both.
+        backend: Backend that runs the model; the owner of this value closes it.
+        runner: Signatures of the model.
+        info: Report about the backend and the golden cases.
     """
 
     backend: Backend
@@ -81,17 +99,24 @@ class LoadedModel:
 
 
 def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None = None) -> LoadedModel:
-    """Loads an artefact and replays its golden cases.
+    """Load an artifact and replay its golden cases.
 
     Args:
-        artifact: read and found intact.
-        options: how.
-        backend: what runs it, instead of what is found here; it is closed if this fails.
+        artifact: An intact artifact.
+        options: Options of loading.
+        backend: Backend to use instead of one that is found; it is closed if loading fails.
 
     Raises:
-        AcceleratorUnavailable: the accelerator cannot be had here, or the file was not converted for it.
-        AcceleratorMismatch: what runs the model computes something else.
-        BackendError: nothing here can run it.
+        AcceleratorUnavailable: The accelerator is unavailable, or the file was not converted for it.
+        AcceleratorMismatch: The golden cases came out differently here.
+        BackendError: No interpreter on this machine can run the model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> loaded = load_model(read_artifact("intents.tflite"), LoadOptions(is_verified=False))
+        >>> loaded.info.golden_cases, loaded.runner.takes_text
+        (0, True)
+        >>> loaded.backend.close()
     """
     try:
         _check_options(options)
@@ -102,19 +127,19 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
     try:
         return _load(artifact, options, backend)
     except BackendError as error:
-        if not options.is_fallback_allowed or options.accelerator == "cpu" or backend is not None:
+        if not options.is_fallback_allowed or options.accelerator == CPU or backend is not None:
             raise
-        _log.warning("The CPU stands in for the accelerator %r: %s", options.accelerator, error)
-        loaded = _load(artifact, replace(options, accelerator="cpu", device=None), None)
+        _log.warning("The CPU is used instead of the accelerator %r: %s", options.accelerator, error)
+        loaded = _load(artifact, replace(options, accelerator=CPU, device=None), None)
         return replace(loaded, info=replace(loaded.info, fallback_reason=str(error)))
 
 
 def _check_options(options: LoadOptions) -> None:
-    if options.accelerator not in ACCELERATORS:
-        raise BackendError(f"accelerator must be one of {', '.join(ACCELERATORS)}. Received: {options.accelerator!r}.")
-    if options.device is not None and options.accelerator != "edgetpu":
+    if options.accelerator not in TARGETS:
+        raise BackendError(f"`accelerator` must be one of {', '.join(TARGETS)}. Received: {options.accelerator!r}.")
+    if options.device is not None and options.accelerator != EDGETPU:
         raise BackendError(
-            f"device chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
+            f"`device` chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
         )
     check_edgetpu_device(options.device)
 
@@ -122,7 +147,7 @@ def _check_options(options: LoadOptions) -> None:
 def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> LoadedModel:
     started = time.perf_counter()
     if backend is None:
-        backend = _opened(artifact, options)
+        backend = _open_backend(artifact, options)
     loaded = time.perf_counter()
     try:
         runner = SignatureRunner(backend, artifact.metadata)
@@ -146,10 +171,10 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
 
 def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
     part = metadata.encoder if metadata.target == accelerator else None
-    return part is not None and (accelerator != "edgetpu" or part.is_compiled)
+    return part is not None and (accelerator != EDGETPU or part.is_compiled)
 
 
-def _opened(artifact: Artifact, options: LoadOptions) -> Backend:
+def _open_backend(artifact: Artifact, options: LoadOptions) -> Backend:
     if options.is_probed and _has_part_for(artifact.metadata, options.accelerator):
         probe(artifact.path, options.accelerator, num_threads=options.num_threads, device=options.device)
     return open_backend(

@@ -1,11 +1,11 @@
-"""Texts that may be longer than a row of token ids: only what fills the row is run, and whether more was there is told.
+"""Find the part of a long text that fills a row of token ids, and whether the text was truncated.
 
-A WordPiece tokenizer decides word by word from the left. So a text may be cut where a word ends for certain: the token
-ids of what stands before do not change, and what begins there gives at least one id more. A prefix is tokenized, and
-doubled until its row is full or the text ends; a text of a megabyte then costs what a page costs.
+A WordPiece tokenizer works word by word from the left. A text may therefore be cut at a certain end of a word: the ids
+before the cut do not change, and the rest has at least one id. A prefix is tokenized and doubled until its row is full
+or the text ends, so that a megabyte costs as much as a page.
 
-A full row may be just full, or cut. If the text ended, the ids of its last part and of what stands before are counted
-apart, where neither fills a row.
+A full row may be exactly full or truncated. If the text ended, its last part and the part before it are tokenized
+separately, so that neither fills a row, and their ids are counted.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from edgedistil_runtime.metadata import TokenizerSettings
 
 __all__ = ["Excerpt", "LongTexts", "Tokenize", "most_token_ids"]
 
-Tokenize = Callable[[str, Optional[str]], Sequence[int]]  # a text, or a pair of texts, to a row of token ids
+Tokenize = Callable[[str, Optional[str]], Sequence[int]]  # text, second text or None -> row of token ids
 
-_FIRST_PREFIX = 8  # characters for each id of the row: English has four or five, so that one run fills it
-_WINDOW = 256  # characters in which most prefixes find a cut
-_MOST_FOLDED = 18  # characters of one that is folded, by NFKC: U+FDFA; one below U+0300 gives 3 at most: U+00BD
-_MOST_FOLDED_LATIN = 3
+_FIRST_PREFIX = 8  # characters per id of the row: English has four or five, so that one run fills the row
+_WINDOW = 256  # characters before the end of a prefix that are searched for a cut first
+_MAX_FOLDED = 18  # characters that NFKC makes of one: U+FDFA
+_MAX_FOLDED_LATIN = 3  # the same for characters below U+0300: U+00BD
 
-# A word of more than 100 bytes is one `[UNK]` (docs/tokenizer.md), however long: base64 and the like are shortened.
+# Words of more than 100 bytes become one `[UNK]` (docs/tokenizer.md), so that base64 and the like may be shortened.
 _LONG_WORD = re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{128})[A-Za-z0-9]+")
 _SPACE, _PUNCTUATION, _IDEOGRAPH = r" \t\n\r", r"!-/:-@\[-`{-~", r"\u4e00-\u9fff"
-_LETTERS = frozenset({"Lu", "Ll", "Lo", "Nd"})  # not Lm: some fold to a mark, which a tokenizer may drop
-_END_OF_LETTERS = "\ud800"  # some of the presentation forms above fold to marks too
-_FILLERS = "\u115f\u1160\u3164"  # of Hangul: letters that fold to nothing
+_LETTERS = frozenset({"Lu", "Ll", "Lo", "Nd"})  # not Lm: some fold to a mark, which a tokenizer may remove
+_END_OF_LETTERS = "\ud800"  # above are presentation forms, some of which fold to marks
+_FILLERS = "\u115f\u1160\u3164"  # Hangul letters that fold to nothing
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What of a text, or of a pair, decides its row of token ids.
+    """The part of a text or pair that determines its row of token ids.
 
     Attributes:
-        text: its beginning, or the whole of it.
-        text_pair: likewise; None where there is one text.
-        is_truncated: whether the row has no room for all ids; None where the tokenizer's settings leave it open.
-        token_ids: the row, if it had to be found out.
+        text: A beginning of the text, or all of it.
+        text_pair: The same of the second text; None for single texts.
+        is_truncated: True if the row has no room for all ids; None if unknown with this tokenizer.
+        token_ids: The row, if it was computed on the way.
     """
 
     text: str
@@ -53,27 +53,36 @@ class Excerpt:
 
 
 class LongTexts:
-    """Finds the part of a text that counts.
+    """Finds the excerpts of texts that a model needs.
 
     Args:
-        settings: of the tokenizer. It must split at whitespace, or texts are taken whole; special tokens in strings
-            leave whitespace as the only place to cut at.
-        tokenize: runs the tokenizer, which cuts rows at the sequence length; None where the model does not tell ids.
+        settings: Settings of the tokenizer. If it does not split at whitespace, texts are not cut; if texts may spell
+            special tokens, they are cut only at whitespace.
+        tokenize: Runs the tokenizer, which truncates rows at the sequence length; None if the model has no
+            `tokenize` signature.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> settings = read_artifact("intents.tflite").metadata.tokenizer  # sequence_length 16
+        >>> row = lambda text, _: [2, *range(5, 5 + len(text.split())), 3][:16]
+        >>> excerpt = LongTexts(settings, row).excerpt("music " * 1000)
+        >>> len(excerpt.text) < 200, excerpt.is_truncated, len(excerpt.token_ids)
+        (True, True, 16)
     """
 
     def __init__(self, settings: TokenizerSettings, tokenize: Tokenize | None) -> None:
-        """Chooses where texts may be cut; nothing runs."""
+        """Compile the pattern of cuts; nothing runs."""
         self._length, self._tokenize = settings.sequence_length, tokenize
         self._cuts = _cuts(settings)
         self._has_unknown_long_words = not settings.special_tokens  # a special token divides a word
 
     def excerpt(self, text: str, text_pair: str | None = None) -> Excerpt:
-        """What has to be run for a text or a pair.
+        """Return the excerpt of a text or a pair.
 
-        Short ones cost nothing: no model runs for a text that has not the characters to fill a row.
+        No model runs for a text with too few characters to fill a row.
 
         Raises:
-            BackendError: a run failed.
+            BackendError: A run failed.
         """
         if text_pair is not None:
             return self._pair(text, text_pair)
@@ -82,26 +91,26 @@ class LongTexts:
             return Excerpt(text, None, is_truncated=False)
         if self._tokenize is None:
             return Excerpt(text, None, is_truncated=None)
-        prefix, row, is_all = self._prefix(text)
+        prefix, row, is_all = self._full_prefix(text)
         if len(row) < self._length:
             return Excerpt(prefix, None, is_truncated=False, token_ids=row)
-        return Excerpt(prefix, None, is_truncated=self._is_cut(prefix) if is_all else True, token_ids=row)
+        return Excerpt(prefix, None, is_truncated=self._is_truncated(prefix) if is_all else True, token_ids=row)
 
     def _pair(self, text: str, text_pair: str) -> Excerpt:
-        """Both rules of truncation look at the lengths up to the room for both, so that excerpts give the same row."""
+        """Return the excerpts of a pair: both rules of truncation use lengths only up to the room for both texts."""
         room = self._length - 3  # [CLS], [SEP] twice
         texts = [_before_nul(text), _before_nul(text_pair)]
         if sum(map(most_token_ids, texts)) <= room:
             return Excerpt(texts[0], texts[1], is_truncated=False)
         if self._tokenize is None:
             return Excerpt(texts[0], texts[1], is_truncated=None)
-        (first, first_row, _), (second, second_row, _) = map(self._prefix, texts)
-        # A row of one text has room for one id more than a row of two, so that a full one says enough.
+        (first, first_row, _), (second, second_row, _) = map(self._full_prefix, texts)
+        # A row of one text has room for one more id than a row of two: if it is full, the pair does not fit.
         count = len(first_row) + len(second_row) - 4
         return Excerpt(first, second, is_truncated=count > room)
 
-    def _prefix(self, text: str) -> tuple[str, Sequence[int], bool]:
-        """The shortest beginning that was found to fill a row, or all of the text; its row; and whether it is all."""
+    def _full_prefix(self, text: str) -> tuple[str, Sequence[int], bool]:
+        """Return the shortest beginning found to fill a row, or all of the text; its row; and True if it is all."""
         assert self._tokenize is not None
         size = _FIRST_PREFIX * self._length
         while size < len(text):
@@ -114,29 +123,29 @@ class LongTexts:
             size *= 2
         return text, self._tokenize(text, None), True
 
-    def _is_cut(self, text: str) -> bool | None:
-        """Whether a text that fills a row has more ids than that."""
+    def _is_truncated(self, text: str) -> bool | None:
+        """Return True if a text that fills a row has more ids, None if unknown."""
         assert self._tokenize is not None
         cut = self._last_cut(text, len(text))
         before, last = (len(self._tokenize(part, None)) - 2 for part in (text[:cut], text[cut:]))
-        if last == self._length - 2 and not before:  # one part that cannot be divided fills the row
+        if last == self._length - 2 and not before:  # one indivisible part fills the row
             return None
-        return before + last > self._length - 2  # even if a part is cut itself: the other one has an id
+        return before + last > self._length - 2  # also if one part is truncated: the other has at least one id
 
     def _last_cut(self, text: str, end: int) -> int:
-        """The last place before `end` where the text may be cut; 0 if there is none."""
+        """Return the last position before `end` where the text may be cut; 0 if there is none."""
         if self._cuts is None:
             return 0
         for start in (max(0, end - _WINDOW), 0):
             places = [match.start() for match in self._cuts.finditer(text, start, end)]
             for place in reversed(places):
-                if place and _gives_an_id(text[place]):
+                if place and _has_an_id(text[place]):
                     return place
         return 0
 
 
 def most_token_ids(text: str) -> int:
-    """A bound of the ids of a text without special tokens: one for each character that folding can make of it.
+    """Return an upper bound of a text's ids without special tokens: one per character after folding.
 
     Example:
         >>> most_token_ids("light"), most_token_ids("größer")
@@ -144,11 +153,11 @@ def most_token_ids(text: str) -> int:
     """
     if text.isascii():
         return len(text)
-    return sum(1 if mark < "\x80" else _MOST_FOLDED_LATIN if mark < "\u0300" else _MOST_FOLDED for mark in text)
+    return sum(1 if mark < "\x80" else _MAX_FOLDED_LATIN if mark < "\u0300" else _MAX_FOLDED for mark in text)
 
 
 def _cuts(settings: TokenizerSettings) -> re.Pattern[str] | None:
-    """Places where a word ends for certain, whatever follows."""
+    """Return the pattern of positions where a word certainly ends; None if there are none."""
     if not settings.split:
         return None
     if settings.special_tokens:
@@ -160,8 +169,8 @@ def _cuts(settings: TokenizerSettings) -> re.Pattern[str] | None:
     return re.compile("|".join(places))
 
 
-def _gives_an_id(mark: str) -> bool:
-    """Whether the word that begins so has at least one id, `[UNK]` included: no folding leaves nothing of it."""
+def _has_an_id(mark: str) -> bool:
+    """Return True if a word with this first character has at least one id: folding does not remove all of it."""
     return mark.isascii() or (
         mark < _END_OF_LETTERS and mark not in _FILLERS and unicodedata.category(mark) in _LETTERS
     )

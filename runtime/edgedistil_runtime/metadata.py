@@ -1,4 +1,4 @@
-"""What an artefact says about itself: the dataclasses behind `edgedistil.json`, written and read strictly."""
+"""Metadata of an artifact: the dataclasses of `edgedistil.json`, written and read strictly."""
 
 from __future__ import annotations
 
@@ -8,37 +8,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgedistil_runtime.contract import (
+    CPU,
+    METADATA_MEMBER,
+    SCHEMA_VERSION,
+    TARGETS,
+    TOKENIZER_KINDS,
+    TRUNCATIONS,
+)
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.json_fields import JsonFields, parse_json
 
 __all__ = [
     "METADATA_MEMBER",
     "SCHEMA_VERSION",
+    "TARGETS",
+    "TOKENIZER_KINDS",
+    "TRUNCATIONS",
     "ArtifactMetadata",
     "EncoderPart",
     "GoldenCase",
     "TokenizerSettings",
 ]
 
-SCHEMA_VERSION = 1
-METADATA_MEMBER = "edgedistil.json"
-TOKENIZER_KINDS = ("builtin", "tftext", "none")
-TRUNCATIONS = ("round_robin", "waterfall")
-TARGETS = ("cpu", "gpu", "edgetpu")
-
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """How text becomes token ids; the names are those of KerasHub's `WordPieceTokenizer`.
+    """Settings of the tokenizer, named as in KerasHub's `WordPieceTokenizer`.
 
     Attributes:
         kind: `builtin` (in the graph, builtin ops), `tftext` (in the graph, TF-Text's custom ops) or `none`.
-        sequence_length: the longest row of token ids, special tokens included.
-        special_tokens: what a text may spell out to get a special token; none unless `special_tokens_in_strings`.
-        truncate: how two texts share the row: `round_robin` or `waterfall`.
-        vocabulary_size: pieces in `vocab.txt`.
-        vocabulary_sha256: hex digest of `vocab.txt`.
-        start_id, end_id, pad_id, unknown_id: ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
+        sequence_length: Largest number of token ids in a row, with special tokens.
+        lowercase: Lowercase texts.
+        strip_accents: Remove accents.
+        split: Split texts at whitespace and punctuation.
+        split_on_cjk: Split before and after every CJK ideograph.
+        suffix_indicator: Prefix of pieces that continue a word, for instance `##`.
+        oov_token: Piece for words outside the vocabulary, for instance `[UNK]`.
+        special_tokens_in_strings: Special tokens may be spelled out in a text.
+        special_tokens: Those special tokens; empty unless `special_tokens_in_strings`.
+        truncate: How two texts share the row: `round_robin` or `waterfall`.
+        vocabulary_size: Number of pieces in `vocab.txt`.
+        vocabulary_sha256: Hex digest of `vocab.txt`.
+        start_id, end_id, pad_id, unknown_id: Ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> tokenizer = read_artifact("intents.tflite").metadata.tokenizer
+        >>> tokenizer.kind, tokenizer.sequence_length, tokenizer.suffix_indicator
+        ('builtin', 16, '##')
     """
 
     kind: str
@@ -62,13 +80,20 @@ class TokenizerSettings:
 
 @dataclass(frozen=True)
 class GoldenCase:
-    """A text, or a pair of them, with the token ids and probabilities that the float Keras classifier gave for it.
+    """A text or pair of texts with the token ids and probabilities of the float Keras classifier.
 
     Attributes:
-        text: the first or only text.
-        token_ids: special tokens included, without padding.
-        probabilities: one a label.
-        text_pair: the second text; None where there is one text.
+        text: The first or only text.
+        token_ids: Token ids with special tokens and without padding.
+        probabilities: One probability per label.
+        text_pair: The second text; None for single texts.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> metadata = read_artifact("intents.tflite").metadata
+        >>> case = metadata.golden_cases[0]
+        >>> len(case.probabilities) == len(metadata.labels), case.token_ids[0] == metadata.tokenizer.start_id
+        (True, True)
     """
 
     text: str
@@ -79,15 +104,19 @@ class GoldenCase:
 
 @dataclass(frozen=True)
 class EncoderPart:
-    """The part of a model that an accelerator runs, a flatbuffer of its own: embeddings in, probabilities out.
+    """Description of the part that an accelerator runs, a second flatbuffer: embeddings in, probabilities out.
 
     Attributes:
-        lengths: token counts that it takes, ascending; rows are padded to the shortest that holds them, and the last
-            one is the tokenizer's `sequence_length`.
-        is_compiled: whether the artefact also has the encoder as the accelerator's own compiler made it.
-        parity: what the conversion measured of it against the Keras classifier, run on a CPU.
-        mapping: which of its ops the accelerator runs: its `source` says whether that is predicted or the compiler's
-            word. Empty for an accelerator that takes a model whole.
+        lengths: Row lengths that it takes, ascending. Rows are padded to the shortest that holds them; the last
+            length is the tokenizer's `sequence_length`.
+        is_compiled: The artifact also has the output of the accelerator's compiler.
+        parity: Comparison of this part, run on a CPU, with the Keras classifier at conversion.
+        mapping: Ops that the accelerator runs; `source` states if this is a prediction or the compiler's report.
+            Empty for an accelerator that takes a model whole.
+
+    Example:
+        >>> EncoderPart(lengths=(16, 32, 48), is_compiled=False).lengths[-1]
+        48
     """
 
     lengths: tuple[int, ...]
@@ -101,22 +130,30 @@ class ArtifactMetadata:
     """The content of `edgedistil.json`.
 
     Attributes:
-        name: what the model is called, for people.
-        labels: class names, in the order of `probabilities`.
-        tokenizer: how text becomes token ids.
-        quantization: the plan as plain data; its key `scheme` names it.
+        name: Name of the model, for people.
+        labels: Class names, in the order of `probabilities`.
+        tokenizer: Settings of the tokenizer.
+        quantization: The quantization plan as plain data; `scheme` is its name.
         target: `cpu`, `gpu` or `edgetpu`.
-        golden_cases: replayed by the runtime on the device before the first answer.
-        tolerance: the largest absolute difference of a probability that a replay may show.
-        parity: what the conversion measured against the Keras classifier.
-        model: the architecture: layers, widths, parameters.
-        encoder: the part for an accelerator; None where the target is `cpu`.
-        preparation: what was done to the trained classifier before it was converted, and what that changed.
-        versions: package versions that made the file.
-        oldest_runtime: the oldest TFLite runtime that knows every op version in the file.
-        flatbuffer_size: bytes before the ZIP archive.
-        flatbuffer_sha256: hex digest of those bytes.
-        schema_version: of this JSON.
+        golden_cases: Self-test that the runtime replays before the first text.
+        tolerance: Largest absolute difference of a probability that the replay allows.
+        parity: Comparison with the Keras classifier at conversion.
+        model: Architecture: layers, widths, parameters.
+        encoder: Description of the part for an accelerator; None for the target `cpu`.
+        preparation: Changes to the trained classifier before conversion, with their effects.
+        versions: Versions of the packages that made the file.
+        oldest_runtime: Oldest TFLite runtime that supports every op version in the file.
+        flatbuffer_size: Number of bytes before the ZIP archive.
+        flatbuffer_sha256: Hex digest of those bytes.
+        schema_version: Version of this JSON's schema.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> metadata = read_artifact("intents.tflite").metadata
+        >>> metadata.quantization["scheme"], metadata.labels
+        ('int8', ('lights', 'music', 'weather'))
+        >>> ArtifactMetadata.from_json(metadata.to_json()) == metadata
+        True
     """
 
     name: str
@@ -137,15 +174,15 @@ class ArtifactMetadata:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
-        """The metadata as a JSON document: two-space indent, keys in the order above."""
+        """Return the metadata as a JSON document: two-space indent, keys in the order above."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, document: str | bytes) -> ArtifactMetadata:
-        """Reads what `to_json` wrote.
+        """Read a document of `to_json`.
 
         Raises:
-            ArtifactError: not sound JSON, another schema version, a missing or unknown key, or a value of a wrong type.
+            ArtifactError: Invalid JSON, another schema version, a missing or unknown key, or a value of a wrong type.
         """
         data = parse_json(document, METADATA_MEMBER)
         if not isinstance(data, dict):
@@ -153,8 +190,8 @@ class ArtifactMetadata:
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
             raise ArtifactError(
-                f"The artefact has schema version {version!r}; this runtime reads version {SCHEMA_VERSION}. "
-                "Install the edgedistil-runtime that matches the edgedistil which wrote it, or convert again."
+                f"The artifact has schema version {version!r}; this runtime reads version {SCHEMA_VERSION}. "
+                "Install the edgedistil-runtime that matches the edgedistil that wrote the file, or convert again."
             )
         return _metadata_from_dict(data)
 
@@ -171,7 +208,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     if not isinstance(quantization.get("scheme"), str):
         raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
     target = fields.one_of("target", TARGETS)
-    if (data["encoder"] is None) != (target == "cpu"):
+    if (data["encoder"] is None) != (target == CPU):
         raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):

@@ -1,6 +1,6 @@
-"""Keeps what native libraries write to the terminal away from people who did not ask for it.
+"""Hide the log that native libraries write to the terminal.
 
-LiteRT and TensorFlow log from C++ to file descriptor 2, past every logging level of Python.
+LiteRT and TensorFlow log from C++ to file descriptor 2, whatever the logging level in Python.
 """
 
 from __future__ import annotations
@@ -16,21 +16,27 @@ __all__ = ["native_log_hidden"]
 
 @contextmanager
 def native_log_hidden() -> Iterator[None]:
-    """Diverts file descriptor 2, and shows what was written only if something is raised.
+    """Redirect file descriptor 2 and show its output only if the block raises an exception.
 
-    For command lines: it acts on the whole process, other threads included.
+    For command lines, because it affects the whole process with all threads.
+
+    Example:
+        >>> with native_log_hidden():
+        ...     written = os.write(2, b"INFO: from C++")
+        >>> written
+        14
     """
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
+    with tempfile.TemporaryFile() as output:
+        os.dup2(output.fileno(), 2)
         try:
             yield
         except BaseException as error:
             os.dup2(saved, 2)
             if not isinstance(error, KeyboardInterrupt):
-                chatter.seek(0)
-                os.write(2, chatter.read())
+                output.seek(0)
+                os.write(2, output.read())
             raise
         finally:
             sys.stderr.flush()

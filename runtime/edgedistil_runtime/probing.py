@@ -1,8 +1,8 @@
-"""An accelerator tried out in a child process: drivers and delegates can end the process that loads them.
+"""Try an accelerator in a child process, because drivers and delegates can end the process that loads them.
 
-Seen with ai-edge-litert 2.3: a model on a GPU that fails a check inside of LiteRT ends the process, and an Edge TPU's
-library that was built for another TFLite crashes it. A child loads the file on the accelerator and replays its golden
-cases; what ends the child, or what it says, becomes an error here.
+Both were seen with ai-edge-litert 2.3: LiteRT's GPU accelerator ended the process on a failed internal check, and so
+did an Edge TPU library built for another TFLite. The child (`probe_child`) loads the file on the accelerator and
+replays its golden cases; its end, or the error it reports, becomes an exception here.
 """
 
 from __future__ import annotations
@@ -11,51 +11,56 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import Any
 
 from edgedistil_runtime import errors
+from edgedistil_runtime.child_process import python_environment, python_module_command
+from edgedistil_runtime.contract import CPU
 
 __all__ = ["probe"]
 
-# `-c` and `-m` look into the current folder first, where anyone may have put a `json.py`.
-_CHILD = f"import sys; sys.path[:] = filter(None, sys.path); from {__name__} import _main; _main(sys.argv[1])"
-_SECONDS = 300  # a GPU compiles its shaders at the first run, for half a minute on a slow one
+_CHILD = "edgedistil_runtime.probe_child"  # by name: it imports the classifier, which imports this module
+_SECONDS = 300  # the first run on a GPU compiles shaders, which takes half a minute on a slow one
 
 
 def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> None:
-    """Loads a file on an accelerator in a child process and replays its golden cases there.
+    """Load a file on an accelerator in a child process and replay its golden cases there.
 
     Args:
-        path: an artefact.
+        path: An artifact.
         accelerator: `gpu` or `edgetpu`.
         options: `num_threads` and `device` of `TextClassifier`.
 
     Raises:
-        AcceleratorUnavailable: the child ended, or did not end in time.
-        BackendError: of any kind, as the child raised it.
+        AcceleratorUnavailable: The child ended without a report, or did not end in time.
+        EdgeDistilError: Any error that the child reported.
+
+    Example:
+        >>> probe("intents.tflite", "gpu")
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.AcceleratorUnavailable: The file was converted for the target cpu ...
     """
     request = json.dumps({"path": os.fspath(path), "accelerator": accelerator, **options})
-    command = [sys.executable, "-c", _CHILD, request]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = python_module_command(_CHILD, request)
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(command, env=python_environment(), capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise errors.AcceleratorUnavailable(
-            f"The accelerator {accelerator!r} could not be tried out in a child process: {error}. Use "
-            "accelerator='cpu', or probe=False to try it in this process."
+            f"The accelerator {accelerator!r} could not be tried in a child process: {error}. Use "
+            f"`accelerator`={CPU!r}, or `probe`=False to try it in this process."
         ) from error
-    answer = _last_object(done.stdout)
+    answer = _last_json_object(done.stdout)
     if answer is None:
         raise errors.AcceleratorUnavailable(
-            f"The accelerator {accelerator!r} ended the process that tried it: {_ending(done.returncode)}. "
-            f"{_last_line(done.stderr)}Use accelerator='cpu', or fallback=True; update the driver or the library."
+            f"The accelerator {accelerator!r} ended the process that tried it: {_describe_exit(done.returncode)}. "
+            f"{_last_line(done.stderr)}Use `accelerator`={CPU!r}, or allow `fallback`; or update the driver or library."
         )
     if answer:
         raise getattr(errors, answer["error"])(answer["message"])
 
 
-def _last_object(output: bytes) -> dict[str, str] | None:
+def _last_json_object(output: bytes) -> dict[str, str] | None:
     lines = output.decode("utf-8", "replace").splitlines()
     try:
         found = json.loads(lines[-1]) if lines else None
@@ -64,7 +69,7 @@ def _last_object(output: bytes) -> dict[str, str] | None:
     return found if isinstance(found, dict) else None
 
 
-def _ending(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
     try:
@@ -76,20 +81,4 @@ def _ending(status: int) -> str:
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"It said last: {last[:300]!r}. " if last else ""
-
-
-def _main(request: str) -> None:
-    """In the child: prints an empty object, or the error."""
-    from edgedistil_runtime.classifier import TextClassifier
-
-    options = json.loads(request)
-    try:
-        TextClassifier(options.pop("path"), **options, probe=False).close()
-    except errors.EdgeDistilError as error:
-        answer = {"error": type(error).__name__, "message": str(error)}
-    else:
-        answer = {}
-    sys.stdout.write(f"\n{json.dumps(answer)}\n")  # a line of its own, whatever a driver has written before
-    sys.stdout.flush()
-    os._exit(0)  # a driver that crashes when it is unloaded has nothing to say about the answers
+    return f"Its last line: {last[:300]!r}. " if last else ""

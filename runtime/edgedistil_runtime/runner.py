@@ -1,7 +1,7 @@
-"""What the signatures of an artefact take and give, as Python values: which one to run, with which arrays.
+"""Run the signatures of an artifact with Python values: choose the signature and make its arrays.
 
-Which signatures a file has depends on how its tokenizer is carried (`TokenizerSettings.kind`) and on whether it takes
-pairs of texts; this module is where that is known.
+Only this module knows which signatures a file has: that depends on its tokenizer's kind (`TokenizerSettings.kind`) and
+on whether it takes pairs of texts.
 """
 
 from __future__ import annotations
@@ -12,81 +12,98 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgedistil_runtime.artifact import (
+from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.contract import (
+    BUILTIN,
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
+    IDS,
+    MASK,
+    PROBABILITIES,
+    SEGMENT_IDS,
     SERVING_DEFAULT,
+    TEXT,
+    TEXT_PAIR,
+    TFTEXT,
+    TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
-    ArtifactMetadata,
 )
-from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.errors import BackendError, InputError
+from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.text_bytes import check_text, encode_string, encode_text
 
 __all__ = ["SignatureRunner"]
 
-_ENCODERS: Mapping[str, Callable[[str], Array]] = {"builtin": encode_text, "tftext": encode_string}
+_TEXT_ARRAYS: Mapping[str, Callable[[str], Array]] = {BUILTIN: encode_text, TFTEXT: encode_string}
 
 
 class SignatureRunner:
     """The signatures of one model.
 
     Args:
-        backend: what runs them.
-        metadata: of the artefact.
+        backend: Backend that runs them.
+        metadata: Metadata of the artifact.
 
     Raises:
-        BackendError: the model lacks the signatures that its tokenizer's kind demands.
+        BackendError: The model lacks the signatures that its tokenizer's kind requires.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> from edgedistil_runtime.backends import default_backend
+        >>> runner = SignatureRunner(default_backend("intents.tflite"), read_artifact("intents.tflite").metadata)
+        >>> inputs = runner.encode("play music")
+        >>> runner.tokenize(inputs)[0] == 2, runner.classify(inputs).shape
+        (True, (3,))
     """
 
     def __init__(self, backend: Backend, metadata: ArtifactMetadata) -> None:
-        """Checks the signatures; nothing runs yet."""
+        """Check the signatures; nothing runs yet."""
         self._backend, self._metadata = backend, metadata
         self._signatures = frozenset(backend.signatures())
-        due = (CLASSIFY_TEXT,) if self.takes_text else (CLASSIFY_TOKENS, SERVING_DEFAULT)
-        if not self._signatures.intersection(due):
+        required = (CLASSIFY_TEXT,) if self.takes_text else (CLASSIFY_TOKENS, SERVING_DEFAULT)
+        if not self._signatures.intersection(required):
             raise BackendError(
-                f"A model whose tokenizer is `{metadata.tokenizer.kind}` has the signature {' or '.join(due)}. "
+                f"A model whose tokenizer is `{metadata.tokenizer.kind}` has the signature {' or '.join(required)}. "
                 f"Received: {sorted(self._signatures)}. Convert again."
             )
 
     @property
     def takes_text(self) -> bool:
-        """Whether the tokenizer is in the model."""
-        return self._metadata.tokenizer.kind in _ENCODERS
+        """True if the tokenizer is in the model."""
+        return self._metadata.tokenizer.kind in _TEXT_ARRAYS
 
     @property
-    def tells_token_ids(self) -> bool:
-        """Whether there is a `tokenize`."""
+    def has_tokenize(self) -> bool:
+        """True if the model has a `tokenize` signature."""
         return TOKENIZE in self._signatures
 
     @property
     def takes_token_batches(self) -> bool:
-        """Whether `classify_tokens` takes more than one row."""
+        """True if `classify_tokens` takes more than one row."""
         return CLASSIFY_TOKENS in self._signatures
 
     @property
     def runs_texts_together(self) -> bool:
-        """Whether `classify_tokens` gives what single texts give.
+        """True if `classify_tokens` gives the results of single texts.
 
-        Not where activations have fixed ranges: rows may be padded, and the attention of such a plan's rows is float,
-        while that of a text alone is int8. Other labels came of it (benchmarks/batching.py).
+        False if activations have fixed ranges: in such a plan attention is int8 for a single text and float for rows,
+        which may be padded. Labels changed because of it (benchmarks/batching.py).
         """
         is_static = self._metadata.quantization.get("activations") == "int8"
-        return self.takes_token_batches and self.tells_token_ids and not is_static
+        return self.takes_token_batches and self.has_tokenize and not is_static
 
     def check(self, text: str, text_pair: str | None = None) -> None:
-        """Refuses what `encode` would refuse.
+        """Raise the errors of `encode` without encoding.
 
         Raises:
-            InputError: a text is no string, or the model does not take text, or pairs.
+            InputError: A text is not a string, or the model does not take text or pairs.
         """
         if not self.takes_text:
             raise InputError(
-                "The model has no tokenizer (its kind is `none`): it takes token ids. Give them to classify_tokens, or "
-                "convert again with `--tokenizer builtin`."
+                "The model has no tokenizer and takes token ids. Pass them to classify_tokens, or convert again with "
+                f"`tokenizer`={BUILTIN!r}."
             )
         check_text(text)
         if text_pair is None:
@@ -94,67 +111,67 @@ class SignatureRunner:
         if CLASSIFY_TEXT_PAIR not in self._signatures:
             raise InputError(
                 "The model takes one text, not a pair: it has the signatures "
-                f"{sorted(self._signatures)}. Convert again with `--text-pair`."
+                f"{sorted(self._signatures)}. Convert again with `takes_text_pair`."
             )
         check_text(text_pair)
 
     def encode(self, text: str, text_pair: str | None = None) -> Mapping[str, Array]:
-        """The inputs for one text or one pair.
+        """Return the inputs for one text or one pair.
 
         Raises:
-            InputError: a text is no string, or the model does not take text, or pairs.
+            InputError: A text is not a string, or the model does not take text or pairs.
         """
         self.check(text, text_pair)
-        encode = _ENCODERS[self._metadata.tokenizer.kind]
+        encode = _TEXT_ARRAYS[self._metadata.tokenizer.kind]
         if text_pair is None:
-            return {"text": encode(text)}
-        return {"text": encode(text), "text_pair": encode(text_pair)}
+            return {TEXT: encode(text)}
+        return {TEXT: encode(text), TEXT_PAIR: encode(text_pair)}
 
     def tokenize(self, inputs: Mapping[str, Array]) -> list[int]:
-        """Token ids of what `encode` returned.
+        """Return the token ids for the result of `encode`.
 
         Raises:
-            BackendError: the model does not tell its token ids, or the run failed.
+            BackendError: The model has no `tokenize` signature, or the run failed.
         """
-        signature = TOKENIZE_PAIR if "text_pair" in inputs else TOKENIZE
-        ids: list[int] = self._output(signature, inputs, "token_ids").reshape(-1).tolist()
+        signature = TOKENIZE_PAIR if TEXT_PAIR in inputs else TOKENIZE
+        ids: list[int] = self._output(signature, inputs, TOKEN_IDS).reshape(-1).tolist()
         return ids
 
     def classify(self, inputs: Mapping[str, Array]) -> Array:
-        """Probabilities float[num_classes] of what `encode` returned.
+        """Return probabilities float[num_classes] for the result of `encode`.
 
         Raises:
-            BackendError: the run failed, or gave no probabilities.
+            BackendError: The run failed, or its output is not probabilities.
         """
-        signature = CLASSIFY_TEXT_PAIR if "text_pair" in inputs else CLASSIFY_TEXT
+        signature = CLASSIFY_TEXT_PAIR if TEXT_PAIR in inputs else CLASSIFY_TEXT
         probabilities: Array = self._probabilities(signature, inputs, rows=1)[0]
         return probabilities
 
     def classify_tokens(self, token_ids: npt.NDArray[np.int32]) -> Array:
-        """Probabilities float[b, num_classes] of rows int32[b, m], right-padded with the pad id.
+        """Return probabilities float[b, num_classes] for rows int32[b, m], right-padded with the pad id.
 
         Raises:
-            BackendError: the run failed, or gave no probabilities.
+            BackendError: The run failed, or its output is not probabilities.
         """
         if self.takes_token_batches:
-            return self._probabilities(CLASSIFY_TOKENS, {"token_ids": token_ids}, rows=len(token_ids))
+            return self._probabilities(CLASSIFY_TOKENS, {TOKEN_IDS: token_ids}, rows=len(token_ids))
         return np.concatenate([self._classify_features(row[None]) for row in token_ids])
 
     def _classify_features(self, row: npt.NDArray[np.int32]) -> Array:
-        """The three inputs of BERT as MediaPipe feeds them: padded to the sequence length."""
+        """Classify a row int32[1, m] with BERT's three inputs, padded to the sequence length as MediaPipe does."""
         settings = self._metadata.tokenizer
         ids = np.full((1, settings.sequence_length), settings.pad_id, np.int32)
         ids[:, : row.shape[1]] = row
         mask = (np.arange(settings.sequence_length) < row.shape[1]).astype(np.int32)[None]
-        inputs = {"ids": ids, "segment_ids": np.zeros_like(ids), "mask": mask}
+        inputs = {IDS: ids, SEGMENT_IDS: np.zeros_like(ids), MASK: mask}
         return self._probabilities(SERVING_DEFAULT, inputs, rows=1)
 
     def _probabilities(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> Array:
-        probabilities = self._output(signature, inputs, "probabilities")
-        due = (rows, len(self._metadata.labels))
-        if probabilities.shape != due or not np.isfinite(probabilities).all():
+        probabilities = self._output(signature, inputs, PROBABILITIES)
+        shape = (rows, len(self._metadata.labels))
+        if probabilities.shape != shape or not np.isfinite(probabilities).all():
             raise BackendError(
-                f"{signature} must give finite probabilities of shape {due}. "
+                f"{signature} must give finite probabilities of shape {shape}. "
                 f"Received: shape {probabilities.shape}, {probabilities.reshape(-1)[:8].tolist()}."
             )
         return probabilities

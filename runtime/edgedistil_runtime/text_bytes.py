@@ -1,4 +1,4 @@
-"""Text as the model takes it: the values of its UTF-8 bytes, in a row whose length seldom changes, or a string."""
+"""Encode texts for models: as UTF-8 bytes in a row whose length seldom changes, or as a string."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from edgedistil_runtime.errors import InputError
 
 __all__ = ["check_text", "encode_string", "encode_text"]
 
-_SHORTEST_ROW = 64  # bytes: most commands and queries fit, and share one allocation
+_MIN_ROW = 64  # bytes: most commands and queries fit, so that they share one allocation
 
 
 def encode_text(text: str) -> npt.NDArray[np.int32]:
-    r"""Encodes a text for the signatures that take `text`.
+    r"""Encode a text for signatures with the input `text` of a `builtin` tokenizer.
 
-    The row is padded to the next power of two because an interpreter allocates its tensors anew when a shape changes:
-    texts of similar length then share one allocation. Zeros cost nothing, as the model stops at the first one; a NUL
-    inside the text therefore ends it. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, and a surrogate pair
-    the character it stands for, as in the WHATWG's conversion to scalar values (https://infra.spec.whatwg.org,
-    'convert a string into a scalar value string').
+    The row is padded to the next power of two, because an interpreter allocates its tensors anew when a shape changes;
+    texts of similar length share an allocation. Zeros cost nothing: the model stops at the first one, so that a NUL in
+    the text ends it. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, and a surrogate pair becomes its
+    character, as in the WHATWG's conversion to scalar values (https://infra.spec.whatwg.org, 'convert a string into a
+    scalar value string').
 
     Args:
-        text: any string, the empty one included.
+        text: Any string, also an empty one.
 
     Returns:
         int32[n]: the bytes, right-padded with zeros; n is a power of two and at least 64.
 
     Raises:
-        InputError: `text` is no string.
+        InputError: `text` is not a string.
 
     Example:
         >>> encode_text("hé")[:4].tolist()
         [104, 195, 169, 0]
     """
     data = _utf8(text)
-    row = np.zeros(max(_SHORTEST_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
+    row = np.zeros(max(_MIN_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
     row[: len(data)] = np.frombuffer(data, np.uint8)
     return row
 
 
 def encode_string(text: str) -> npt.NDArray[np.object_]:
-    r"""Encodes a text for the signatures of a model whose tokenizer is `tftext`, which take string tensors.
+    r"""Encode a text for signatures with the input `text` of a `tftext` tokenizer, a string tensor.
 
     Args:
-        text: any string; see `encode_text` for lone surrogates.
+        text: Any string; see `encode_text` for lone surrogates.
 
     Returns:
         object[1]: the UTF-8 bytes as one `bytes`.
 
     Raises:
-        InputError: `text` is no string.
+        InputError: `text` is not a string.
 
     Example:
         >>> encode_string("hé").tolist()
@@ -60,10 +60,16 @@ def encode_string(text: str) -> npt.NDArray[np.object_]:
 
 
 def check_text(text: str) -> None:
-    """Refuses what is no text.
+    """Raise an error if `text` is not a string.
 
     Raises:
-        InputError: `text` is no string.
+        InputError: `text` is not a string.
+
+    Example:
+        >>> check_text(b"hello")
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.InputError: A text must be a str. Received: bytes. Decode it first: ...
     """
     if not isinstance(text, str):
         advice = " Decode it first: text.decode('utf-8')." if isinstance(text, (bytes, bytearray)) else ""

@@ -1,9 +1,9 @@
-"""A ZIP archive behind other bytes, with the SHA-256 of the whole file in its comment.
+"""Append a ZIP archive to other bytes, with the SHA-256 of the whole file in its comment, and read it.
 
-Readers of ZIP start at the end of a file, so the archive may follow anything; its offsets count from the start of the
-file, so that `unzip -t` has nothing to warn about. The archive may come from a stranger: its members are named by the
-caller, few, bounded in size, read into memory and never extracted. Format: PKWARE's APPNOTE.TXT, sections 4.3.7
-(local header), 4.3.12 (directory) and 4.3.16 (end of directory).
+ZIP readers start at the end of a file, so that the archive may follow anything; offsets count from the start of the
+file, so that `unzip -t` prints no warning. The archive is not trusted: its members are few, named by the caller,
+limited in size, read into memory and never extracted. Format: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header),
+4.3.12 (directory) and 4.3.16 (end of directory).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["COMMENT_SIZE", "LARGEST_MEMBER", "TrailingArchive", "append_archive"
 
 COMMENT_PREFIX = b"edgedistil sha256:"
 COMMENT_SIZE = len(COMMENT_PREFIX) + 64
-LARGEST_MEMBER = 64 * 2**20  # bytes: a vocabulary of a million pieces is 10 MB; more is a ZIP bomb
+LARGEST_MEMBER = 64 * 2**20  # bytes; a vocabulary of a million pieces is 10 MB
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first date, for files that depend on their content alone
-_UNIX, _READABLE_FILE = 3, 0o100644 << 16  # else `zipfile` writes the system and umask it runs on
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first date, so that files depend only on their content
+_UNIX, _READABLE_FILE = 3, 0o100644 << 16  # by default `zipfile` writes the current system and umask
 _END_SIZE = 22  # the end-of-directory record without its comment
 _END_SIGNATURE, _ZIP64_SIGNATURE, _ZIP64_LOCATOR_SIZE = b"PK\x05\x06", b"PK\x06\x07", 20
 _MEMBER_SIGNATURE, _HEADER_SIZE = b"PK\x03\x04", 30
 _ENCRYPTED = 0x1
-# What `zipfile` and zlib raise on hostile bytes; UnicodeDecodeError is a ValueError, and the warning about
-# overlapping members is an error wherever the caller has made warnings errors.
+# Exceptions of `zipfile` and zlib for malformed bytes. UnicodeDecodeError is a ValueError; the UserWarning about
+# overlapping members is raised if the caller has made warnings errors.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -51,13 +51,13 @@ _ZIP_ERRORS = (
 
 @dataclass(frozen=True)
 class TrailingArchive:
-    """An archive that was read whole.
+    """The content of an archive.
 
     Attributes:
-        start: bytes before the archive.
-        front_sha256: hex digest of those bytes.
-        members: content by name.
-        spans: name -> (offset in the file, bytes), of members that stand in the file as they are.
+        start: Number of bytes before the archive.
+        front_sha256: Hex digest of those bytes.
+        members: Content of the members that were read, by name.
+        spans: Stored members that were not read, name -> (offset in the file, size) in bytes.
     """
 
     start: int
@@ -73,24 +73,29 @@ def append_archive(
     *,
     is_deflated: bool = True,
 ) -> bytes:
-    """Returns `front` with an archive behind it; equal arguments give equal bytes.
+    """Return `front` followed by an archive; equal arguments give equal bytes.
 
     Args:
-        front: any bytes.
-        members: content by name, compressed if `is_deflated`.
-        stored: further content by name, which readers find in the file as it is.
-        is_deflated: whether `members` are compressed.
+        front: Any bytes.
+        members: Content by name, compressed if `is_deflated`.
+        stored: Further content by name, never compressed.
+        is_deflated: Compress `members`.
+
+    Example:
+        >>> content = append_archive(b"a model", {"labels.txt": b"lights"})
+        >>> content.startswith(b"a model"), zipfile.ZipFile(io.BytesIO(content)).read("labels.txt")
+        (True, b'lights')
     """
     method = zipfile.ZIP_DEFLATED if is_deflated else zipfile.ZIP_STORED
     methods = {**dict.fromkeys(members, method), **dict.fromkeys(stored or {}, zipfile.ZIP_STORED)}
     buffer = io.BytesIO()
     buffer.write(front)
-    with zipfile.ZipFile(buffer, "w") as archive:  # "w" keeps what is there and counts offsets from the start
+    with zipfile.ZipFile(buffer, "w") as archive:  # "w" keeps the bytes before, counts from the start
         for name, content in {**members, **(stored or {})}.items():
             entry = zipfile.ZipInfo(name, date_time=_EPOCH)
             entry.create_system, entry.external_attr = _UNIX, _READABLE_FILE
             archive.writestr(entry, content, compress_type=methods[name], compresslevel=9)
-        archive.comment = b" " * COMMENT_SIZE  # its length is digested, its text is written below
+        archive.comment = b" " * COMMENT_SIZE  # the digest covers its length; its text is written below
     view = buffer.getbuffer()
     view[-COMMENT_SIZE:] = COMMENT_PREFIX + hashlib.sha256(view[:-COMMENT_SIZE]).hexdigest().encode()
     view.release()
@@ -98,23 +103,37 @@ def append_archive(
 
 
 def has_archive(content: mmap.mmap) -> bool:
-    """Whether the file ends in a comment as `append_archive` writes it."""
+    """Return True if the file ends in a comment of `append_archive`.
+
+    Example:
+        >>> with mmap.mmap(-1, 1000) as zeros:
+        ...     has_archive(zeros)
+        False
+    """
     return content[-COMMENT_SIZE:].startswith(COMMENT_PREFIX)
 
 
 def read_archive(
     content: mmap.mmap, file: BinaryIO, *, names: Collection[str], stored: Collection[str] = ()
 ) -> TrailingArchive:
-    """Checks the digest of a file that `has_archive`, then reads the archive at its end.
+    """Check the digest of a file for which `has_archive` is true, then read the archive at its end.
 
     Args:
-        content: the whole file.
-        file: the same file, for `zipfile`.
-        names: the members that it must have.
-        stored: members that it may have, not compressed, whose content is found and not read; others are refused.
+        content: The whole file.
+        file: The same file, for `zipfile`.
+        names: Members that it must have.
+        stored: Uncompressed members that it may have; they are located and not read. Others are refused.
 
     Raises:
-        ArtifactError: the bytes are not those that were written, or the archive is not such an archive.
+        ArtifactError: The file is damaged, or the archive has another form.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("model.bin").write_bytes(append_archive(b"a model", {"labels.txt": b"lights"}))
+        >>> with Path("model.bin").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        ...     archive = read_archive(content, file, names=["labels.txt"])
+        >>> archive.start, archive.members["labels.txt"]
+        (7, b'lights')
     """
     start = _archive_start(content)
     front_sha256, whole_sha256 = _digests(content, start)
@@ -142,9 +161,9 @@ def _malformed(reason: str) -> ArtifactError:
 
 
 def _archive_start(content: mmap.mmap) -> int:
-    """Where the directory says that the first member begins; any number up to the file's size if it is damaged.
+    """Return the start of the first member according to the directory; any offset in the file if it is damaged.
 
-    Known before the digest is, so that one pass over the file gives both the model's digest and the whole file's.
+    It is read before the digest is checked, so that one pass gives both the model's digest and the whole file's.
     """
     end = len(content) - COMMENT_SIZE - _END_SIZE
     try:
@@ -164,7 +183,7 @@ def _digests(content: mmap.mmap, start: int) -> tuple[str, str]:
 
 
 def _check_directory(content: mmap.mmap, *, least: int, most: int) -> None:
-    """Refuses what `zipfile` would spend memory on, or would read elsewhere than at this end record."""
+    """Refuse directories that `zipfile` would read at another place, or with more members than expected."""
     end = len(content) - COMMENT_SIZE - _END_SIZE
     if end < 0 or content[end : end + 4] != _END_SIGNATURE:
         raise _malformed("it has no end record before its comment")
@@ -173,20 +192,20 @@ def _check_directory(content: mmap.mmap, *, least: int, most: int) -> None:
     here, total, size, offset, comment_size = struct.unpack_from("<HHIIH", content, end + 8)
     is_sound = here == total and least <= total <= most and comment_size == COMMENT_SIZE
     if not is_sound or offset + size != end:
-        due = f"{least} members" if least == most else f"{least} to {most} members"
-        raise _malformed(f"its end record does not describe {due} and a comment of {COMMENT_SIZE} bytes")
+        expected = f"{least} members" if least == most else f"{least} to {most} members"
+        raise _malformed(f"its end record does not describe {expected} and a comment of {COMMENT_SIZE} bytes")
 
 
 def _span(content: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
-    """Where the bytes of a stored member are, as its own header says; within the file, if not where others are."""
+    """Return offset and size of a stored member according to its header, which is checked to be in the file."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise _malformed(f"{entry.filename} is compressed")
     if content[entry.header_offset : entry.header_offset + 4] != _MEMBER_SIGNATURE or entry.flag_bits & _ENCRYPTED:
-        raise _malformed(f"{entry.filename} has no header of its own, or is encrypted")
+        raise _malformed(f"{entry.filename} has no local header, or is encrypted")
     lengths = struct.unpack_from("<HH", content, entry.header_offset + 26)
     offset = entry.header_offset + _HEADER_SIZE + sum(lengths)
     if offset + entry.file_size > len(content):
-        raise _malformed(f"{entry.filename} ends behind the file")
+        raise _malformed(f"{entry.filename} extends beyond the end of the file")
     return offset, entry.file_size
 
 
@@ -195,5 +214,5 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         raise _malformed(f"{entry.filename} has {entry.file_size} bytes; the limit is {LARGEST_MEMBER}")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & _ENCRYPTED:
         raise _malformed(f"{entry.filename} is encrypted or not compressed by deflate")
-    with archive.open(entry) as member:  # reads file_size bytes at most, whatever the deflated stream holds
+    with archive.open(entry) as member:  # reads at most file_size bytes of the deflated stream
         return member.read(LARGEST_MEMBER + 1)

@@ -114,7 +114,7 @@ def test_a_wrong_pair_is_a_parity_error(pairs, tmp_path):
 def test_single_texts_alone_by_default(use):
     conversion, runner = use(ModelInterface())
     assert sorted(conversion.structure.signatures) == ["classify_text", "classify_tokens", "tokenize"]
-    with pytest.raises(InputError, match="--text-pair"):
+    with pytest.raises(InputError, match="`takes_text_pair`"):
         runner.classify("a", "b")
 
 

@@ -107,9 +107,9 @@ def test_an_edge_tpu_needs_a_compiled_encoder(edgetpu_path):
 
 
 def test_a_file_for_another_target_is_refused(gpu_path, edgetpu_path):
-    with pytest.raises(AcceleratorUnavailable, match="converted for the target gpu.*--target edgetpu"):
+    with pytest.raises(AcceleratorUnavailable, match="converted for the target gpu.*`target`='edgetpu'"):
         TextClassifier(gpu_path, "edgetpu")
-    with pytest.raises(AcceleratorUnavailable, match="converted for the target edgetpu.*--target gpu"):
+    with pytest.raises(AcceleratorUnavailable, match="converted for the target edgetpu.*`target`='gpu'"):
         TextClassifier(edgetpu_path, "gpu")
 
 
@@ -118,7 +118,7 @@ def test_the_cpu_stands_in_where_that_is_asked_for(edgetpu_path, caplog):
         assert classifier.runtime_info.accelerator == "cpu"
         assert "not compiled" in classifier.runtime_info.fallback_reason
         assert classifier.classify(TEXTS[0]).label in LABELS
-    assert "The CPU stands in for the accelerator 'edgetpu'" in caplog.text
+    assert "The CPU is used instead of the accelerator 'edgetpu'" in caplog.text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a GPU is not found through Vulkan, and there may be one")

@@ -49,7 +49,7 @@ def test_a_file_for_the_cpu_is_refused(classify, echo_path, edgetpu):
     status, _, errors = classify("--model", echo_path, *ON_EDGETPU, "--text", "hello")
     assert status == 1
     assert "error: " in errors
-    assert "--target edgetpu" in errors
+    assert "`target`='edgetpu'" in errors
     assert edgetpu.events() == []
 
 

@@ -209,7 +209,7 @@ def test_benchmark_as_json_and_as_a_table(artifact, csv_file):
         ("none.tflite", "none.tflite, which was converted with `--tokenizer none`"),
         ("folder", "folder, which is a directory. Convert it first"),
         ("absent.tflite", "cannot be opened"),
-        ("foreign.tflite", "no TFLite model"),
+        ("foreign.tflite", "not a TFLite model"),
     ],
 )
 def test_models_that_cannot_be_timed(model, message, artifact, tmp_path):

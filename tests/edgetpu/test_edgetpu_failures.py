@@ -37,7 +37,7 @@ class Failure:
 
 # What an error in this process can tell.
 FAILURES = (
-    Failure("no_device", AcceleratorUnavailable, "is there and found no Edge TPU.*: .*Plug it in .*plugdev"),
+    Failure("no_device", AcceleratorUnavailable, "was loaded and found no Edge TPU.*: .*Plug it in .*plugdev"),
     Failure("bad_option", AcceleratorUnavailable, "found no Edge TPU.*: .*Invalid option. Plug it in"),
     Failure(
         "claims_nothing", AcceleratorUnavailable, "does not run .*unresolved custom op.*must be built for a TFLite"
@@ -47,15 +47,15 @@ FAILURES = (
 )
 # What ends the process, or never returns.
 FATAL = (
-    Failure("crash_in_create", AcceleratorUnavailable, "ended the process that tried it: SIGABRT.*accelerator='cpu'"),
+    Failure("crash_in_create", AcceleratorUnavailable, "ended the process that tried it: SIGABRT.*`accelerator`='cpu'"),
     Failure("crash_in_invoke", AcceleratorUnavailable, "ended the process that tried it: SIGSEGV.*update the driver"),
-    Failure("hang_in_create", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*accelerator='cpu'"),
-    Failure("hang_in_invoke", AcceleratorUnavailable, "not be tried out .*timed out after 3 .*accelerator='cpu'"),
+    Failure("hang_in_create", AcceleratorUnavailable, "not be tried in .*timed out after 3 .*`accelerator`='cpu'"),
+    Failure("hang_in_invoke", AcceleratorUnavailable, "not be tried in .*timed out after 3 .*`accelerator`='cpu'"),
 )
 NO_LIBRARY = "library cannot be loaded: .*none.so.*No such file.*Install libedgetpu.*EDGETPU_LIBRARY"
-NO_DELEGATE = "is no library of a delegate: .*tflite_plugin_create_delegate.*Install libedgetpu"
-NOT_COMPILED = "not compiled for the Edge TPU: .*no edgetpu_compiler on the PATH.*Convert again .*accelerator='cpu'"
-OTHER_TARGET = "converted for the target {} and has no part for 'edgetpu'.*--target edgetpu.*accelerator='cpu'"
+NO_DELEGATE = "is not the library of a delegate: .*tflite_plugin_create_delegate.*Install libedgetpu"
+NOT_COMPILED = "not compiled for the Edge TPU: .*no edgetpu_compiler on the PATH.*Convert again .*`accelerator`='cpu'"
+OTHER_TARGET = "converted for the target {} and has no part for 'edgetpu'.*`target`='edgetpu'.*`accelerator`='cpu'"
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def check_fallback(path, message, texts, cpu_answers, caplog, **options):
     assert re.search(message, info.fallback_reason, re.DOTALL), info.fallback_reason
     [record] = [record for record in caplog.records if record.name.startswith("edgedistil_runtime")]
     assert record.levelno == logging.WARNING
-    assert "stands in for the accelerator 'edgetpu'" in record.getMessage()
+    assert "is used instead of the accelerator 'edgetpu'" in record.getMessage()
     assert info.fallback_reason in record.getMessage()
 
 

@@ -1,4 +1,4 @@
-"""Models on a GPU: the adapter that LiteRT finds, a process to run each model in, and what LiteRT gets wrong.
+"""Models on a GPU: the adapter that LiteRT finds, a process to run each model in, and models with wrong results there.
 
 `make test-gpu` sets the environment, in which a process must start to find the driver. Elsewhere these tests run on the
 machine's own GPU or, without one, are skipped.
@@ -26,13 +26,13 @@ SIGNATURE = f"classify_embeddings_{LENGTH}"
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a model on an accelerator.
+    """The outcome of running a model on an accelerator.
 
     Attributes:
-        returncode: of the process; not 0 if LiteRT ended it.
-        error: what LiteRT raised on loading the model; None if nothing.
-        log: what LiteRT wrote on stderr.
-        is_fully_accelerated: what LiteRT says of itself.
+        returncode: Exit status of the process.
+        error: Message of the exception that loading the model raised; None if it raised none.
+        log: The process's stderr, with LiteRT's log.
+        is_fully_accelerated: The value that LiteRT reports.
         outputs: `signature/output` -> the outputs of all calls, stacked.
     """
 
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def adapter(self) -> str:
-        """The GPU that LiteRT chose, an empty string if none."""
+        """Name of the GPU that LiteRT chose; empty if none."""
         chosen = re.search(r"Selected adapter: (.*)", self.log)
         return chosen.group(1) if chosen else ""
 
@@ -60,20 +60,20 @@ def _run_on(accelerator, flatbuffer, inputs, **environment):
             command, env=os.environ | environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
         )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        told = json.loads(lines[-1]) if lines else {"error": None}
+        result = json.loads(lines[-1]) if lines else {"error": None}
         outputs = dict(np.load(answered)) if answered.exists() else {}
-        return Run(done.returncode, log=done.stderr, outputs=outputs, **told)
+        return Run(done.returncode, log=done.stderr, outputs=outputs, **result)
 
 
 @pytest.fixture(scope="session")
 def run_on():
-    """`run_on("gpu", flatbuffer, inputs)`, or "cpu" or "gpu+cpu": a `Run`; further names set environment variables."""
+    """`run_on("gpu", flatbuffer, inputs)` returns a `Run`; also "cpu", "gpu+cpu". Keywords: environment variables."""
     return _run_on
 
 
 @pytest.fixture(scope="session", autouse=True)
 def adapter(run_on):
-    """The GPU that LiteRT chooses on this machine, in its words."""
+    """Name of the GPU that LiteRT chooses on this machine."""
     chosen = run_on("gpu", ECHO.read_bytes(), {}).adapter
     if not chosen and "VK_DRIVER_FILES" in os.environ:
         pytest.fail(f"LiteRT does not take the driver that was named: {os.environ['VK_DRIVER_FILES']}")
@@ -84,12 +84,12 @@ def adapter(run_on):
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder with the interface of a GPU artefact's: it may stand in the place of the tiny classifier's.
+    """An encoder with the same interface as the tiny classifier's for a GPU, so that it can replace that one.
 
     Attributes:
-        flatbuffer: one signature, `classify_embeddings_16`: `embeddings` float32[1, 16, 16] and `attention_bias`
+        flatbuffer: One signature, `classify_embeddings_16`: `embeddings` float32[1, 16, 16] and `attention_bias`
             float32[1, 1, 1, 16] in, `probabilities` float32[1, 3] out.
-        inputs: of several calls, as `run_on` takes them.
+        inputs: Inputs of several calls, as `run_on` takes them.
     """
 
     flatbuffer: bytes
@@ -99,19 +99,19 @@ class Encoder:
 
 @pytest.fixture(scope="session")
 def sound_encoder() -> Encoder:
-    """The encoder from which those below differ in one thing: a GPU gets it right."""
+    """An encoder that a GPU computes correctly; those below differ from it in one thing."""
     return _encoder()
 
 
 @pytest.fixture(scope="session")
 def encoder_with_matrix() -> Encoder:
-    """A constant matrix is added to a tensor of rank 2: on a GPU the first row alone is right."""
+    """A constant matrix is added to a tensor of rank 2: on a GPU only the first row is right."""
     return _encoder(mixed_shape=(LENGTH, WIDTH), positions_shape=(LENGTH, WIDTH))
 
 
 @pytest.fixture(scope="session")
 def encoder_with_two_ranks() -> Encoder:
-    """A constant of rank 3 is added to a tensor of rank 2: wrong on a GPU too."""
+    """A constant of rank 3 is added to a tensor of rank 2: also wrong on a GPU."""
     return _encoder(mixed_shape=(LENGTH, WIDTH))
 
 
@@ -119,12 +119,6 @@ def encoder_with_two_ranks() -> Encoder:
 def encoder_in_int8() -> Encoder:
     """Full int8, activations too, and a residual between tensors of rank 2 and 3: all probabilities are 0 on a GPU."""
     return _encoder(mixed_shape=(LENGTH, WIDTH), positions_shape=None, is_int8=True)
-
-
-@pytest.fixture(scope="session")
-def encoder_with_square() -> Encoder:
-    """A tensor is multiplied by itself: on a GPU that ends the process."""
-    return _encoder(is_square=True)
 
 
 def _encoder(*, is_int8=False, **form):
@@ -140,7 +134,7 @@ def _encoder(*, is_int8=False, **form):
     return Encoder(_converted(tf, traced, inputs if is_int8 else None), inputs)
 
 
-def _attention(generator, mixed_shape=(1, LENGTH, WIDTH), positions_shape=(1, LENGTH, WIDTH), is_square=False):
+def _attention(generator, mixed_shape=(1, LENGTH, WIDTH), positions_shape=(1, LENGTH, WIDTH)):
     """One layer of attention with a residual; TensorFlow's converter leaves the ops in question as they are."""
 
     def weights(*shape):
@@ -154,7 +148,7 @@ def _attention(generator, mixed_shape=(1, LENGTH, WIDTH), positions_shape=(1, LE
             return tf.transpose(tf.reshape(x, [1, LENGTH, HEADS, -1]), [0, 2, 1, 3])
 
         query, key, value = (split(tf.matmul(embeddings, projections[i]) + biases[i]) for i in range(3))
-        scores = tf.matmul(query, query if is_square else key, transpose_b=True) + attention_bias
+        scores = tf.matmul(query, key, transpose_b=True) + attention_bias
         merged = tf.transpose(tf.matmul(tf.nn.softmax(scores), value), [0, 2, 1, 3])
         mixed = tf.matmul(tf.reshape(merged, mixed_shape), mixing) + biases[3]
         if positions_shape is not None:

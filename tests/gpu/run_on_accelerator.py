@@ -1,9 +1,9 @@
-"""Runs a signature of a model on an accelerator, in a process of its own: some models end it.
+"""Runs signatures of a model on an accelerator.
 
     python tests/gpu/run_on_accelerator.py model.tflite gpu inputs.npz outputs.npz
 
-`inputs.npz` has an array `signature/input` for each input, its first axis the calls; `outputs.npz` gets the outputs
-likewise. On stdout: a JSON object; on stderr: LiteRT's log, which names the adapter that it chose.
+`inputs.npz` has an array `signature/input` for each input, whose first axis is the calls; `outputs.npz` has the same
+form. Prints a JSON object on stdout; LiteRT's log on stderr names the adapter that it chose.
 """
 
 import json
@@ -21,7 +21,7 @@ ACCELERATORS = {
 
 
 def main(model: str, accelerator: str, inputs_path: str, outputs_path: str) -> None:
-    """Runs, writes outputs."""
+    """Run all calls and write their outputs."""
     options = Options(hardware_accelerators=ACCELERATORS[accelerator], gpu_options=GpuOptions(enforce_f32=True))
     by_signature = defaultdict(dict)
     for name, values in np.load(inputs_path).items():
@@ -40,7 +40,7 @@ def main(model: str, accelerator: str, inputs_path: str, outputs_path: str) -> N
 
 
 def run(compiled, signature, inputs):
-    """The outputs of each call, stacked."""
+    """Return each output of all calls, stacked."""
     index = compiled.get_signature_index(signature)
     names = compiled.get_signature_list()[signature]
     taken = dict(zip(names["inputs"], compiled.create_input_buffers(index), strict=True))

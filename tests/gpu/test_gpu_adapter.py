@@ -1,4 +1,4 @@
-"""What LiteRT says of the GPU that it finds, and what it does when it finds none."""
+"""The GPU that LiteRT finds, and the error if it finds none."""
 
 import os
 
@@ -27,11 +27,11 @@ def test_a_sound_encoder_runs_on_the_gpu(run_on, sound_encoder, adapter):
 
 @pytest.mark.parametrize("accelerator", ["gpu", "gpu+cpu"])
 def test_without_an_adapter_nothing_runs(run_on, sound_encoder, accelerator):
-    """Not on the CPU either: LiteRT does not fall back, whoever wants that must do it."""
+    """Not on the CPU either: LiteRT does not fall back by itself."""
     nowhere = {"VK_DRIVER_FILES": os.devnull, "VK_ICD_FILENAMES": os.devnull}
     run = run_on(accelerator, sound_encoder.flatbuffer, sound_encoder.inputs, **nowhere)
     assert (run.returncode, run.adapter, run.outputs) == (0, "", {})
-    assert "compiled_model" in run.error  # all that the exception says
+    assert "compiled_model" in run.error  # the whole message of the exception
     assert "No adapters found" in run.log
 
 

@@ -1,4 +1,4 @@
-"""The encoder that `build_gpu_encoder` makes, on the GPU: what it computes on the CPU, for every length and scheme."""
+"""The encoder that `build_gpu_encoder` makes computes the same on GPU and CPU, for every length and scheme."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ import pytest
 from edgedistil_converters.quantization.plan import QuantizationPlan
 
 TOLERANCE = {"fp32": 1e-5, "fp16": 1e-5, "int8": 0.02}
-"""Of a probability. GPUs make float weights of int8 ones, where a CPU rounds activations to int8 as well."""
+"""Tolerance of a probability. GPUs convert int8 weights to float; CPUs round activations to int8 as well."""
 PRESET_LENGTHS = (16, 32, 48)
 TEXTS = (
     "turn on the light in the kitchen",
@@ -22,7 +22,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def tiny_parts(tiny_classifier):
-    """`tiny_parts("fp32")`: the tiny classifier for a GPU, converted once."""
+    """`tiny_parts("fp32")` is the tiny classifier for a GPU, converted once."""
     return _parts(tiny_classifier)
 
 
@@ -35,7 +35,7 @@ def preset():
 
 @pytest.fixture(scope="module")
 def preset_parts(preset):
-    """`preset_parts("fp32")`: the bundled preset for a GPU, converted once."""
+    """`preset_parts("fp32")` is the bundled preset for a GPU, converted once."""
     return _parts(preset)
 
 
@@ -49,7 +49,7 @@ def _parts(classifier):
 
 
 def embedded(classifier, parts, rows, pad_id):
-    """The encoder's inputs for rows of token ids, as `run_on` takes them."""
+    """Return the encoder's inputs for rows of token ids, as `run_on` takes them."""
     from edgedistil_converters.model.keras_hub import read_weights
     from edgedistil_converters.targets.parts import padded_row
     from edgedistil_runtime.backends.encoders import encoder_signature
@@ -69,7 +69,7 @@ def embedded(classifier, parts, rows, pad_id):
 
 
 def compare(run_on, parts, inputs, tolerance):
-    """Runs on both; returns the GPU's outputs."""
+    """Run on both, compare, and return the GPU's outputs."""
     due = run_on("cpu", parts.flatbuffer, inputs)
     run = run_on("gpu", parts.flatbuffer, inputs)
     assert (run.returncode, run.error, run.is_fully_accelerated) == (0, None, True)
@@ -95,7 +95,7 @@ def test_the_tiny_classifier(run_on, tiny_classifier, tiny_parts, scheme):
 
 
 def test_the_bundled_preset(run_on, preset, preset_parts):
-    """All lengths, the longest cut; the first run compiles the shaders of them all."""
+    """All lengths, and a text that is cut; the first run compiles the shaders of all lengths."""
     from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     answers = sorted(answer_with_keras(preset, TEXTS), key=lambda answer: len(answer.token_ids))  # as outputs come

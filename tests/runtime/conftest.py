@@ -1,4 +1,4 @@
-"""A tiny artefact around a real model of 11 kB (`data/echo.tflite`), and around no model at all."""
+"""A tiny artifact around a real model of 11 kB (`data/echo.tflite`), and around no model at all."""
 
 import dataclasses
 import pathlib
@@ -65,13 +65,13 @@ def metadata(vocabulary, make_tokenizer_settings):
 
 @pytest.fixture(scope="session")
 def flatbuffer():
-    """The front of an artefact that no interpreter has to load."""
+    """The front of an artifact that no interpreter has to load."""
     return b"\x1c\0\0\0TFL3" + random.Random(1).randbytes(500) + b"classify_text"
 
 
 @pytest.fixture(scope="session")
 def content(flatbuffer, metadata, vocabulary):
-    """A whole artefact without a model inside."""
+    """A whole artifact without a model inside."""
     return artifact_bytes(flatbuffer, metadata, vocabulary)
 
 
@@ -89,7 +89,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def fake_path(write, content):
-    """An artefact for a `FakeBackend`."""
+    """An artifact for a `FakeBackend`."""
     return write(content)
 
 
@@ -100,7 +100,7 @@ def echo_flatbuffer():
 
 @pytest.fixture
 def echo_path(write, echo_flatbuffer, metadata, vocabulary):
-    """An artefact that a real interpreter runs."""
+    """An artifact that a real interpreter runs."""
     return write(artifact_bytes(echo_flatbuffer, metadata, vocabulary))
 
 

@@ -1,4 +1,4 @@
-"""The artefact file: what is written is read back, and nothing else is."""
+"""The artifact file: what is written is read back, and nothing else is."""
 
 import dataclasses
 import random
@@ -96,7 +96,7 @@ class TestForeignFiles:
 
     @pytest.mark.parametrize("content", [b"", b"TFL3", b"\x89PNG\r\n\x1a\n" * 9, b"PK\x05\x06" + bytes(18)])
     def test_no_tflite(self, write, content):
-        assert "no TFLite model" in reading(write(content))
+        assert "not a TFLite model" in reading(write(content))
 
     def test_tflite_of_another_origin(self, write):
         assert "EdgeDistil did not write" in reading(write(b"\x1c\0\0\0TFL3" + bytes(1000)))

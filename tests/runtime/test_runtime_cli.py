@@ -11,6 +11,7 @@ import types
 import pytest
 
 from edgedistil_runtime.cli import main
+from edgedistil_runtime.cli.flags import FLAGS, with_flags
 
 
 def test_label_and_score(echo_path, echo, capsys):
@@ -58,6 +59,26 @@ def test_error(command, tmp_path, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: The model file cannot be opened")
+
+
+def test_errors_show_flags(echo_path, capsys):
+    assert main(["info", str(echo_path), "--accelerator", "gpu"]) == 1
+    printed = capsys.readouterr().err
+    assert "Convert again with --target='gpu', or use --accelerator='cpu'" in printed
+    assert main(["info", str(echo_path), "--device", "usb"]) == 1
+    assert "--device chooses" in capsys.readouterr().err
+
+
+def test_only_known_parameters_become_flags():
+    assert with_flags("`max_texts`, `port`=0, `builtin`, port") == "--max-texts, --port=0, `builtin`, port"
+
+
+def test_every_flag_is_an_option(capsys):
+    of_another_program = {"target", "tokenizer", "takes_text_pair"}  # `edgedistil convert`
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    options = set(re.findall("--[a-z-]+", capsys.readouterr().out))
+    assert {flag for name, flag in FLAGS.items() if name not in of_another_program} <= options
 
 
 @pytest.mark.parametrize(

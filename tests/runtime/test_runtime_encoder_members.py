@@ -1,4 +1,4 @@
-"""The part for an accelerator in an artefact: what is written is found in the file as it is, and nothing else is."""
+"""The part for an accelerator in an artifact: what is written is found in the file as it is, and nothing else is."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ DIRECTORY = b"PK\x01\x02"
 
 @pytest.fixture
 def make(flatbuffer, metadata, vocabulary):
-    """`make("edgetpu", COMPILED)`: the bytes of an artefact with an encoder."""
+    """`make("edgetpu", COMPILED)`: the bytes of an artifact with an encoder."""
 
     def artifact(target="gpu", compiled=None, **options):
         part = EncoderPart(lengths=(16, metadata.tokenizer.sequence_length), is_compiled=compiled is not None)
@@ -101,14 +101,14 @@ def test_zipfile_reads_it_from_the_back(make):
     assert {methods[name] for name in (ENCODER, EDGETPU)} == {zipfile.ZIP_STORED}
 
 
-def test_an_artefact_for_a_cpu_has_none(fake_path):
+def test_an_artifact_for_a_cpu_has_none(fake_path):
     artifact = read_artifact(fake_path)
     assert artifact.spans == {}
-    with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `--target gpu`"):
+    with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `target`='gpu'"):
         artifact.encoder()
 
 
-def test_an_artefact_in_an_artefact_keeps_its_encoder_to_itself(write, make, metadata, vocabulary):
+def test_an_artifact_in_an_artifact_keeps_its_encoder_to_itself(write, make, metadata, vocabulary):
     inner = make("edgetpu", COMPILED)
     artifact = read_artifact(write(artifact_bytes(inner, metadata, vocabulary)))
     assert (artifact.spans, artifact.flatbuffer()) == ({}, inner)
@@ -119,7 +119,7 @@ def test_a_file_that_is_exchanged_after_it_was_read(write, make, exchanged):
     path = write(make("edgetpu", COMPILED))
     artifact = read_artifact(path)
     path.write_bytes(exchanged)
-    with pytest.raises(ArtifactError, match="exchanged after it was read. Load it again"):
+    with pytest.raises(ArtifactError, match="replaced after it was read. Load it again"):
         artifact.encoder()
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_is_cut_off_after_it_was_read(write, make):
     artifact = read_artifact(path)
     offset, size = artifact.spans[ENCODER]
     path.write_bytes(content[: offset + size - 1])
-    with pytest.raises(ArtifactError, match="exchanged after it was read. Load it again"):
+    with pytest.raises(ArtifactError, match="replaced after it was read. Load it again"):
         artifact.encoder()
 
 
@@ -165,7 +165,7 @@ def test_members_must_be_those_that_the_metadata_describe(
 ):
     if is_described:
         metadata = dataclasses.replace(metadata, target="edgetpu", encoder=EncoderPart((128,), is_compiled))
-    with pytest.raises(ArtifactError, match=r"describes an artefact with the parts \[.*\] for an accelerator"):
+    with pytest.raises(ArtifactError, match=r"describes an artifact with the parts \[.*\] for an accelerator"):
         artifact_bytes(flatbuffer, metadata, vocabulary, encoder=encoder)
 
 
@@ -254,7 +254,7 @@ def test_an_encoder_that_is_no_model(refused, make, flatbuffer, model):
     members = [
         (name, model if name == ENCODER else content, method) for name, content, method in members_of(make("gpu"))
     ]
-    refused(zipped(flatbuffer, members), "encoder.tflite is no TFLite model")
+    refused(zipped(flatbuffer, members), "encoder.tflite is not a TFLite model")
 
 
 def entry_of(content, name):
@@ -265,27 +265,27 @@ def entry_of(content, name):
 def test_a_span_beyond_the_file(refused, make):
     content = bytearray(make("gpu"))
     struct.pack_into("<II", content, entry_of(content, ENCODER) + 20, len(content), len(content))
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_span_of_four_gigabytes(refused, make):
     content = bytearray(make("gpu"))
     struct.pack_into("<II", content, entry_of(content, ENCODER) + 20, 0xFFFFFFFE, 0xFFFFFFFE)
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_long_header_that_moves_the_span(refused, make):
     content = bytearray(make("gpu"))
     (header,) = struct.unpack_from("<I", content, entry_of(content, ENCODER) + 42)
     struct.pack_into("<HH", content, header + 26, 0xFFFF, 0xFFFF)
-    refused(signed(content), "malformed: encoder.tflite ends behind the file")
+    refused(signed(content), "malformed: encoder.tflite extends beyond the end of the file")
 
 
 def test_a_member_without_a_header(refused, make):
     content = bytearray(make("gpu"))
     (header,) = struct.unpack_from("<I", content, entry_of(content, ENCODER) + 42)
     content[header : header + 4] = bytes(4)
-    refused(signed(content), "malformed: encoder.tflite has no header of its own, or is encrypted")
+    refused(signed(content), "malformed: encoder.tflite has no local header, or is encrypted")
 
 
 def test_a_span_that_begins_in_another_member(refused, make):
@@ -300,17 +300,17 @@ def test_an_encoder_in_the_place_of_a_text(refused, make):
     content = bytearray(make("gpu", is_deflated=False))
     (labels,) = struct.unpack_from("<I", content, entry_of(content, "labels.txt") + 42)
     struct.pack_into("<I", content, entry_of(content, ENCODER) + 42, labels)
-    refused(signed(content), "encoder.tflite is no TFLite model|malformed")
+    refused(signed(content), "encoder.tflite is not a TFLite model|malformed")
 
 
 def test_an_encrypted_encoder(refused, make):
     content = bytearray(make("gpu"))
     content[entry_of(content, ENCODER) + 8] |= 1
-    refused(signed(content), "malformed: encoder.tflite has no header of its own, or is encrypted")
+    refused(signed(content), "malformed: encoder.tflite has no local header, or is encrypted")
 
 
 def test_every_directory_byte_set_to_anything(write, make):
-    """Whatever the directory says: an intact artefact, whose encoder can be read, or an ArtifactError."""
+    """Whatever the directory says: an intact artifact, whose encoder can be read, or an ArtifactError."""
     content = make("edgetpu", COMPILED)
     start = content.index(DIRECTORY, content.index(COMPILED) + len(COMPILED))
     refusals = 0

@@ -60,12 +60,12 @@ def test_the_tools_of_this_file_make_sound_files(write, content, flatbuffer, mem
     assert read_artifact(write(zipped(flatbuffer, members.items()))).flatbuffer() == flatbuffer
 
 
-def test_bomb(refused, flatbuffer, members):
+def test_a_member_above_the_limit(refused, flatbuffer, members):
     members["vocab.txt"] = bytes(LARGEST_MEMBER + 1)
     refused(zipped(flatbuffer, members.items()), "the limit is")
 
 
-def test_bomb_that_lies_about_its_size(refused, flatbuffer, members):
+def test_a_member_larger_than_its_directory_entry(refused, flatbuffer, members):
     members["vocab.txt"] = bytes(LARGEST_MEMBER + 1)
     content = bytearray(zipped(flatbuffer, members.items()))
     struct.pack_into("<I", content, content.rfind(b"vocab.txt") - 46 + 24, 10)
@@ -109,7 +109,7 @@ def test_exchanged_model(refused, content):
 
 def test_other_labels_file(refused, flatbuffer, members):
     members["labels.txt"] = b"low\nhigh\nmiddle\n"
-    refused(zipped(flatbuffer, members.items()), r"labels\.txt and edgedistil\.json name different labels")
+    refused(zipped(flatbuffer, members.items()), r"labels\.txt and edgedistil\.json contain different labels")
 
 
 @pytest.mark.parametrize("pieces", [b"", b"[PAD]\n", b"\xff\n", b"no end"])
@@ -140,7 +140,7 @@ def test_comment_alone(refused):
 
 
 def test_every_directory_byte_set_to_anything(write, content):
-    """Whatever the directory says, with a sound digest: an intact artefact or an ArtifactError, nothing else."""
+    """Whatever the directory says, with a sound digest: an intact artifact or an ArtifactError, nothing else."""
     start = content.rfind(b"PK\x01\x02", 0, content.rfind(b"PK\x01\x02", 0, content.rfind(b"PK\x01\x02")))
     refusals = 0
     for position in range(start, len(content) - 82):
@@ -167,5 +167,5 @@ def test_zip64(refused, content):
     refused(signed(bytes(body)), "ZIP64")
 
 
-def test_an_artefact_in_an_artefact_is_read_from_the_outer_one(write, content, metadata, vocabulary):
+def test_an_artifact_in_an_artifact_is_read_from_the_outer_one(write, content, metadata, vocabulary):
     assert read_artifact(write(artifact_bytes(content, metadata, vocabulary))).metadata.flatbuffer_size == len(content)

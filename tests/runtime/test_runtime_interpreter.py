@@ -84,7 +84,7 @@ class TestBackendErrors:
             default_backend(echo_path).run("translate", {})
 
     def test_model_that_no_interpreter_loads(self, write, echo_flatbuffer, metadata, vocabulary):
-        model = bytearray(echo_flatbuffer)  # of a future schema; mere noise makes tflite-runtime 2.14 crash
+        model = bytearray(echo_flatbuffer)  # of a future schema version, which interpreters refuse
         (table,) = struct.unpack_from("<I", model, 0)
         (vtable_distance,) = struct.unpack_from("<i", model, table)
         (version_offset,) = struct.unpack_from("<H", model, table - vtable_distance + 4)
@@ -95,7 +95,7 @@ class TestBackendErrors:
 
     @pytest.mark.parametrize("num_threads", [0, -1, 1.5, True, "2"])
     def test_num_threads(self, echo_path, num_threads):
-        with pytest.raises(BackendError, match="num_threads must be"):
+        with pytest.raises(BackendError, match="`num_threads` must be"):
             TextClassifier(echo_path, num_threads=num_threads)
 
     @pytest.mark.parametrize("kind", [LiteRTInterpreterBackend, TFLiteRuntimeBackend])

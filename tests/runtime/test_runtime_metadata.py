@@ -83,7 +83,7 @@ def test_missing_key(data, key):
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", '"\\ud800"', "1" * 5000])
 def test_values_that_json_readers_let_through(data, literal):
     document = json.dumps(changed(data, "parity.x", "HERE")).replace('"HERE"', literal)
-    with pytest.raises(ArtifactError, match="not sound JSON"):
+    with pytest.raises(ArtifactError, match="not valid JSON"):
         ArtifactMetadata.from_json(document)
 
 

@@ -138,7 +138,7 @@ def test_full_queue(start, model):
             status, answer, headers = post(server, {"texts": ["c", "d"]})
             model.release()
     assert (status, headers["retry-after"]) == (503, "1")
-    assert "2 texts wait for the model, and 3 may. Received: 2 more." in answer["error"]
+    assert "2 texts wait for the model; at most 3 may. Received: 2 more." in answer["error"]
     assert waiting[0][0] == 200
     assert not {"c", "d"} & set(model.texts)
 

@@ -76,7 +76,7 @@ def test_ends_while_a_run_hangs(echo_path):
                 assert connection.getresponse().status == 504
             process.terminate()
             assert process.wait(PATIENCE) == 1
-            assert "run has not ended" in process.stderr.read()
+            assert "last run of the model did not end" in process.stderr.read()
         finally:
             process.kill()
 
@@ -96,5 +96,5 @@ def test_port_in_use(serve):
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70, "\udcff"])
 def test_host_that_is_no_name(host):
-    with pytest.raises(EdgeDistilError, match=r"cannot listen there.*Give an address of this machine"):
+    with pytest.raises(EdgeDistilError, match=r"cannot listen there.*Pass an address of this machine"):
         bind(host, 0)

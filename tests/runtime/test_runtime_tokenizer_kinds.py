@@ -109,7 +109,7 @@ def test_a_golden_pair_that_differs(load):
 
 def test_pairs_for_a_model_of_single_texts(load):
     classifier = load("builtin", TEXT | TOKENS)
-    with pytest.raises(InputError, match=r"takes one text, not a pair.*--text-pair"):
+    with pytest.raises(InputError, match=r"takes one text, not a pair.*`takes_text_pair`"):
         classifier.classify("a", "b")
     with pytest.raises(InputError, match="one second text for each text. Received: 2 texts, 1 second texts"):
         classifier.classify_batch(["a", "b"], ["c"])
@@ -135,7 +135,7 @@ def test_models_without_a_tokenizer(load, signatures):
         assert list(answers[i].probabilities.values()) == pytest.approx(probabilities(row), abs=1e-6)
     assert classifier.classify_tokens([]) == []
     for call in (classifier.classify, classifier.tokenize, lambda text: classifier.classify_batch([text])):
-        with pytest.raises(InputError, match=r"no tokenizer.*classify_tokens.*--tokenizer builtin"):
+        with pytest.raises(InputError, match=r"no tokenizer.*classify_tokens.*`tokenizer`='builtin'"):
             call("hi")
 
 
@@ -176,5 +176,5 @@ def test_tensorflow_text_is_asked_for_by_name(write, flatbuffer, metadata, vocab
     monkeypatch.setitem(sys.modules, "tensorflow_text", None)
     tokenizer = dataclasses.replace(metadata.tokenizer, kind="tftext")
     path = write(artifact_bytes(flatbuffer, dataclasses.replace(metadata, tokenizer=tokenizer), vocabulary))
-    with pytest.raises(BackendError, match=r"TensorFlow Text's ops.*--tokenizer builtin"):
+    with pytest.raises(BackendError, match=r"TensorFlow Text's ops.*`tokenizer`='builtin'"):
         TextClassifier(path)

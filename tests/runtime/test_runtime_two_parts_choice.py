@@ -55,7 +55,9 @@ def test_a_device_is_an_edge_tpu(echo_path, accelerator):
 @pytest.mark.parametrize(("target", "accelerator"), [("gpu", "edgetpu"), ("edgetpu", "gpu")])
 def test_other_targets(write_target, echo_path, target, accelerator):
     for path, has in ((write_target(target), target), (echo_path, "cpu")):
-        with pytest.raises(AcceleratorUnavailable, match=f"target {has} and has no part for '{accelerator}'.*--target"):
+        with pytest.raises(
+            AcceleratorUnavailable, match=f"target {has} and has no part for '{accelerator}'.*`target`="
+        ):
             open_backend(read_artifact(path), accelerator)
 
 
@@ -104,7 +106,7 @@ def test_the_cpu_stands_in(echo_path, caplog, echo):
         )
     assert info.accelerator == "cpu"
     assert "converted for the target cpu" in info.fallback_reason
-    assert refusals(caplog) == [f"The CPU stands in for the accelerator 'edgetpu': {info.fallback_reason}"]
+    assert refusals(caplog) == [f"The CPU is used instead of the accelerator 'edgetpu': {info.fallback_reason}"]
 
 
 def test_nothing_stands_in_unasked(echo_path, caplog):

@@ -8,6 +8,7 @@ import pytest
 
 from edgedistil_runtime import AcceleratorMismatch, AcceleratorUnavailable, ArtifactError, BackendError, probing
 from edgedistil_runtime.artifact import GoldenCase, artifact_bytes
+from edgedistil_runtime.child_process import python_module_command
 
 from .two_parts import posix
 
@@ -26,15 +27,16 @@ def test_a_trial_raises_what_the_child_raised(write, content, echo_flatbuffer, w
 
 @posix
 def test_the_child_is_told_what_to_try(stand_in, tmp_path):
-    stand_in(f"""printf '%s' "$3" > '{tmp_path}/request'\nprintf '%s' "$1" > '{tmp_path}/option'\necho '{{}}'""")
+    stand_in(f"""printf '%s\\n' "$@" > '{tmp_path}/arguments'\necho '{{}}'""")
     probing.probe(tmp_path / "größe.tflite", "edgetpu", num_threads=None, device="usb:1")
-    assert json.loads((tmp_path / "request").read_text()) == {
+    *options, request = (tmp_path / "arguments").read_text().splitlines()
+    assert options == python_module_command("edgedistil_runtime.probe_child")[1:]
+    assert json.loads(request) == {
         "path": str(tmp_path / "größe.tflite"),
         "accelerator": "edgetpu",
         "num_threads": None,
         "device": "usb:1",
     }
-    assert (tmp_path / "option").read_text() == "-c"
 
 
 def test_the_child_does_not_import_from_the_current_folder(echo_path, monkeypatch, tmp_path):
@@ -67,13 +69,13 @@ def test_answers_of_success(stand_in, script):
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("kill -SEGV $$", "'gpu' ended the process that tried it: SIGSEGV. Use accelerator='cpu'"),
+        ("kill -SEGV $$", "'gpu' ended the process that tried it: SIGSEGV. Use `accelerator`='cpu'"),
         ("echo '{}'; echo 'then'; kill -ABRT $$", "SIGABRT"),
-        ("echo 'no adapter' >&2; exit 3", "exit status 3. It said last: 'no adapter'. Use"),
+        ("echo 'no adapter' >&2; exit 3", "exit status 3. Its last line: 'no adapter'. Use"),
         ("exit 0", "exit status 0. Use"),
         ("echo '[]'", "exit status 0"),
         ("echo '{}...'", "exit status 0"),
-        (r"printf '\377\376'; printf '\377\n\n' >&2; exit 1", "exit status 1. It said last: '\ufffd'"),
+        (r"printf '\377\376'; printf '\377\n\n' >&2; exit 1", "exit status 1. Its last line: '\ufffd'"),
     ],
 )
 def test_a_child_that_ends(stand_in, script, message):
@@ -83,18 +85,34 @@ def test_a_child_that_ends(stand_in, script, message):
 
 
 @posix
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("signal.raise_signal(signal.SIGABRT)", "ended the process that tried it: SIGABRT. Use `accelerator`='cpu'"),
+        ("sys.stderr.write('no driver'); sys.stderr.flush(); os._exit(3)", "exit status 3. Its last line: 'no driver'"),
+    ],
+)
+def test_a_python_child_that_ends_itself(monkeypatch, tmp_path, program, message):
+    (tmp_path / "edgedistil_ending.py").write_text(f"import os, signal, sys\n{program}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(probing, "_CHILD", "edgedistil_ending")
+    with pytest.raises(AcceleratorUnavailable, match=message):
+        probing.probe("model.tflite", "gpu")
+
+
+@posix
 def test_a_child_that_does_not_end(stand_in, monkeypatch):
     monkeypatch.setattr(probing, "_SECONDS", 0.2)
     stand_in("exec sleep 60")
     with pytest.raises(
-        AcceleratorUnavailable, match="could not be tried out .*timed out after 0.2 seconds.*probe=False"
+        AcceleratorUnavailable, match="could not be tried in .*timed out after 0.2 seconds.*`probe`=False"
     ):
         probing.probe("model.tflite", "gpu")
 
 
 def test_a_child_that_does_not_begin(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    with pytest.raises(AcceleratorUnavailable, match="could not be tried out .*none.*probe=False"):
+    with pytest.raises(AcceleratorUnavailable, match="could not be tried in .*none.*`probe`=False"):
         probing.probe("model.tflite", "gpu")
 
 

@@ -100,10 +100,10 @@ class TestChoice:
         with TextClassifier(echo_path) as classifier:
             info = classifier.runtime_info
             assert (info.backend, info.golden_cases) == (COMPILED, 4)
-            assert info.not_used["ai-edge-litert"] == "installed, and not the first choice"
+            assert info.not_used["ai-edge-litert"] == "installed, but not the first choice"
             np.testing.assert_allclose(answers(classifier), due, rtol=0, atol=1e-6)
         with TextClassifier(echo_path, weight_cache=False) as classifier:
-            assert classifier.runtime_info.not_used[COMPILED] == "not wanted: weight_cache is False"
+            assert classifier.runtime_info.not_used[COMPILED] == "not wanted: `weight_cache` is False"
 
     def test_an_interpreter_stands_in(self, echo_path, monkeypatch, caplog):
         monkeypatch.setattr(choice, "LARGEST_IN_MEMORY", 1000)
@@ -137,7 +137,7 @@ class TestFiles:
                 assert classifier.runtime_info.backend == COMPILED
                 np.testing.assert_allclose(answers(classifier), due, rtol=0, atol=1e-6)
             assert len(list(folder.iterdir())) == 1
-            monkeypatch.setattr(weight_cache, "_keep", None)  # the second time nothing is written
+            monkeypatch.setattr(weight_cache, "_copy_to_folder", None)  # the second time nothing is written
 
     def test_another_version_has_another_file(self, echo_path, folder, monkeypatch):
         TextClassifier(echo_path, weight_cache=folder).close()

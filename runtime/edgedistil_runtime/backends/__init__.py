@@ -1,18 +1,18 @@
-"""What can execute an artefact.
+"""Backends: everything that can execute an artifact.
 
-    protocol        `Backend`: signatures and arrays
-    compiled_model  ai-edge-litert's other way to run a model, whose packed weights can be kept
-    weight_cache    the files that keep them
-    package         what backends of installed packages share
-    interpreters    ai-edge-litert, tflite-runtime and TensorFlow: the same interface under three names
-    encoders        the part of a model that an accelerator runs: GPU, Edge TPU, or a CPU in their place
+    protocol        `Backend`, the interface: signatures and arrays
+    compiled_model  ai-edge-litert's `CompiledModel`, whose packed weights can be kept
+    weight_cache    files of packed weights
+    package         base class of backends for installed packages
+    interpreters    ai-edge-litert, tflite-runtime and TensorFlow: one interface under three names
+    encoders        the part of a model for an accelerator: on a GPU, an Edge TPU, or a CPU instead
     two_parts       an interpreter and an encoder as one backend
-    run_lock        one run at a time, and none amid a fork
-    choice          which of them runs a file here, and why the others do not
+    run_lock        locks: one run at a time, and none during a fork
+    choice          the choice of a backend for a file, and why others are not used
     fake            a backend for tests
 
-Interpreters are imported when a backend is made, not when these modules are, so that the package imports fast and its
-metadata can be read without any interpreter.
+Interpreters are imported when a backend is made, so that the package imports fast and metadata can be read without any
+interpreter.
 """
 
 from edgedistil_runtime.backends.choice import default_backend, open_backend

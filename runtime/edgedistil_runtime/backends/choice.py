@@ -1,9 +1,9 @@
-"""Which backend runs a file here, and why not the others.
+"""Choose the backend that runs a file on this machine, and explain why others are not used.
 
-On a CPU: ai-edge-litert, else tflite-runtime, else TensorFlow, the first that can be imported; TensorFlow Text's ops,
-where the tokenizer is made of them, need ai-edge-litert and tensorflow-text. Of ai-edge-litert's two, `Interpreter`
-takes less memory for small models and `CompiledModel` for large ones, whose packed weights it keeps once
-(benchmarks/weight_cache.py). On an accelerator the same interpreter runs the part that stays on the CPU.
+On a CPU it is the first of ai-edge-litert, tflite-runtime and TensorFlow that can be imported; a tokenizer of
+TensorFlow Text's ops needs ai-edge-litert and tensorflow-text. ai-edge-litert has two interfaces: `Interpreter` takes
+less memory for small models and `CompiledModel` for large ones, because it keeps packed weights only once
+(benchmarks/weight_cache.py). With an accelerator, an interpreter runs the part that stays on the CPU.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from edgedistil_runtime.backends.weight_cache import (
     open_compiled_model,
     open_with_weight_cache,
 )
+from edgedistil_runtime.contract import BUILTIN, CPU, GPU, TFTEXT
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
-__all__ = ["ACCELERATORS", "WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
+__all__ = ["WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
 
 WeightCache = Union[bool, str, "os.PathLike[str]", None]  # as `TextClassifier` takes it
-ACCELERATORS = ("cpu", "gpu", "edgetpu")
 _INTERPRETERS: tuple[type[InterpreterBackend], ...] = (
     LiteRTInterpreterBackend,
     TFLiteRuntimeBackend,
@@ -46,55 +46,68 @@ _log = logging.getLogger(__name__)
 
 
 def default_backend(
-    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = "builtin"
+    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = BUILTIN
 ) -> Backend:
-    """The best interpreter that is installed.
+    """Return a backend with the best installed interpreter.
 
     Args:
-        model_path: a `.tflite` file.
-        num_threads: threads for one run; None leaves it to the interpreter.
-        tokenizer: the kind of the model's tokenizer; `tftext` needs an interpreter with TensorFlow Text's ops.
+        model_path: A `.tflite` file.
+        num_threads: Number of threads for one run; None leaves it to the interpreter.
+        tokenizer: Kind of the model's tokenizer; `tftext` needs an interpreter with TensorFlow Text's ops.
 
     Raises:
-        BackendError: none is installed, or the one that is cannot load the model.
+        BackendError: No interpreter is installed, or it cannot load the model.
+
+    Example:
+        >>> backend = default_backend("intents.tflite")
+        >>> sorted(backend.signatures())
+        ['classify_text', 'classify_tokens', 'tokenize']
+        >>> backend.close()
     """
-    return _interpreter(tokenizer)(model_path, num_threads=num_threads)
+    return _interpreter_kind(tokenizer)(model_path, num_threads=num_threads)
 
 
 def open_backend(
     artifact: Artifact,
-    accelerator: str = "cpu",
+    accelerator: str = CPU,
     *,
     num_threads: int | None = None,
     device: str | None = None,
     weight_cache: WeightCache = None,
 ) -> Backend:
-    """What runs an artefact on an accelerator.
+    """Return the backend that runs an artifact on an accelerator.
 
     Args:
-        artifact: read and found intact.
-        accelerator: one of `ACCELERATORS`.
-        num_threads: for the part on the CPU.
-        device: which Edge TPU; see `encoders.edgetpu_encoder`.
-        weight_cache: where packed weights are kept, if all runs on the CPU; see `TextClassifier`.
+        artifact: An intact artifact.
+        accelerator: One of `contract.TARGETS`.
+        num_threads: Number of threads for the part on the CPU.
+        device: The Edge TPU to use; see `encoders.edgetpu_encoder`.
+        weight_cache: Folder for packed weights if the whole model runs on the CPU; see `TextClassifier`.
 
     Raises:
-        AcceleratorUnavailable: the accelerator cannot be had here, or the artefact was not converted for it.
-        BackendError: no interpreter is installed, or it refuses the model.
+        AcceleratorUnavailable: The accelerator is unavailable, or the artifact was not converted for it.
+        BackendError: No interpreter is installed, or it refuses the model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> open_backend(read_artifact("intents.tflite"), "gpu")
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.AcceleratorUnavailable: The file was converted for the target cpu ...
     """
     metadata = artifact.metadata
-    if accelerator == "cpu":
-        return _on_cpu(artifact, num_threads, weight_cache)
+    if accelerator == CPU:
+        return _open_on_cpu(artifact, num_threads, weight_cache)
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "
-            f"again with `--target {accelerator}`, or use accelerator='cpu', which every file can."
+            f"again with `target`={accelerator!r}, or use `accelerator`={CPU!r}, which every file supports."
         )
-    kind = _interpreter(metadata.tokenizer.kind)
+    kind = _interpreter_kind(metadata.tokenizer.kind)
     host = kind(artifact.path, num_threads=num_threads)
     try:
         encoder: Encoder
-        if accelerator == "gpu":
+        if accelerator == GPU:
             encoder = GPUEncoder(artifact.encoder(), is_exact=metadata.quantization["scheme"] == "fp32")
         else:
             encoder = edgetpu_encoder(artifact.encoder(), kind, device=device)
@@ -105,17 +118,17 @@ def open_backend(
 
 
 def encoder_on_cpu(artifact: Artifact, *, num_threads: int | None = None) -> TwoPartBackend:
-    """An artefact in its two parts, the encoder for the accelerator run on this CPU: what it computes, without one.
+    """Return a backend that runs both parts on this CPU, to see an accelerator's results without one.
 
     Args:
-        artifact: with a part for an accelerator.
-        num_threads: for either part.
+        artifact: An artifact with a part for an accelerator.
+        num_threads: Number of threads for each part.
 
     Raises:
-        ArtifactError: it has no such part.
-        BackendError: no interpreter is installed, or it refuses the model.
+        ArtifactError: The artifact has no such part.
+        BackendError: No interpreter is installed, or it refuses the model.
     """
-    part, kind = artifact.encoder(), _interpreter(artifact.metadata.tokenizer.kind)
+    part, kind = artifact.encoder(), _interpreter_kind(artifact.metadata.tokenizer.kind)
     encoder = InterpreterEncoder(part.model, kind, num_threads=num_threads)
     return _in_two_parts(kind(artifact.path, num_threads=num_threads), encoder, artifact)
 
@@ -127,59 +140,65 @@ def _in_two_parts(host: Backend, encoder: Encoder, artifact: Artifact) -> TwoPar
 
 
 def interpreters_not_used(used: str, artifact: Artifact, weight_cache: WeightCache = None) -> Mapping[str, str]:
-    """Interpreter -> why it does not run the model, of all but the one that does.
+    """Return the reasons why other interpreters do not run a model, interpreter -> reason.
 
     Args:
-        used: the name of that one, or of the two that share it with an accelerator.
-        artifact: the model.
-        weight_cache: as given to `open_backend`.
+        used: Name of the backend in use.
+        artifact: The model.
+        weight_cache: Argument of `open_backend`.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> reasons = interpreters_not_used("ai-edge-litert", read_artifact("intents.tflite"))
+        >>> reasons["ai-edge-litert CompiledModel"]
+        'it takes more memory than it saves for models up to 16 MB'
     """
     kinds: list[type[CompiledModelBackend] | type[InterpreterBackend]] = [CompiledModelBackend, *_INTERPRETERS]
     parts = used.split(BOTH)
-    found = {kind.name: _why_not(kind) for kind in kinds if kind.name not in parts}
+    found = {kind.name: _reason_not_used(kind) for kind in kinds if kind.name not in parts}
     if len(parts) == 1 and CompiledModelBackend.name in found and CompiledModelBackend.is_installed():
-        found[CompiledModelBackend.name] = _why_no_compiled_model(artifact, weight_cache) or (
-            "installed, and it could not load the model: the log says why"
+        found[CompiledModelBackend.name] = _reason_against_compiled_model(artifact, weight_cache) or (
+            "installed, but it could not load the model; see the log"
         )
     return found
 
 
-def _why_not(kind: type[CompiledModelBackend] | type[InterpreterBackend]) -> str:
+def _reason_not_used(kind: type[CompiledModelBackend] | type[InterpreterBackend]) -> str:
     if not kind.is_installed():
         return f"not installed: {kind.how_to_install()}"
-    return "installed, and not the first choice"
+    return "installed, but not the first choice"
 
 
-def _on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCache) -> Backend:
+def _open_on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: WeightCache) -> Backend:
     kind = artifact.metadata.tokenizer.kind
-    reason = _why_no_compiled_model(artifact, weight_cache)
+    reason = _reason_against_compiled_model(artifact, weight_cache)
     if weight_cache is not None and weight_cache is not False:
         if reason:
-            raise BackendError(f"weight_cache cannot be had: {reason}. Received: {weight_cache!r}.")
+            raise BackendError(f"`weight_cache` cannot be used: {reason}. Received: {weight_cache!r}.")
         folder = default_cache_folder() if weight_cache is True else weight_cache
         return open_with_weight_cache(artifact, folder, num_threads=num_threads)
     if not reason and CompiledModelBackend.is_installed():
         try:
             return open_compiled_model(artifact, num_threads=num_threads)
         except BackendError as error:
-            _log.warning("An interpreter stands in for CompiledModel, and takes more memory: %s", error)
+            _log.warning("An interpreter is used instead of CompiledModel and takes more memory: %s", error)
     return default_backend(artifact.path, num_threads=num_threads, tokenizer=kind)
 
 
-def _why_no_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
-    """Why LiteRT's CompiledModel is not the choice for a model; empty if it is."""
-    if artifact.metadata.tokenizer.kind == "tftext":
-        return "it takes no string tensors, and the tokenizer is made of TensorFlow Text's ops"
+def _reason_against_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:
+    """Return the reason why LiteRT's CompiledModel is not used for a model; empty if it is."""
+    if artifact.metadata.tokenizer.kind == TFTEXT:
+        return "it takes no string tensors, which the TensorFlow Text tokenizer needs"
     if weight_cache is False:
-        return "not wanted: weight_cache is False"
+        return "not wanted: `weight_cache` is False"
     if weight_cache is None and artifact.size <= LARGEST_IN_MEMORY:
         return f"it takes more memory than it saves for models up to {LARGEST_IN_MEMORY // 10**6} MB"
     return ""
 
 
-def _interpreter(tokenizer: str) -> type[InterpreterBackend]:
-    """The first kind that can be imported."""
-    if tokenizer == "tftext":
+def _interpreter_kind(tokenizer: str) -> type[InterpreterBackend]:
+    """Return the first kind that can be imported."""
+    if tokenizer == TFTEXT:
         return TFTextBackend
     failures = []
     for kind in _INTERPRETERS:

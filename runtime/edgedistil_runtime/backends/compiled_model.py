@@ -1,7 +1,7 @@
-"""LiteRT's `CompiledModel` on the CPU: packed weights are kept once for all signatures, in memory or in a file.
+"""LiteRT's `CompiledModel` on the CPU, which keeps packed weights once for all signatures, in memory or in a file.
 
-XNNPACK rearranges the weights of a model before its first run. `Interpreter` lets it do so once for each signature that
-classifies, and keeps the file's own pages resident beside the copies; `CompiledModel` takes a cache for them
+XNNPACK rearranges the weights of a model before its first run. With `Interpreter` it does so for every classifying
+signature, and the file's own pages stay resident beside the copies; `CompiledModel` takes a cache for them
 (https://github.com/google-ai-edge/LiteRT, tflite/delegates/xnnpack/README.md, 'XNNPack weight cache').
 """
 
@@ -19,25 +19,25 @@ import numpy as np
 from edgedistil_runtime.backends.interpreters import check_num_threads
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
+from edgedistil_runtime.contract import PROBABILITIES, TOKEN_IDS
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["IN_MEMORY", "CompiledModelBackend"]
 
-IN_MEMORY = ":memory"  # `kInMemoryCachePath` of XNNPACK's delegate: a cache that no file holds
+IN_MEMORY = ":memory"  # `kInMemoryCachePath` of XNNPACK's delegate: a cache without a file
 _DTYPES = {"int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
-# Bytes; of memory that is aligned otherwise LiteRT makes a copy, see `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`.
+# Bytes. LiteRT copies memory with another alignment, see `LITERT_HOST_MEMORY_BUFFER_ALIGNMENT`.
 _ALIGNMENT = 64
-_TOKEN_IDS, _PROBABILITIES = "token_ids", "probabilities"
 
 
 class CompiledModelBackend(PackageBackend):
-    """The `CompiledModel` of ai-edge-litert on the CPU, for models that take numbers; string tensors it cannot take.
+    """The `CompiledModel` of ai-edge-litert on the CPU, for models without string tensors.
 
     Example:
-        ```python
-        backend = CompiledModelBackend("intent.tflite", longest_row=128, num_classes=22)
-        backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"]
-        ```
+        >>> backend = CompiledModelBackend("intents.tflite", longest_row=16, num_classes=3)
+        >>> backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"].shape
+        (1, 3)
+        >>> backend.close()
     """
 
     name: ClassVar[str] = "ai-edge-litert CompiledModel"
@@ -54,15 +54,15 @@ class CompiledModelBackend(PackageBackend):
         num_threads: int | None = None,
         weight_cache: str = IN_MEMORY,
     ) -> None:
-        """Loads the model and packs its weights, or maps those in the cache.
+        """Load the model and pack its weights, or map those in the cache.
 
         Args:
-            model_path: a `.tflite` file; it is memory-mapped.
-            longest_row: most token ids that its tokenizer gives.
-            num_classes: probabilities of a text.
-            num_threads: threads for one run; None leaves it to LiteRT.
-            weight_cache: a file that LiteRT reads, or writes if it is not there or of another LiteRT; it must be whole,
-                for LiteRT ends the process over a damaged one.
+            model_path: A `.tflite` file; it is memory-mapped.
+            longest_row: Largest number of token ids that its tokenizer returns.
+            num_classes: Number of probabilities per text.
+            num_threads: Number of threads for one run; None leaves it to LiteRT.
+            weight_cache: File that LiteRT reads, or writes if it is missing or from another LiteRT. The caller checks
+                that it is intact.
 
         Raises:
             BackendError: ai-edge-litert is not installed, or it refuses the model or the number of threads.
@@ -77,13 +77,13 @@ class CompiledModelBackend(PackageBackend):
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()
-                if set(sides["outputs"]) <= {_TOKEN_IDS, _PROBABILITIES}
+                if set(sides["outputs"]) <= {TOKEN_IDS, PROBABILITIES}
             }
             for name, signature in self._signatures.items():
-                if _PROBABILITIES in signature.outputs:
+                if PROBABILITIES in signature.outputs:
                     self._check_probabilities(name, num_classes)
         except (RuntimeError, ValueError) as error:
-            raise self._refused(model_path, error) from error
+            raise self._load_error(model_path, error) from error
         self._litert, self._longest_row, self._num_classes = litert, longest_row, num_classes
         self._calls: dict[str, _Call] = {}
 
@@ -99,15 +99,15 @@ class CompiledModelBackend(PackageBackend):
                 Options=compiled_model.Options,
                 TensorBuffer=tensor_buffer.TensorBuffer,
             )
-        except (ImportError, AttributeError) as error:  # AttributeError: an older one
+        except (ImportError, AttributeError) as error:  # AttributeError: an older version
             raise BackendError(f"{cls.name} cannot be imported: {error}. Install it: {cls._install}") from error
 
     def _check_probabilities(self, signature: str, num_classes: int) -> None:
-        """LiteRT writes what the graph computes past the end of a buffer that is too small for it."""
-        shape = tuple(self._model.get_output_tensor_details(signature)[_PROBABILITIES]["shape"])
+        """Check that the output has one probability per label, as the buffers made for it do."""
+        shape = tuple(self._model.get_output_tensor_details(signature)[PROBABILITIES]["shape"])
         if shape != (1, num_classes):
             raise BackendError(
-                f"{signature} must give probabilities of shape (1, {num_classes}), one a label. Received: {shape}. "
+                f"{signature} must give probabilities of shape (1, {num_classes}), one per label. Received: {shape}. "
                 "Convert again."
             )
 
@@ -118,33 +118,33 @@ class CompiledModelBackend(PackageBackend):
         shapes = {name: values.shape for name, values in inputs.items()}
         call = self._calls.get(signature)
         if call is None or call.shapes != shapes:
-            call = self._calls[signature] = self._prepared(signature, inputs)
+            call = self._calls[signature] = self._prepare_call(signature, inputs)
         for name, values in inputs.items():
             call.inputs[name].write(values)
         self._model.run_by_name(signature, call.inputs, call.outputs)
         details = self._model.get_output_tensor_details(signature)
         return {name: self._read(output, details[name]) for name, output in call.outputs.items()}
 
-    def _prepared(self, signature: str, inputs: Mapping[str, Array]) -> _Call:
-        """Resizes the inputs and makes buffers, which serve as long as no shape changes."""
+    def _prepare_call(self, signature: str, inputs: Mapping[str, Array]) -> _Call:
+        """Resize the inputs and make buffers, which can be used until a shape changes."""
         buffers = {}
         details = self._model.get_input_tensor_details(signature)
         for name, values in inputs.items():
-            if tuple(details[name]["shape"]) != values.shape:  # an input of a fixed shape takes no resizing
+            if tuple(details[name]["shape"]) != values.shape:  # an input of fixed shape cannot be resized
                 self._model.resize_input_tensor_by_name(signature, name, list(values.shape))
             buffers[name] = self._model.create_input_buffer_by_name(signature, name)
-        rows = inputs[_TOKEN_IDS].shape[0] if _TOKEN_IDS in inputs else 1
+        rows = inputs[TOKEN_IDS].shape[0] if TOKEN_IDS in inputs else 1
         outputs = {name: self._output(name, rows) for name in self._signatures[signature].outputs}
         return _Call({name: values.shape for name, values in inputs.items()}, buffers, outputs)
 
     def _output(self, name: str, rows: int) -> Any:
-        """A buffer of our own that is large enough for certain.
+        """Return a buffer for the largest output of `rows` rows.
 
-        LiteRT sizes its own by the last run, and may write past the end of one that is too small
+        Not one of LiteRT's, which has the size of the last run's output
         (https://github.com/google-ai-edge/LiteRT/issues/9518).
         """
-        size = rows * (self._longest_row if name == _TOKEN_IDS else self._num_classes)
-        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == _TOKEN_IDS else np.float32)
+        size = rows * (self._longest_row if name == TOKEN_IDS else self._num_classes)
+        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == TOKEN_IDS else np.float32)
         first = -memory.ctypes.data % _ALIGNMENT // 4
         return self._litert.TensorBuffer.create_from_host_memory(memory[first : first + size])
 

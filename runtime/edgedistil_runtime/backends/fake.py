@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
+from edgedistil_runtime.contract import CLASSIFY_TEXT, PROBABILITIES, TEXT, TOKEN_IDS, TOKENIZE
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["FakeBackend"]
 
 
 class FakeBackend:
-    """A backend whose answers a function computes: for tests of programs that classify text.
+    """A backend whose outputs a function computes, for tests of programs that classify text.
 
     Args:
-        answer: takes a signature's name and its inputs, returns its outputs by name.
-        signatures: what the fake model has; by default `classify_text` and `tokenize` of the artefact contract.
+        answer: Function from a signature's name and inputs to its outputs by name.
+        signatures: Signatures of the fake model; by default `classify_text` and `tokenize`.
 
     Attributes:
-        calls: the name and the inputs of every run so far.
-        is_closed: whether `close` was called.
+        calls: Name and inputs of every run so far.
+        is_closed: True after `close`.
 
     Example:
         >>> import numpy as np
@@ -38,12 +39,12 @@ class FakeBackend:
         *,
         signatures: Mapping[str, Signature] | None = None,
     ) -> None:
-        """Keeps the function; nothing runs yet."""
+        """Store the function; nothing runs yet."""
         self._answer = answer
         self._signatures = dict(
             {
-                "classify_text": Signature(inputs=("text",), outputs=("probabilities",)),
-                "tokenize": Signature(inputs=("text",), outputs=("token_ids",)),
+                CLASSIFY_TEXT: Signature(inputs=(TEXT,), outputs=(PROBABILITIES,)),
+                TOKENIZE: Signature(inputs=(TEXT,), outputs=(TOKEN_IDS,)),
             }
             if signatures is None
             else signatures
@@ -52,11 +53,11 @@ class FakeBackend:
         self.is_closed = False
 
     def signatures(self) -> Mapping[str, Signature]:
-        """The signatures given to the constructor."""
+        """Return the signatures passed to the constructor."""
         return dict(self._signatures)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Records the call and returns what the function returns; see `Backend.run`."""
+        """Record the call and return the function's outputs; see `Backend.run`."""
         if self.is_closed:
             raise BackendError("The backend is closed. Make a new one.")
         check_inputs(self._signatures, signature, inputs)
@@ -64,5 +65,5 @@ class FakeBackend:
         return self._answer(signature, inputs)
 
     def close(self) -> None:
-        """Makes every later run an error."""
+        """Make every later run raise an error."""
         self.is_closed = True

@@ -1,4 +1,4 @@
-"""Backends with the interface of `tf.lite.Interpreter`, under whichever name it is installed."""
+"""Backends with the interface of `tf.lite.Interpreter`, from whichever package is installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
+from edgedistil_runtime.contract import BUILTIN
 from edgedistil_runtime.errors import BackendError
 
 __all__ = [
@@ -24,44 +25,51 @@ __all__ = [
     "check_num_threads",
 ]
 
-LARGEST_IN_MEMORY = 16_000_000  # bytes of a file that is read rather than mapped
+LARGEST_IN_MEMORY = 16_000_000  # bytes; larger files are memory-mapped
 
 
 def check_num_threads(num_threads: int | None) -> None:
-    """Refuses what is no number of threads.
+    """Raise an error if `num_threads` is not a number of threads.
 
     Raises:
-        BackendError: neither None nor an integer of at least 1.
+        BackendError: `num_threads` is neither None nor an integer of at least 1.
+
+    Example:
+        >>> check_num_threads(None)
+        >>> check_num_threads(0)
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.BackendError: `num_threads` must be None or an integer of at least 1. Received: 0.
     """
     if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
-        raise BackendError(f"num_threads must be None or an integer of at least 1. Received: {num_threads!r}.")
+        raise BackendError(f"`num_threads` must be None or an integer of at least 1. Received: {num_threads!r}.")
 
 
 def _model_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The arguments that name a model to an interpreter."""
+    """Return the arguments of an interpreter's constructor for a model file."""
     if Path(path).stat().st_size <= LARGEST_IN_MEMORY:
         return {"model_content": Path(path).read_bytes()}
     return {"model_path": os.fspath(path)}
 
 
 class InterpreterBackend(PackageBackend):
-    """What all of them share; make one of its subclasses.
+    """Base class of the interpreters; make one of its subclasses.
 
-    Its signature runner calls ResizeInputTensor and AllocateTensors before every run. Both return at once when no
-    shape has changed (tensorflow/lite/core/subgraph.cc, `Subgraph::ResizeInputTensor` and `AllocateTensors`), so
-    whoever repeats shapes saves the allocation and this class need not keep count.
+    The signature runner calls ResizeInputTensor and AllocateTensors before every run. Both return at once if no shape
+    has changed (tensorflow/lite/core/subgraph.cc, `Subgraph::ResizeInputTensor` and `AllocateTensors`), so that
+    repeated shapes need no allocation and this class need not remember them.
     """
 
     def __init__(self, model_path: str | os.PathLike[str], *, num_threads: int | None = None) -> None:
-        """Loads the model.
+        """Load the model.
 
         Args:
-            model_path: a `.tflite` file. One of up to 16 MB is read, a larger one is memory-mapped: whoever shortens
-                it then ends this process, whoever renames another over it does no harm.
-            num_threads: threads for one run; None leaves it to the interpreter.
+            model_path: A `.tflite` file. A file of up to 16 MB is read; a larger one is memory-mapped and must not be
+                shortened while it is open. Renaming another file over it is safe.
+            num_threads: Number of threads for one run; None leaves it to the interpreter.
 
         Raises:
-            BackendError: the interpreter is not installed, or it refuses the model or the number of threads.
+            BackendError: The interpreter is not installed, or it refuses the model or the number of threads.
         """
         super().__init__()
         check_num_threads(num_threads)
@@ -73,26 +81,26 @@ class InterpreterBackend(PackageBackend):
                 for name, sides in self._model.get_signature_list().items()
             }
         except (OSError, RuntimeError, ValueError) as error:
-            raise self._refused(model_path, error) from error
+            raise self._load_error(model_path, error) from error
         self._runners: dict[str, Any] = {}
 
     @classmethod
     def interpreter_class(cls) -> Any:
-        """The interpreter's own class.
+        """Return the interpreter's class.
 
         Raises:
-            BackendError: it is not installed, or cannot be imported.
+            BackendError: The package is not installed or cannot be imported.
         """
         return cls._imported().Interpreter
 
     @classmethod
     def load_delegate(cls, library: str, options: Mapping[str, str]) -> Any:
-        """Loads a shared library that runs parts of a model elsewhere.
+        """Load a delegate, a shared library that runs parts of a model on another device.
 
         Raises:
-            BackendError: the interpreter is not installed.
-            OSError: the library, or one that it needs, is not there.
-            ValueError: the library finds nothing to run on, or does not take the options.
+            BackendError: The interpreter is not installed.
+            OSError: The library, or one that it needs, is missing.
+            ValueError: The library finds no device, or refuses the options.
         """
         return cls._imported().load_delegate(library, dict(options))
 
@@ -116,13 +124,14 @@ class InterpreterBackend(PackageBackend):
 
 
 class LiteRTInterpreterBackend(InterpreterBackend):
-    """The `Interpreter` of ai-edge-litert: any CPU, XNNPACK inside.
+    """The `Interpreter` of ai-edge-litert, with XNNPACK, for any CPU.
 
     Example:
-        ```python
-        backend = LiteRTInterpreterBackend("intent.tflite", num_threads=2)
-        backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"]
-        ```
+        >>> import numpy as np
+        >>> backend = LiteRTInterpreterBackend("intents.tflite", num_threads=2)
+        >>> backend.run("classify_text", {"text": np.zeros(64, np.int32)})["probabilities"].shape
+        (1, 3)
+        >>> backend.close()
     """
 
     name: ClassVar[str] = "ai-edge-litert"
@@ -132,32 +141,37 @@ class LiteRTInterpreterBackend(InterpreterBackend):
 
 
 class TFTextBackend(LiteRTInterpreterBackend):
-    """The `Interpreter` of ai-edge-litert with TensorFlow Text's ops, for models whose tokenizer is `tftext`.
+    """The `Interpreter` of ai-edge-litert with TensorFlow Text's ops, for models with a `tftext` tokenizer.
 
-    The wheel of tensorflow-text brings TensorFlow with it; a host in C++ links the ops alone.
+    The wheel of tensorflow-text depends on TensorFlow; a host in C++ links only the ops.
     """
 
     _install: ClassVar[str] = (
         "pip install 'ai-edge-litert>=2.3,<2.4' 'tensorflow-text>=2.21,<2.22' (Linux or macOS), or convert again with "
-        "`--tokenizer builtin`, which needs neither."
+        f"`tokenizer`={BUILTIN!r}, which needs neither."
     )
 
     @classmethod
     def interpreter_class(cls) -> Any:
-        """The class, with TensorFlow Text's ops; see `InterpreterBackend.interpreter_class`."""
+        """Return the class with TensorFlow Text's ops; see `InterpreterBackend.interpreter_class`."""
         try:
             interpreter = importlib.import_module(cls._module).InterpreterWithCustomOps
             ops = importlib.import_module("tensorflow_text").tflite_registrar.SELECT_TFTEXT_OPS
         except ImportError as error:
             raise BackendError(
-                "The model's tokenizer is made of TensorFlow Text's ops (its kind is `tftext`), which cannot be "
+                "The model's tokenizer consists of TensorFlow Text's ops (its kind is tftext), which cannot be "
                 f"imported: {error}. Install them: {cls._install}"
             ) from error
         return functools.partial(interpreter, custom_op_registerers=ops)
 
 
 class TFLiteRuntimeBackend(InterpreterBackend):
-    """The `Interpreter` of tflite-runtime 2.14: Python up to 3.11, and 32-bit Raspberry Pi OS."""
+    """The `Interpreter` of tflite-runtime 2.14, for Python up to 3.11 and 32-bit Raspberry Pi OS.
+
+    Example:
+        >>> TFLiteRuntimeBackend.how_to_install()
+        "pip install tflite-runtime==2.14.0 'numpy<2' (Python 3.11 or older)"
+    """
 
     name: ClassVar[str] = "tflite-runtime"
     _package: ClassVar[str] = "tflite-runtime"
@@ -166,7 +180,7 @@ class TFLiteRuntimeBackend(InterpreterBackend):
 
 
 class TensorFlowBackend(InterpreterBackend):
-    """The `Interpreter` inside of TensorFlow, for machines that have it anyway: half a gigabyte, and slow to import."""
+    """The `Interpreter` in TensorFlow, for machines that have it anyway: half a gigabyte, and slow to import."""
 
     name: ClassVar[str] = "tensorflow"
     _package: ClassVar[str] = "tensorflow"

@@ -1,4 +1,4 @@
-"""What all backends share that are made of an installed package: where it is, what it says, one run at a time."""
+"""Base class of backends for an installed package: version, installation, errors, one run at a time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["PackageBackend"]
 
 
 class PackageBackend:
-    """A model of an installed package: runs wait for one another, errors become `BackendError`.
+    """A model that an installed package runs: runs wait for one another, errors become `BackendError`.
 
-    A subclass names the package, sets `_model` and `_signatures`, and runs in `_run`.
+    A subclass names the package, sets `_model` and `_signatures`, and implements `_run` and `_forget`.
 
     Attributes:
-        name: what executes, for people.
+        name: Name of the package's interpreter, for people.
     """
 
     name: ClassVar[str]
@@ -33,17 +33,17 @@ class PackageBackend:
     _signatures: Mapping[str, Signature]
 
     def __init__(self) -> None:
-        """Makes the lock: a model has one set of tensors, and a run leaves Python's global lock."""
+        """Make the lock: a model has one set of tensors, and a run releases Python's global lock."""
         self._lock = run_lock()
 
     @property
     def version(self) -> str:
-        """The installed version, or an empty string if it does not say."""
+        """The package's installed version; empty if unknown."""
         return self.installed_version()
 
     @classmethod
     def installed_version(cls) -> str:
-        """That of the package, or an empty string if it does not say."""
+        """Return the package's installed version; empty if unknown."""
         try:
             return importlib.metadata.version(cls._package)
         except importlib.metadata.PackageNotFoundError:
@@ -51,20 +51,20 @@ class PackageBackend:
 
     @classmethod
     def is_installed(cls) -> bool:
-        """Whether there is such a package; importing it may fail nevertheless."""
+        """Return True if the package is installed; importing it may still fail."""
         return importlib.util.find_spec(cls._module.partition(".")[0]) is not None
 
     @classmethod
     def how_to_install(cls) -> str:
-        """The command that installs it."""
+        """Return the command that installs the package."""
         return cls._install.rstrip(".")
 
     def signatures(self) -> Mapping[str, Signature]:
-        """The model's signatures by name."""
+        """Return the model's signatures by name."""
         return dict(self._signatures)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Runs one signature; see `Backend.run`."""
+        """Run one signature; see `Backend.run`."""
         check_inputs(self._signatures, signature, inputs)
         with self._lock:
             if self._model is None:
@@ -77,7 +77,7 @@ class PackageBackend:
                 raise BackendError(f"{self.name} failed in {signature}: {error}. Received: {shapes}.") from error
 
     def close(self) -> None:
-        """Releases the model; a second call does nothing."""
+        """Release the model; a second call does nothing."""
         with self._lock:
             for signature in self._signatures:
                 self._forget(signature)
@@ -87,12 +87,12 @@ class PackageBackend:
         raise NotImplementedError
 
     def _forget(self, signature: str) -> None:
-        """Drops what is kept of a signature from run to run."""
+        """Drop the state that is kept between runs of a signature."""
         raise NotImplementedError
 
     @classmethod
-    def _refused(cls, model_path: str | os.PathLike[str], error: Exception) -> BackendError:
+    def _load_error(cls, model_path: str | os.PathLike[str], error: Exception) -> BackendError:
         return BackendError(
-            f"{cls.name} {cls.installed_version()} cannot load the model: {error}. `edgedistil inspect` says which "
-            f"runtime it needs. Received: {os.fspath(model_path)!r}."
+            f"{cls.name} {cls.installed_version()} cannot load the model: {error}. `edgedistil inspect` shows "
+            f"which runtime it needs. Received: {os.fspath(model_path)!r}."
         )

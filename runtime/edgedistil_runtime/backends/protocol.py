@@ -1,4 +1,4 @@
-"""What executes a model, as the rest of the package sees it: signatures and arrays, and nothing of text or labels."""
+"""The interface of backends: signatures and arrays, without texts or labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Signature:
-    """The names of a signature's inputs and outputs."""
+    """Names of a signature's inputs and outputs.
+
+    Example:
+        >>> Signature(inputs=("text",), outputs=("probabilities",)).outputs
+        ('probabilities',)
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -27,52 +32,76 @@ class Backend(Protocol):
     """Anything that runs the signatures of one model.
 
     Attributes:
-        name: what executes, for people: `ai-edge-litert`.
-        version: of that, or an empty string.
+        name: Name of what executes the model, for people, such as `ai-edge-litert`.
+        version: Its version, or an empty string.
+
+    Example:
+        >>> from edgedistil_runtime import TextClassifier
+        >>> from edgedistil_runtime.backends import default_backend
+        >>> class Counting:
+        ...     def __init__(self, backend):
+        ...         self.backend, self.runs = backend, 0
+        ...     def __getattr__(self, name):
+        ...         return getattr(self.backend, name)
+        ...     def run(self, signature, inputs):
+        ...         self.runs += 1
+        ...         return self.backend.run(signature, inputs)
+        >>> backend = Counting(default_backend("intents.tflite"))
+        >>> with TextClassifier("intents.tflite", backend=backend, verify=False) as classifier:
+        ...     _ = classifier.classify("hi")
+        >>> backend.runs
+        1
     """
 
     @property
     def name(self) -> str:
-        """What executes the model."""
+        """Name of what executes the model."""
 
     @property
     def version(self) -> str:
-        """The version of what executes the model."""
+        """Version of what executes the model."""
 
     def signatures(self) -> Mapping[str, Signature]:
-        """The model's signatures by name."""
+        """Return the model's signatures by name."""
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Runs one signature.
+        """Run one signature.
 
         Args:
-            signature: its name.
-            inputs: an array for each of its inputs, in the input's dtype; shapes may differ from call to call.
+            signature: Name of the signature.
+            inputs: One array per input, of the input's dtype; shapes may differ from call to call.
 
         Returns:
-            An array for each of its outputs, which stays as it is when the backend runs again.
+            One array per output; later runs do not change it.
 
         Raises:
-            BackendError: no such signature, inputs it does not take, or the run failed.
+            BackendError: The signature is unknown, the inputs have other names, or the run failed.
         """
 
     def close(self) -> None:
-        """Releases the model; a second call does nothing."""
+        """Release the model; a second call does nothing."""
 
 
 def check_inputs(signatures: Mapping[str, Signature], name: str, inputs: Mapping[str, Array]) -> None:
-    """Refuses a signature that a model has not, or inputs that it does not take.
+    """Raise an error if a model does not have a signature with these inputs.
 
     Args:
-        signatures: of the model.
-        name: of the one to run.
-        inputs: for it.
+        signatures: Signatures of the model.
+        name: Name of the signature to run.
+        inputs: Inputs to run it with.
 
     Raises:
-        BackendError: with the names that are due.
+        BackendError: The signature or the inputs do not fit; the message has the right names.
+
+    Example:
+        >>> signatures = {"tokenize": Signature(inputs=("text",), outputs=("token_ids",))}
+        >>> check_inputs(signatures, "tokenize", {"texts": None})
+        Traceback (most recent call last):
+        ...
+        edgedistil_runtime.errors.BackendError: tokenize takes the inputs ['text']. Received: ['texts'].
     """
     if name not in signatures:
         raise BackendError(f"The model has the signatures {sorted(signatures)}. Received: {name!r}.")
-    due = signatures[name].inputs
-    if sorted(due) != sorted(inputs):
-        raise BackendError(f"{name} takes the inputs {sorted(due)}. Received: {sorted(inputs)}.")
+    expected = signatures[name].inputs
+    if sorted(expected) != sorted(inputs):
+        raise BackendError(f"{name} takes the inputs {sorted(expected)}. Received: {sorted(inputs)}.")

@@ -1,7 +1,7 @@
-"""Locks of what runs one text at a time, which no fork finds taken.
+"""Locks for what runs one text at a time; after a fork, none of them is held.
 
-A child of `os.fork` inherits a lock as it is, and not the thread that would give it back: it would wait for ever. So a
-fork waits until no run is in progress, as Python's own `logging` does, and the child goes on with a model at rest.
+A child of `os.fork` inherits a lock in its state, but not the thread that would release it, so that the child would
+wait forever. A fork therefore waits until no run is in progress, as Python's `logging` does.
 """
 
 from __future__ import annotations
@@ -13,26 +13,32 @@ import weakref
 __all__ = ["run_lock"]
 
 _locks: weakref.WeakSet[threading.Lock] = weakref.WeakSet()
-_taken: list[threading.Lock] = []  # by the fork in progress
+_taken: list[threading.Lock] = []  # locks held by the fork in progress
 
 
 def run_lock() -> threading.Lock:
-    """A lock that a fork takes and gives back on both sides."""
+    """Return a lock that a fork acquires before and releases after, in the parent and in the child.
+
+    Example:
+        >>> with run_lock() as is_held:
+        ...     is_held
+        True
+    """
     lock = threading.Lock()
     _locks.add(lock)
     return lock
 
 
-def _take_all() -> None:
+def _acquire_all() -> None:
     for lock in list(_locks):
         lock.acquire()
         _taken.append(lock)
 
 
-def _give_back() -> None:
+def _release_all() -> None:
     while _taken:
         _taken.pop().release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(before=_take_all, after_in_parent=_give_back, after_in_child=_give_back)
+    os.register_at_fork(before=_acquire_all, after_in_parent=_release_all, after_in_child=_release_all)

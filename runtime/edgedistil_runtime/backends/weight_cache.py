@@ -1,12 +1,12 @@
-"""Weights as XNNPACK packed them, kept in a file from one start to the next.
+"""Keep the weights that XNNPACK packed in a file from one start to the next.
 
     CACHE/<key>-<digest>.xnnpack
 
-LiteRT maps such a file, trusts it and ends the process over some that are damaged, and its authors say that it does not
-find out reliably whether one is stale (tflite/delegates/xnnpack/README.md). So the key names all that the content
-depends on: the model's SHA-256, the version of ai-edge-litert and the processor. The digest is the content's own; a
-file that does not have it is not used, and is written anew. A new one is packed in memory and then written beside its
-place and renamed, so that a full disk or a folder that cannot be written costs the cache and nothing else.
+LiteRT maps such a file, and its authors warn that it does not reliably detect a stale one
+(tflite/delegates/xnnpack/README.md). Therefore the key covers everything that the content depends on: the model's
+SHA-256, the version of ai-edge-litert and the processor. The digest is that of the content; a file with another digest
+never reaches LiteRT and is written anew. New content is packed in memory, written to a temporary file in the folder and
+renamed, so that a full disk or a read-only folder costs only the cache.
 """
 
 from __future__ import annotations
@@ -33,16 +33,20 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache_folder() -> Path:
-    """The user's own: below `XDG_CACHE_HOME`, or `~/.cache`.
+    """Return the user's folder, in `XDG_CACHE_HOME` or else in `~/.cache`.
 
     Raises:
-        BackendError: there is neither.
+        BackendError: Neither exists.
+
+    Example:
+        >>> default_cache_folder().name
+        'edgedistil'
     """
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgedistil"
     except RuntimeError as error:  # no HOME, and no entry for this user
         raise BackendError(
-            f"This user has no folder for caches: {error} Name one: weight_cache='/var/cache/edgedistil', or set "
+            f"This user has no folder for caches: {error} Pass one: `weight_cache`='/var/cache/edgedistil', or set "
             "XDG_CACHE_HOME."
         ) from error
 
@@ -50,35 +54,48 @@ def default_cache_folder() -> Path:
 def open_with_weight_cache(
     artifact: Artifact, folder: str | os.PathLike[str], *, num_threads: int | None = None
 ) -> CompiledModelBackend:
-    """Opens a model with the packed weights in a folder; they are put there if they are not.
+    """Open a model with the packed weights in a folder, and write them there if they are missing.
 
     Args:
-        artifact: read and found intact.
-        folder: made if it is not there. What cannot be read or written is logged, and the weights are packed anew.
-        num_threads: threads for one run; None leaves it to LiteRT.
+        artifact: An intact artifact.
+        folder: Folder of the caches; it is made if it is missing. If reading or writing fails, this is logged and the
+            weights are packed anew.
+        num_threads: Number of threads for one run; None leaves it to LiteRT.
 
     Raises:
         BackendError: ai-edge-litert is not installed, or it refuses the model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> open_with_weight_cache(read_artifact("intents.tflite"), "cache").close()
+        >>> [path.suffix for path in Path("cache").iterdir()]  # on Linux
+        ['.xnnpack']
     """
     location = Path(folder)
     key = _key(artifact)
-    kept = _sound_file(location, key)
+    kept = _intact_file(location, key)
     if kept is not None:
         return open_compiled_model(artifact, num_threads=num_threads, weight_cache=str(kept))
     with _memory_file() as memory:
         backend = open_compiled_model(artifact, num_threads=num_threads, weight_cache=memory or IN_MEMORY)
         if memory is not None:
-            _keep(Path(memory), location, key)
+            _copy_to_folder(Path(memory), location, key)
     return backend
 
 
 def open_compiled_model(
     artifact: Artifact, *, num_threads: int | None = None, weight_cache: str = IN_MEMORY
 ) -> CompiledModelBackend:
-    """Opens a model as its metadata says.
+    """Open a model with the row length and the number of classes in its metadata.
 
     Raises:
         BackendError: ai-edge-litert is not installed, or it refuses the model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> with contextlib.closing(open_compiled_model(read_artifact("intents.tflite"))) as backend:
+        ...     "classify_tokens" in backend.signatures()
+        True
     """
     metadata = artifact.metadata
     return CompiledModelBackend(
@@ -101,7 +118,7 @@ def _key(artifact: Artifact) -> str:
 
 
 def _processor() -> str:
-    """What XNNPACK's choice of kernels depends on, and with it how weights are packed."""
+    """Return the properties of the processor by which XNNPACK chooses kernels and their packing of weights."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
         return "\n".join(
@@ -110,8 +127,8 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _sound_file(folder: Path, key: str) -> Path | None:
-    """The file whose content has the digest in its name; any other with that key is removed if it can be."""
+def _intact_file(folder: Path, key: str) -> Path | None:
+    """Return the file whose content has the digest in its name; remove others with that key if possible."""
     try:
         found = sorted(folder.glob(f"{key}-*{_SUFFIX}"))
     except OSError:
@@ -140,9 +157,9 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def _memory_file() -> Iterator[str | None]:
-    """The path of a file in memory that LiteRT can build its cache in; None where there is no such thing.
+    """Yield the path of a file in memory in which LiteRT can build its cache; None if the system has no such files.
 
-    On a disk that is full LiteRT would end the process.
+    A full disk can then only affect the copy.
     """
     if not hasattr(os, "memfd_create"):
         yield None
@@ -154,8 +171,8 @@ def _memory_file() -> Iterator[str | None]:
         os.close(descriptor)
 
 
-def _keep(memory: Path, folder: Path, key: str) -> None:
-    """Copies a cache to its place."""
+def _copy_to_folder(memory: Path, folder: Path, key: str) -> None:
+    """Copy a cache to its place, or log why that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=key, delete=False) as target:

@@ -1,7 +1,7 @@
-"""The command line of the runtime: `edgedistil-runtime`, one module a command.
+"""The command line of the runtime, `edgedistil-runtime`: one module per command.
 
-Each command's module has `add_parser`, which declares it, and `run`, which takes what was parsed; errors cross one
-border, here. Neither `--help` nor a usage error imports NumPy, an interpreter or the server.
+A command's module has `add_parser`, which declares the command, and `run`, which gets the parsed options. Errors become
+messages here, in one place. Neither `--help` nor a usage error imports NumPy, an interpreter or the server.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from edgedistil_runtime.cli import classify, info, serve
+from edgedistil_runtime.cli.flags import with_flags
 from edgedistil_runtime.errors import EdgeDistilError
 
 __all__ = ["main"]
@@ -26,24 +27,30 @@ _EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Run the command line.
 
     Args:
-        arguments: without the program's name; by default those of the process.
+        arguments: Arguments without the program's name; by default those of the process.
 
     Returns:
-        The exit status: 0, or 1 after an error that was printed. Wrong usage raises SystemExit(2).
+        Exit status: 0, or 1 after an error was printed. Wrong usage raises SystemExit(2).
+
+    Example:
+        >>> main(["classify", "intents.tflite", "turn the lights on", "play music"])
+        lights  0...
+        music   0...
+        0
     """
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a label must not fail in a terminal without its letters
+        sys.stdout.reconfigure(errors="backslashreplace")  # for labels with letters that the terminal lacks
     try:
         options.run(options)
     except EdgeDistilError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_flags(str(error))}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader, `head` for instance, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
+    except BrokenPipeError:  # the reader has ended, for instance `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or flushing at exit fails again
         return 1
     return 0
 
@@ -63,10 +70,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked: reading a distribution's metadata takes longer than all the rest."""
+    """Read the version only if asked: reading a distribution's metadata takes longer than everything else."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        """Prints it and exits."""
+        """Print the version and exit."""
         from edgedistil_runtime import __version__
 
         parser.exit(message=f"edgedistil-runtime {__version__}\n")

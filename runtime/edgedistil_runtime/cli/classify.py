@@ -1,4 +1,4 @@
-"""`edgedistil-runtime classify MODEL TEXT…`: labels texts from a shell."""
+"""`edgedistil-runtime classify MODEL TEXT…`: label texts from a shell."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from edgedistil_runtime.cli.options import add_model, open_classifier, positive_
 if TYPE_CHECKING:
     from edgedistil_runtime.classification import Classification
 
-__all__ = ["add_parser", "run"]
+__all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
 
 def add_parser(commands: Any) -> None:
-    """Declares the command."""
-    summary = "Label texts. One line a text: label, tab, score."
+    """Declare the command."""
+    summary = "Label texts. Prints one line per text: label, tab, score."
     parser = commands.add_parser("classify", help=summary, description=summary)
     add_model(parser)
-    parser.add_argument("texts", metavar="TEXT", nargs="+", help="a text; - reads one text a line from standard input")
-    parser.add_argument("--top", type=positive_integer, metavar="K", help="the K best labels (default: 1; --json: all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a text")
+    parser.add_argument(
+        "texts", metavar="TEXT", nargs="+", help="a text; - reads one text per line from standard input"
+    )
+    parser.add_argument(
+        "--top", type=positive_integer, metavar="K", help="print the K best labels (default: 1; with --json: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per text")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints a line for each text as soon as it is labelled.
+    """Print a line for each text as soon as it is labelled.
 
     Raises:
-        EdgeDistilError: the model cannot be run.
+        EdgeDistilError: The model cannot be run.
     """
     with open_classifier(options) as classifier:
         for text in _texts(options.texts):
@@ -43,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
 def _texts(given: Iterable[str]) -> Iterator[str]:
     for text in given:
         if text == "-":
-            for line in sys.stdin.buffer:  # not text mode: its encoding is the locale's, the model's is UTF-8
+            for line in sys.stdin.buffer:  # as bytes, because text mode uses the locale's encoding
                 yield line.decode("utf-8", "replace").rstrip("\r\n")
         else:
             yield text
@@ -55,5 +59,5 @@ def _columns(answer: Classification, top: int | None) -> str:
 
 def _json(answer: Classification, top: int | None) -> str:
     best = dict(answer.top(top or len(answer.probabilities)))
-    told = {"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best}
-    return json.dumps({**told, "is_truncated": answer.is_truncated})
+    answered = {"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best}
+    return json.dumps({**answered, "is_truncated": answer.is_truncated})

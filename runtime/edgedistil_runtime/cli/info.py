@@ -1,4 +1,4 @@
-"""`edgedistil-runtime info MODEL`: what a file is, and what runs it on this machine."""
+"""`edgedistil-runtime info MODEL`: describe a file and what runs it on this machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from edgedistil_runtime.cli.options import add_model, open_classifier
 if TYPE_CHECKING:
     from edgedistil_runtime.classifier import TextClassifier
 
-__all__ = ["add_parser", "run"]
+__all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
 
 def add_parser(commands: Any) -> None:
-    """Declares the command."""
-    summary = "Show what a file is and what runs it on this machine; its golden cases are replayed."
+    """Declare the command."""
+    summary = "Describe a file and what runs it on this machine. Replays its golden cases."
     parser = commands.add_parser("info", help=summary, description=summary)
     add_model(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -26,10 +26,10 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints it.
+    """Print the description.
 
     Raises:
-        EdgeDistilError: the file is not sound, or nothing here can run it.
+        EdgeDistilError: The file is damaged, or nothing on this machine can run it.
     """
     with open_classifier(options) as classifier:
         document = _document(classifier, size=Path(options.model).stat().st_size)
@@ -56,7 +56,7 @@ def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
 
 
 def _lines(document: dict[str, Any], indent: str = "") -> list[str]:
-    """The document for people: one line a value, nested ones indented, what is empty left out."""
+    """Return the document for people: one line per value, nested values indented, empty values left out."""
     width = max((len(key) for key in document), default=0) + 2
     lines = []
     for key, value in document.items():

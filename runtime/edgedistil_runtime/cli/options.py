@@ -1,10 +1,11 @@
-"""What several commands take: the model, where it runs, and numbers within bounds."""
+"""Options of several commands: the model, where it runs, and numbers within bounds."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.native_log import native_log_hidden
 
 if TYPE_CHECKING:
@@ -14,19 +15,35 @@ __all__ = ["add_model", "open_classifier", "positive_integer", "positive_seconds
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds the model and how it is to be run."""
+    """Add the model and how to run it.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_model(parser)
+        >>> vars(parser.parse_args(["intents.tflite", "--num-threads", "2"]))["num_threads"]
+        2
+    """
     parser.add_argument("model", metavar="MODEL", help="the .tflite file")
-    parser.add_argument("--accelerator", default="cpu", help="cpu (default), or what the file is for: gpu, edgetpu")
-    parser.add_argument("--device", help="which Edge TPU: usb, pci, :0, usb:1")
-    parser.add_argument("--fallback", action="store_true", help="let the CPU stand in for an accelerator, and say so")
+    parser.add_argument("--accelerator", default=CPU, help="cpu (default), or the target of the file: gpu, edgetpu")
+    parser.add_argument("--device", help="the Edge TPU to use: usb, pci, :0, usb:1")
+    parser.add_argument(
+        "--fallback", action="store_true", help="use the CPU if the accelerator is unavailable, and report it"
+    )
     parser.add_argument("--num-threads", type=positive_integer, metavar="N", help="threads for one text")
 
 
 def open_classifier(options: argparse.Namespace) -> TextClassifier:
-    """Loads the model that `add_model` declared; the interpreter's remarks are shown only if that fails.
+    """Load the model in the options of `add_model`; the interpreter's log is shown only if loading fails.
 
     Raises:
-        EdgeDistilError: the file is not sound, or nothing here can run it.
+        EdgeDistilError: The file is damaged, or nothing on this machine can run it.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> add_model(parser)
+        >>> with open_classifier(parser.parse_args(["intents.tflite"])) as classifier:
+        ...     classifier.labels
+        ('lights', 'music', 'weather')
     """
     from edgedistil_runtime.classifier import TextClassifier
 
@@ -41,7 +58,16 @@ def open_classifier(options: argparse.Namespace) -> TextClassifier:
 
 
 def positive_integer(literal: str) -> int:
-    """An integer of at least 1, as argparse reads one."""
+    """Parse an integer of at least 1, for argparse.
+
+    Example:
+        >>> positive_integer("8")
+        8
+        >>> positive_integer("0")
+        Traceback (most recent call last):
+        ...
+        argparse.ArgumentTypeError: must be at least 1. Received: 0
+    """
     number = int(literal)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1. Received: {literal}")
@@ -49,12 +75,17 @@ def positive_integer(literal: str) -> int:
 
 
 def positive_seconds(literal: str) -> float:
-    """A number of seconds greater than 0 and at most an hour, as argparse reads one."""
+    """Parse a number of seconds greater than 0 and at most an hour, for argparse.
+
+    Example:
+        >>> positive_seconds("0.5")
+        0.5
+    """
     number = float(literal)
     if not 0 < number <= 3600:
         raise argparse.ArgumentTypeError(f"must be greater than 0 and at most 3600. Received: {literal}")
     return number
 
 
-positive_integer.__name__ = "integer"  # argparse names the type in its errors
+positive_integer.__name__ = "integer"  # argparse prints the name in its errors
 positive_seconds.__name__ = "number"

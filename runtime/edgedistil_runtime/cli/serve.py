@@ -1,4 +1,4 @@
-"""`edgedistil-runtime serve MODEL`: answers other programs over HTTP; see `edgedistil_runtime.serving`."""
+"""`edgedistil-runtime serve MODEL`: serve other programs over HTTP; see `edgedistil_runtime.serving`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from edgedistil_runtime.errors import EdgeDistilError
 from edgedistil_runtime.serving.hosts import HostRule, is_loopback
 from edgedistil_runtime.serving.limits import ServingLimits
 
-__all__ = ["add_parser", "run"]
+__all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
 _NEEDED = ("starlette", "uvicorn", "prometheus_client")
 _DEFAULTS = ServingLimits()
 
 
 def add_parser(commands: Any) -> None:
-    """Declares the command."""
-    summary = "Answer other programs over HTTP: POST /classify, GET /health, GET /metrics."
+    """Declare the command."""
+    summary = "Serve other programs over HTTP: POST /classify, GET /health, GET /metrics."
     parser = commands.add_parser("serve", help=summary, description=summary)
     add_model(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_port, default=8317, metavar="N", help="default: 8317; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=_port, default=8317, metavar="N", help="port to listen on (default: 8317); 0 takes a free one"
+    )
     parser.add_argument(
         "--allowed-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a name that requests may have in their Host header; may be repeated (default: loopback names)",
+        help="name that is allowed in the Host header; may be repeated (default: loopback names)",
     )
     limits = parser.add_argument_group("limits")
     for name, kind, meaning in _LIMITS:
@@ -42,12 +44,12 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Serves until SIGTERM or Ctrl-C; what has come in by then is answered.
+    """Serve until SIGTERM or Ctrl-C; requests received before that are answered.
 
-    Where a run of the model hangs at that end, the process ends here with status 1.
+    If a run of the model still hangs then, this ends the process with status 1.
 
     Raises:
-        EdgeDistilError: the extra is missing, the model cannot be run, or the address cannot be had.
+        EdgeDistilError: The extra is missing, the model cannot be run, or the address is unavailable.
     """
     _check_extra()
     from edgedistil_runtime.serving.server import bind, make_server
@@ -55,29 +57,29 @@ def run(options: argparse.Namespace) -> None:
     limits = ServingLimits(**{name: getattr(options, name) for name, _, _ in _LIMITS})
     with bind(options.host, options.port) as listener, open_classifier(options) as classifier:
         if not is_loopback(options.host):
-            _say(f"warning: {options.host} can be reached from other machines, and there is no authentication.")
+            _print(f"warning: other machines can reach {options.host}, and there is no authentication.")
         server = make_server(
             classifier,
             options.model,
             limits=limits,
             host_rule=HostRule.for_address(options.host, options.allowed_host),
-            on_ready=lambda: _say(f"{classifier.metadata.name} answers at {_address(options.host, listener)}"),
+            on_ready=lambda: _print(f"{classifier.metadata.name} answers at {_address(options.host, listener)}"),
         )
         server.serve_until_signal(listener)
         if server.is_model_running:
-            _end_without_the_model()
+            _exit_during_run()
 
 
 _LIMITS = (
-    ("max_body_bytes", positive_integer, "bytes of a request's body"),
-    ("max_texts", positive_integer, "texts in a request"),
-    ("max_text_bytes", positive_integer, "bytes of a text in UTF-8"),
-    ("max_batch_texts", positive_integer, "texts in one run of the model"),
-    ("max_queued_texts", positive_integer, "texts that wait for the model"),
-    ("max_connections", positive_integer, "open connections"),
+    ("max_body_bytes", positive_integer, "largest body of a request, in bytes"),
+    ("max_texts", positive_integer, "most texts in a request"),
+    ("max_text_bytes", positive_integer, "longest text, in bytes of UTF-8"),
+    ("max_batch_texts", positive_integer, "most texts in one run of the model"),
+    ("max_queued_texts", positive_integer, "most texts that wait for the model"),
+    ("max_connections", positive_integer, "most open connections"),
     ("body_seconds", positive_seconds, "seconds for a request to arrive"),
-    ("answer_seconds", positive_seconds, "seconds from then to its answer"),
-    ("read_seconds", positive_seconds, "seconds for a client to read what it is sent"),
+    ("answer_seconds", positive_seconds, "seconds from then to its response"),
+    ("read_seconds", positive_seconds, "seconds for a client to read its response"),
 )
 
 
@@ -90,9 +92,9 @@ def _check_extra() -> None:
         )
 
 
-def _end_without_the_model() -> NoReturn:
-    """Ends the process although a run hangs: closing the model, here or in a destructor, would wait for it."""
-    _say("error: The model's last run has not ended; the server ends without it.")
+def _exit_during_run() -> NoReturn:
+    """End the process although a run hangs, because closing the model would wait for the run."""
+    _print("error: The last run of the model did not end; the server ends without it.")
     sys.stdout.flush()
     os._exit(1)
 
@@ -104,12 +106,12 @@ def _port(literal: str) -> int:
     return number
 
 
-_port.__name__ = "integer"  # argparse names the type in its errors
+_port.__name__ = "integer"  # argparse prints the name in its errors
 
 
 def _address(host: str, listener: Any) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -31,26 +31,26 @@ from edgedistil_runtime.serving.requests import ClassifyRequest, parse_request, 
 __all__ = ["ROUTES", "ClassifierApplication"]
 
 ROUTES = {"/classify": "POST", "/health": "GET", "/metrics": "GET"}
-_CLIENT_LEFT = 499  # nginx's number; nobody reads it but the metrics
+_CLIENT_LEFT = 499  # nginx's number; only the metrics use it
 _logger = logging.getLogger(__name__)
 
 
 class ClassifierApplication:
-    """A classifier's routes, its queue and its metrics.
+    """A classifier's routes, queue and metrics.
 
     Args:
-        classifier: loaded, its golden cases replayed; whoever made it closes it, after the server has ended and
-            unless `is_model_running` then.
-        model_path: its file, whose digest `/health` tells.
-        limits: on what a request may weigh.
+        classifier: The classifier. Its owner closes it after the server has ended, unless `is_model_running` is true
+            then.
+        model_path: The classifier's file, whose digest `/health` returns.
+        limits: Bounds of requests.
 
     Attributes:
-        asgi: the application, for a server that speaks ASGI's lifespan protocol.
-        metrics: of this server.
+        asgi: The application, for a server with ASGI's lifespan protocol.
+        metrics: Metrics of this server.
     """
 
     def __init__(self, classifier: TextClassifier, model_path: str | os.PathLike[str], limits: ServingLimits) -> None:
-        """Reads the file once, for its digest."""
+        """Read the file once, for its digest."""
         self._classifier, self._limits = classifier, limits
         self._batcher: MicroBatcher | None = None
         self._health = _health(classifier, model_path)
@@ -68,7 +68,7 @@ class ClassifierApplication:
 
     @property
     def is_model_running(self) -> bool:
-        """Whether the model's thread is there; once the application has ended, only if a run hangs."""
+        """True if the model's thread is alive; after the application has ended, only if a run hangs."""
         return self._batcher is not None and self._batcher.is_alive
 
     @contextlib.asynccontextmanager
@@ -91,10 +91,10 @@ class ClassifierApplication:
         return json_response(asked.answer(await self._classify(asked)))
 
     async def _classify(self, asked: ClassifyRequest) -> list[Classification]:
-        """Asks the model, and says what became of it in HTTP's terms.
+        """Run the model and turn its errors into HTTP statuses.
 
         Raises:
-            RequestRefused: 503, the queue is full; 504, it took too long; 422, not for this model; 500, it failed.
+            RequestRefused: 503: the queue is full; 504: it took too long; 422: wrong for this model; 500: it failed.
         """
         assert self._batcher is not None  # routes are called within the lifespan
         seconds = self._limits.answer_seconds
@@ -108,9 +108,9 @@ class ClassifierApplication:
             ) from error
         except InputError as error:
             raise RequestRefused(422, str(error)) from error
-        except Exception as error:  # the log has what it was; a client learns nothing of this machine
+        except Exception as error:  # only the log has the details, so that clients learn nothing about this machine
             _logger.exception("the model failed")
-            raise RequestRefused(500, "The model failed; the server's log says how.") from error
+            raise RequestRefused(500, "The model failed; see the server's log.") from error
 
     async def _answer_health(self, _: Request) -> Response:
         return json_response(self._health)

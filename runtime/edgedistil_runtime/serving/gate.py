@@ -1,4 +1,4 @@
-"""What every request passes, whatever its route: the check of its Host header, the clock, and the end of the server."""
+"""Middleware for every request: check of the Host header, metrics, and connections that close at shutdown."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ __all__ = ["Gate"]
 
 
 class Gate:
-    """ASGI middleware.
+    """ASGI middleware that checks Host headers and counts requests.
 
     Args:
-        application: what lies behind it.
-        host_rule: which Host headers pass; others get status 400.
-        metrics: where requests are counted.
+        application: The wrapped application.
+        host_rule: Allowed Host headers; others get status 400.
+        metrics: Metrics that count requests.
 
     Attributes:
-        is_draining: whether every answer asks the client to open no further request on its connection.
+        is_draining: True if every response closes its connection, while the server shuts down.
     """
 
     def __init__(self, application: ASGIApp, *, host_rule: HostRule, metrics: ServingMetrics) -> None:
-        """Opens it."""
         self._application, self._host_rule, self._metrics = application, host_rule, metrics
         self.is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers or passes on, and counts."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -48,14 +47,16 @@ class Gate:
             await send(message)
 
         try:
-            await self._inner(Headers(scope=scope).get("host"))(scope, receive, observed)
+            await self._application_for(Headers(scope=scope).get("host"))(scope, receive, observed)
         finally:
             path = scope["path"] if scope["path"] in ROUTES else "other"
             self._metrics.count_request(path, status, time.perf_counter() - started)
 
-    def _inner(self, host: str | None) -> ASGIApp:
+    def _application_for(self, host: str | None) -> ASGIApp:
         if self._host_rule.allows(host):
             return self._application
         legal = ", ".join(sorted(self._host_rule.names or ()))
-        message = f"The Host header must name one of {legal}. Received: {host!r}. Start the server with --allowed-host."
+        message = (
+            f"The Host header must name one of {legal}. Received: {host!r}. Its server must allow it (`allowed_hosts`)."
+        )
         return refusal(RequestRefused(400, message, {"connection": "close"}))

@@ -1,8 +1,7 @@
-"""Which Host headers are answered.
+"""Check Host headers, as a protection against DNS rebinding.
 
-A page on the web can make its own name point at 127.0.0.1 (DNS rebinding) and then read, as same-origin, whatever
-listens there. The browser still sends the page's name as Host: a server on loopback that answers loopback names alone
-is not reachable that way.
+A web page can make its own name point to 127.0.0.1 and then read a server there as its own origin. The browser still
+sends the page's name as Host, so that a server on loopback is protected if it answers only to loopback names.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class HostRule:
     """The names that a Host header may have.
 
     Attributes:
-        names: in lower case, without a port; None allows every name.
+        names: Allowed names in lower case, without a port; None allows every name.
 
     Example:
         >>> rule = HostRule.for_address("127.0.0.1", ["kitchen.local"])
@@ -32,24 +31,24 @@ class HostRule:
     names: frozenset[str] | None
 
     @classmethod
-    def for_address(cls, address: str, allowed: Iterable[str] = ()) -> HostRule:
-        """The rule for a server that listens on `address`, with further names that are `allowed`.
+    def for_address(cls, address: str, allowed_hosts: Iterable[str] = ()) -> HostRule:
+        """Return the rule for a server that listens on `address`, with further names in `allowed_hosts`.
 
-        On loopback: loopback names, the address and those. On another address: those with loopback names, or every
-        name if none is given, as the names of a machine in its network are not known here.
+        Loopback names, the address and `allowed_hosts` are allowed. On another address than loopback and without
+        `allowed_hosts`, every name is allowed, because a machine's names in its network are unknown.
         """
-        names = {name.lower() for name in allowed}
+        names = {name.lower() for name in allowed_hosts}
         if not is_loopback(address) and not names:
             return cls(None)
         return cls(frozenset(names | LOOPBACK_NAMES | {address.lower()}))
 
     def allows(self, header: str | None) -> bool:
-        """Whether a request with this Host header is answered; None where it has none."""
+        """Return True if requests with this Host header are answered; None means no header."""
         return self.names is None or (header is not None and _name(header) in self.names)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only programs of this machine reach the address.
+    """Return True if only programs on this machine can reach the address.
 
     Example:
         >>> [is_loopback(address) for address in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "")]
@@ -64,7 +63,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _name(header: str) -> str:
-    """The host in `host:port`, where an IPv6 address stands in brackets (RFC 9110, section 7.2)."""
+    """Return the host in `host:port`; an IPv6 address is in brackets (RFC 9110, section 7.2)."""
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return header.partition(":")[0].lower().rstrip(".")

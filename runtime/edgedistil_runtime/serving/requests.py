@@ -1,4 +1,4 @@
-"""The body of `POST /classify`: read within its limits, then checked field by field."""
+"""The body of `POST /classify`, read within its limits and checked field by field."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["ClassifyRequest", "parse_request", "read_body"]
 
 _LEGAL = 'Legal: {"text": "..."} or {"texts": ["...", ...]}, with "text_pair" or "text_pairs" for pairs, and "top"'
 _KEYS = frozenset({"text", "texts", "text_pair", "text_pairs", "top"})
-# So much more than the limit is read and dropped before the answer, as a client that still sends may never read it:
-# the kernel answers unread bytes on a closed socket with a reset.
+# Bodies up to this many times the limit are read and dropped before the response. Otherwise a client that still sends
+# may never see it: the kernel answers unread bytes on a closed socket with a reset.
 _DROPPED_BODIES = 8
 
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    """What is to be classified.
+    """A request to classify texts.
 
     Attributes:
-        texts: at least one.
-        text_pairs: a second text for each; None where there is one text.
-        top: how many of the best labels to tell; None tells all.
-        is_single: whether one text was given and not a list.
+        texts: The texts, at least one.
+        text_pairs: One second text per text; None for single texts.
+        top: Number of best labels to return; None returns all.
+        is_single: True if the request has one text, not a list.
     """
 
     texts: tuple[str, ...]
@@ -39,11 +39,11 @@ class ClassifyRequest:
     is_single: bool
 
     def answer(self, classifications: list[Classification]) -> dict[str, Any]:
-        """The body of the response: an object for one text, a list of them under `classifications` for many."""
-        answers = [self._one(classification) for classification in classifications]
+        """Return the body of the response: an object for one text, or a list of objects in `classifications`."""
+        answers = [self._answer_one(classification) for classification in classifications]
         return answers[0] if self.is_single else {"classifications": answers}
 
-    def _one(self, classification: Classification) -> dict[str, Any]:
+    def _answer_one(self, classification: Classification) -> dict[str, Any]:
         probabilities = classification.probabilities if self.top is None else dict(classification.top(self.top))
         return {
             "label": classification.label,
@@ -54,10 +54,17 @@ class ClassifyRequest:
 
 
 async def read_body(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limits: ServingLimits) -> bytes:
-    """Collects a body, whose bytes are counted whatever its Content-Length says.
+    """Read a body and count its bytes, independently of its Content-Length.
 
     Raises:
-        RequestRefused: 413, it is too large; 408, it came too slowly.
+        RequestRefused: 413: it is too large; 408: it arrived too slowly.
+
+    Example:
+        >>> async def chunks():
+        ...     yield b'{"text": '
+        ...     yield b'"hi"}'
+        >>> asyncio.run(read_body(chunks(), {}, ServingLimits()))
+        b'{"text": "hi"}'
     """
     declared = headers.get("content-length", "")
     if (declared.isdigit() and int(declared) > limits.max_body_bytes * _DROPPED_BODIES) or (
@@ -69,7 +76,7 @@ async def read_body(chunks: AsyncIterator[bytes], headers: Mapping[str, str], li
     except asyncio.TimeoutError as error:
         raise RequestRefused(
             408,
-            f"The body must arrive within {limits.body_seconds:g} s. Received: a part of it.",
+            f"The body must arrive within {limits.body_seconds:g} s. Received: only a part of it.",
             {"connection": "close"},
         ) from error
 
@@ -96,18 +103,22 @@ def _too_large(limits: ServingLimits, received: str) -> RequestRefused:
 
 
 def parse_request(body: bytes, content_type: str, limits: ServingLimits) -> ClassifyRequest:
-    """Reads what is to be classified.
+    """Parse the body of a request.
 
-    JSON must be declared as such: a web page can send other types to a foreign server without asking it first.
+    The content type must be JSON: web pages can send other types to a foreign server without a preflight request.
 
     Args:
-        body: of the request.
-        content_type: its header, or the empty string.
-        limits: how many texts, and of what length.
+        body: Body of the request.
+        content_type: Content-Type header, or an empty string.
+        limits: Bounds of requests.
 
     Raises:
-        RequestRefused: 415, another content type; 400, no JSON; 422, not the fields that are legal; 413, too many
-            texts or too long ones.
+        RequestRefused: 415: another content type; 400: not JSON; 422: other fields; 413: too many or too long texts.
+
+    Example:
+        >>> request = parse_request(b'{"texts": ["hi", "play music"]}', "application/json", ServingLimits())
+        >>> request.texts, request.is_single
+        (('hi', 'play music'), False)
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise RequestRefused(415, f"The content type must be application/json. Received: {content_type!r}.")
@@ -157,7 +168,7 @@ def _check_sizes(request: ClassifyRequest, limits: ServingLimits) -> None:
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > limits.max_text_bytes:
             raise RequestRefused(
-                413, f"A text may have {limits.max_text_bytes} bytes in UTF-8. Received: {size}. Cut it."
+                413, f"A text may have {limits.max_text_bytes} bytes in UTF-8. Received: {size}. Shorten it."
             )
 
 

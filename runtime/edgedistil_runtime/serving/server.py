@@ -1,9 +1,9 @@
-"""The socket, and an end at which nothing is lost: uvicorn with a longer goodbye.
+"""The server: uvicorn with a shutdown that loses no request.
 
-uvicorn closes idle connections as soon as it is told to end, also one whose next request is already on its way; that
-client sees a reset and no answer. Here the end has two steps: the listening socket is closed first, so that new
-connections are refused before anything was sent, and open ones are answered for a moment longer, with
-`Connection: close`. What is idle after that is closed, and what is being answered is waited for.
+uvicorn closes idle connections as soon as it shuts down, even if the next request is already on its way; that client
+gets a reset and no response. Here shutdown has two steps. First the listening socket is closed, so that new connections
+are refused before anything was sent, while open connections get responses for a moment longer, with
+`Connection: close`. Then idle connections are closed and responses in progress are finished.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgedistil_runtime.serving.limits import ServingLimits
 
 __all__ = ["ClassifierServer", "bind", "make_server"]
 
-_DRAIN_SECONDS = 1.0  # for a request that is on its way; idle connections delay the end by so much
+_DRAIN_SECONDS = 1.0  # for requests on their way; idle connections delay the shutdown by this much
 _KEEP_ALIVE_SECONDS = 30
 _LISTEN_BACKLOG = 1024
 
@@ -40,28 +40,35 @@ def make_server(
     host_rule: HostRule,
     on_ready: Callable[[], None] = lambda: None,
 ) -> ClassifierServer:
-    """A server that is not yet running.
+    """Return a server that is not running yet.
 
     Args:
-        classifier: stays open while the server runs; see `ClassifierServer.is_model_running` before it is closed.
-        model_path: its file.
-        limits: on what a request may weigh and how long it may take.
-        host_rule: which Host headers are answered.
-        on_ready: called once connections are accepted.
+        classifier: The classifier, which must stay open while the server runs; see
+            `ClassifierServer.is_model_running` before closing it.
+        model_path: The classifier's file.
+        limits: Bounds of requests.
+        host_rule: Allowed Host headers.
+        on_ready: Called when connections are accepted.
 
     Example:
-        ```python
-        with bind("127.0.0.1", 0) as listener, TextClassifier("intent.tflite") as classifier:
-            rule = HostRule.for_address("127.0.0.1")
-            server = make_server(classifier, "intent.tflite", limits=ServingLimits(), host_rule=rule)
-            server.serve_until_signal(listener)
-        ```
+        >>> with bind("127.0.0.1", 0) as listener, TextClassifier("intents.tflite") as classifier:
+        ...     rule = HostRule.for_address("127.0.0.1")
+        ...     server = make_server(
+        ...         classifier,
+        ...         "intents.tflite",
+        ...         limits=ServingLimits(),
+        ...         host_rule=rule,
+        ...         on_ready=lambda: signal.raise_signal(signal.SIGTERM),  # as a service manager would
+        ...     )
+        ...     server.serve_until_signal(listener)
+        >>> server.is_model_running
+        False
     """
     application = ClassifierApplication(classifier, model_path, limits)
     gate = Gate(application.asgi, host_rule=host_rule, metrics=application.metrics)
     config = uvicorn.Config(
         gate,
-        http="h11",  # bounds headers and trailers to 64 KiB; httptools takes them without end
+        http="h11",  # limits headers and trailers to 64 KiB
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -79,14 +86,14 @@ def make_server(
 
 
 class ClassifierServer(uvicorn.Server):
-    """uvicorn's server, which ends in two steps and keeps no connection to a client that neither sends nor reads.
+    """uvicorn's server with a shutdown in two steps and time limits for clients that neither send nor read.
 
     Args:
-        config: of uvicorn.
-        application: the routes.
-        gate: its outermost layer.
-        limits: on how long headers may take to arrive and answers to be read.
-        on_ready: called once connections are accepted.
+        config: uvicorn's configuration.
+        application: The routes.
+        gate: The outermost layer of the application.
+        limits: Bounds of requests; `body_seconds` and `read_seconds` are used here.
+        on_ready: Called when connections are accepted.
     """
 
     def __init__(
@@ -98,7 +105,6 @@ class ClassifierServer(uvicorn.Server):
         limits: ServingLimits,
         on_ready: Callable[[], None],
     ) -> None:
-        """Does not listen yet."""
         super().__init__(config)
         self._application, self._gate, self._limits, self._on_ready = application, gate, limits, on_ready
         self._silent_since: dict[Any, float] = {}
@@ -106,14 +112,14 @@ class ClassifierServer(uvicorn.Server):
 
     @property
     def is_model_running(self) -> bool:
-        """Whether, once the server has ended, a run that it gave up goes on: closing the classifier waits for that."""
+        """True if a run goes on after the server has ended; closing the classifier would wait for it."""
         return self._application.is_model_running
 
     def serve_until_signal(self, listener: socket.socket) -> None:
-        """Serves in the main thread until SIGTERM or Ctrl-C, and returns when all that came in is answered."""
+        """Serve in the main thread until SIGTERM or Ctrl-C, and return when all received requests are answered."""
 
-        # uvicorn takes the signals while it runs, then gives them back and raises again those it has seen: to these
-        # handlers, which make an ordered end an ordinary return.
+        # uvicorn handles the signals while it runs, then restores the handlers and raises the signals again. These
+        # handlers turn that into an ordinary return.
         def end(*_: object) -> None:
             self.should_exit = True
 
@@ -125,47 +131,47 @@ class ClassifierServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts to accept connections, and says so."""
+        """Start to accept connections, then call `on_ready`."""
         await super().startup(sockets)
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end. Also ends connections whose client has done nothing for too long."""
+        """Return True to end; called ten times a second. Also closes connections that exceed a time limit."""
         self._close_silent_connections()
         self._cut_unread_connections()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuses new connections, gives open ones a moment, then waits for the answers that are due."""
+        """Refuse new connections, serve open ones for a moment, then finish the responses in progress."""
         for server in self.servers:
             server.close()
-        self._gate.is_draining = True  # after the close, or a client that is sent away would connect once more
+        self._gate.is_draining = True  # after the close, or these clients would connect again
         deadline = time.monotonic() + _DRAIN_SECONDS
         while self.server_state.connections and time.monotonic() < deadline and not self.force_exit:
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
 
     def _close_silent_connections(self) -> None:
-        """Closes connections that have sent no whole headers for too long: uvicorn's keep-alive begins after those.
+        """Close connections whose headers take longer than `body_seconds`; uvicorn's keep-alive starts after headers.
 
-        A connection counts as silent while it has no request or its last one is answered, and its next one has begun
-        to arrive or it never had one; between requests uvicorn's own keep-alive timer runs.
+        A connection is silent if no request is in progress and either it never had one or the next one has begun to
+        arrive. Between requests uvicorn's keep-alive timer runs.
         """
-        self._silent_since = self._since(self._silent_since, _awaits_headers)
+        self._silent_since = self._times_since(self._silent_since, _awaits_headers)
         for connection in _overdue(self._silent_since, self._limits.body_seconds):
-            connection.transport.close()  # what is still to be sent has its own time
+            connection.transport.close()  # unsent bytes have their own time limit
 
     def _cut_unread_connections(self) -> None:
-        """Cuts connections with bytes that their client has not taken for too long.
+        """Cut connections whose client has not read for `read_seconds`.
 
-        uvicorn has no clock for these: the next answer waits until they are sent, and so does the end of a connection.
+        uvicorn has no time limit for this: the next response and the end of the connection wait until all is sent.
         """
-        self._unread_since = self._since(self._unread_since, _has_unsent)
+        self._unread_since = self._times_since(self._unread_since, _has_unsent)
         for connection in _overdue(self._unread_since, self._limits.read_seconds):
             connection.transport.abort()
 
-    def _since(self, before: Mapping[Any, float], is_so: Callable[[Any], bool]) -> dict[Any, float]:
-        """Since when, in seconds of the monotonic clock, each open connection of which it is so has been so."""
+    def _times_since(self, before: Mapping[Any, float], is_so: Callable[[Any], bool]) -> dict[Any, float]:
+        """Return the open connections for which `is_so` holds, each with the monotonic time since when it does."""
         now = time.monotonic()
         return {
             connection: before.get(connection, now) for connection in self.server_state.connections if is_so(connection)
@@ -187,22 +193,27 @@ def _awaits_headers(connection: Any) -> bool:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to an address, which does not listen yet: until the model is ready, connections are refused.
+    """Return a socket bound to an address. It does not listen yet, so that connections are refused until then.
 
     Args:
-        host: an address or a name.
-        port: 0 takes a free one.
+        host: An address or a name.
+        port: A port; 0 takes a free one.
 
     Raises:
-        EdgeDistilError: the address cannot be had.
+        EdgeDistilError: The address is unavailable.
+
+    Example:
+        >>> with bind("127.0.0.1", 0) as listener:
+        ...     listener.getsockname()[1] > 0
+        True
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:  # the latter: no name in IDNA, such as one with an empty label
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a name in IDNA, for instance with an empty label
         raise _cannot_listen(host, port, error) from error
     try:
-        if os.name == "posix":  # elsewhere it lets two servers share a port
+        if os.name == "posix":  # on other systems it lets two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
@@ -214,5 +225,5 @@ def bind(host: str, port: int) -> socket.socket:
 def _cannot_listen(host: str, port: int, error: Exception) -> EdgeDistilError:
     return EdgeDistilError(
         f"The server cannot listen there: {error}. Received: host {host!r}, port {port}. "
-        "Give an address of this machine and a free port; --port 0 takes any."
+        "Pass an address of this machine and a free port; `port`=0 takes any."
     )

@@ -1,4 +1,4 @@
-"""Writes `echo.tflite`: a real model of a few kB with the signatures of the artefact contract and toy arithmetic.
+"""Writes `echo.tflite`: a real model of a few kB with the signatures of the artifact contract and toy arithmetic.
 
 The runtime's tests run it through a real interpreter, in environments that have no TensorFlow; only this script needs
 it: `.venv/bin/python tests/runtime/data/make_fixture.py`. What it computes (`test_runtime_interpreter.py` computes

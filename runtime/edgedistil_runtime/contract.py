@@ -1,0 +1,91 @@
+"""The names that an artifact and its readers share: signatures, tensors, archive members, tokenizer kinds, targets.
+
+Whoever loads an artifact from another language needs this file and the layout in `artifact`. It imports nothing, so
+that command lines and converters can use the names at no cost.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ATTENTION_BIAS",
+    "ATTENTION_MASK",
+    "BUILTIN",
+    "CLASSIFY_TEXT",
+    "CLASSIFY_TEXT_PAIR",
+    "CLASSIFY_TOKENS",
+    "COMPILED_MEMBER",
+    "CPU",
+    "EDGETPU",
+    "EMBED",
+    "EMBEDDINGS",
+    "ENCODER_MEMBER",
+    "FILE_IDENTIFIER",
+    "GPU",
+    "IDS",
+    "LABELS_MEMBER",
+    "MASK",
+    "MEMBERS",
+    "METADATA_MEMBER",
+    "NO_TOKENIZER",
+    "PROBABILITIES",
+    "ROUND_ROBIN",
+    "SCHEMA_VERSION",
+    "SEGMENT_IDS",
+    "SERVING_DEFAULT",
+    "TARGETS",
+    "TEXT",
+    "TEXT_PAIR",
+    "TFTEXT",
+    "TOKENIZE",
+    "TOKENIZER_KINDS",
+    "TOKENIZE_PAIR",
+    "TOKEN_IDS",
+    "TRUNCATIONS",
+    "VOCABULARY_MEMBER",
+    "WATERFALL",
+    "encoder_signature",
+]
+
+SCHEMA_VERSION = 1  # of edgedistil.json
+
+# Signatures of the artifact's flatbuffer. A text is int32[n] with its UTF-8 bytes if the tokenizer is `builtin`, and
+# string[1] if it is `tftext`.
+CLASSIFY_TEXT = "classify_text"  # text -> probabilities float32[1, num_classes]
+TOKENIZE = "tokenize"  # text -> token_ids int32[1, m]
+CLASSIFY_TEXT_PAIR = "classify_text_pair"  # text, text_pair -> probabilities float32[1, num_classes]
+TOKENIZE_PAIR = "tokenize_pair"  # text, text_pair -> token_ids int32[1, m]
+CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded -> probabilities float32[b, num_classes]
+SERVING_DEFAULT = "serving_default"  # MediaPipe: ids, segment_ids, mask, int32[1, sequence_length] -> probabilities
+EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's lengths -> the encoder's inputs, by name
+
+# Inputs and outputs of those signatures.
+TEXT, TEXT_PAIR, TOKEN_IDS, PROBABILITIES = "text", "text_pair", "token_ids", "probabilities"
+IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"  # BERT's three inputs, as MediaPipe names them
+
+# Inputs of the encoder for an accelerator; its output is `probabilities`, [1, num_classes].
+EMBEDDINGS = "embeddings"  # GPU: float32[1, length, width]; Edge TPU: int8[1, 1, length, width]
+ATTENTION_BIAS = "attention_bias"  # GPU: float32[1, 1, 1, length], added to attention scores
+ATTENTION_MASK = "attention_mask"  # Edge TPU: int8[1, 1, length, 1], which positions hold tokens
+
+# Members of the archive after the flatbuffer.
+METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER = "edgedistil.json", "labels.txt", "vocab.txt"
+MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)  # in every artifact
+ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"  # for accelerators
+FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_identifier` in its schema
+
+BUILTIN, TFTEXT, NO_TOKENIZER = "builtin", "tftext", "none"
+TOKENIZER_KINDS = (BUILTIN, TFTEXT, NO_TOKENIZER)
+ROUND_ROBIN, WATERFALL = "round_robin", "waterfall"
+TRUNCATIONS = (ROUND_ROBIN, WATERFALL)  # how two texts share a row of token ids
+CPU, GPU, EDGETPU = "cpu", "gpu", "edgetpu"
+TARGETS = (CPU, GPU, EDGETPU)  # what an artifact is converted for, and the accelerators that can be asked for
+
+
+def encoder_signature(length: int) -> str:
+    """Return the name of an encoder's signature for rows of `length` token ids; a GPU's encoder has several.
+
+    Example:
+        >>> encoder_signature(32)
+        'classify_embeddings_32'
+    """
+    return f"classify_embeddings_{length}"
