@@ -19,7 +19,6 @@ import tensorflow as tf
 from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as wordpiece
 
-from edgedistil.presets.loading import LabelledClassifier, load_classifier, load_labelled_classifier
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil_runtime.errors import DataError, PresetError
 
@@ -27,13 +26,10 @@ __all__ = [
     "SIZES",
     "SPECIAL_TOKENS",
     "BackboneSize",
-    "LabelledClassifier",
     "build_backbone",
     "build_classifier",
     "build_preprocessor",
     "learn_vocabulary",
-    "load_classifier",
-    "load_labelled_classifier",
     "read_vocabulary",
 ]
 

@@ -7,12 +7,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from edgedistil.cli.row_progress import _Pace
-from edgedistil.prediction import Progress
-from edgedistil.prediction.partial import partial_path
+from edgedistil.cli.progress import _Pace
+from edgedistil.labelling import Progress
+from edgedistil.labelling.partial import partial_path
 from edgedistil_runtime import TextClassifier
 
-from .prediction_files import ROWS, TEXTS, invoke, read_back, write_rows
+from .labelling_files import ROWS, TEXTS, invoke, read_back, write_rows
 
 
 def test_command_writes_and_prints_one_line(model, tmp_path):
@@ -87,7 +87,7 @@ def test_where_it_runs_is_passed_on(model, tmp_path, monkeypatch):
     assert given == [{"accelerator": "edgetpu", "device": "usb", "fallback": True, "num_threads": 2}] * 2
 
 
-def test_interrupted_command_says_what_is_kept(model, tmp_path, monkeypatch):
+def test_interrupted_command_says_explain_resume(model, tmp_path, monkeypatch):
     source, output = write_rows(tmp_path / "in.csv", ROWS * 100), tmp_path / "out.csv"
     classify_batch, calls = TextClassifier.classify_batch, []
 
@@ -119,18 +119,16 @@ def test_interrupted_before_anything_was_done(model, tmp_path, monkeypatch):
 def test_pace_counts_this_run_alone():
     times = iter([100.0, 110.0, 120.0])
     pace = _Pace(clock=lambda: next(times))
-    assert pace.told(Progress(4_000, 0.4)) == "4,000 rows"
-    assert pace.told(Progress(5_000, 0.5)) == "5,000 rows, 100 rows/s, 0:00:50 left"
-    assert pace.told(Progress(6_000, None)) == "6,000 rows, 100 rows/s"
+    assert pace.format(Progress(4_000, 0.4)) == "4,000 rows"
+    assert pace.format(Progress(5_000, 0.5)) == "5,000 rows, 100 rows/s, 0:00:50 left"
+    assert pace.format(Progress(6_000, None)) == "6,000 rows, 100 rows/s"
 
 
 def test_bar_on_a_terminal_only(model, tmp_path, monkeypatch):
     from rich.console import Console
 
     screen = io.StringIO()
-    monkeypatch.setattr(
-        "edgedistil.cli.row_progress.console", lambda: Console(file=screen, force_terminal=True, width=100)
-    )
+    monkeypatch.setattr("edgedistil.cli.progress.console", lambda: Console(file=screen, force_terminal=True, width=100))
     done = invoke(model, "--input", write_rows(tmp_path / "in.csv"), "-o", tmp_path / "out.csv")
     assert done.exit_code == 0
     assert "11 rows" in screen.getvalue()

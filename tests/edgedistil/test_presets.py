@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from edgedistil.builder import build_preprocessor, load_classifier, load_labelled_classifier
+from edgedistil.builder import build_preprocessor
 from edgedistil.presets import bundled_preset_path, list_presets
+from edgedistil.presets.loading import load_classifier, load_labelled_classifier
 from edgedistil.presets.registry import BUNDLED
 from edgedistil_runtime.errors import PresetError
 
