@@ -257,5 +257,5 @@ def test_an_unwritable_target_is_an_error(tmp_path, capsys):
     occupied.write_text("")
     assert main([str(occupied)]) == 1
     assert "error: Cannot make the folder" in capsys.readouterr().err
-    with pytest.raises(OutputError, match="Cannot write"):
+    with pytest.raises(OutputError, match="output folder does not exist"):
         write_csv("test", tmp_path / "missing" / "test.csv")

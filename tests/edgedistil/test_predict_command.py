@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +26,23 @@ def test_command_writes_and_prints_one_line(model, tmp_path):
     done = invoke(model, "--input", source, "-o", output, "--force", "--json")
     printed = json.loads(done.stdout)
     assert (printed["rows"], printed["resumed_rows"], printed["accelerator"]) == (11, 0, "cpu")
+
+
+WITHOUT_FILE_LOCKS = """
+import sys
+sys.modules["fcntl"] = None  # as on Windows
+from edgedistil.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_command_without_file_locks(model, tmp_path):
+    source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
+    command = [sys.executable, "-c", WITHOUT_FILE_LOCKS, "predict", model, "--input", source, "-o", output]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["id"] for row in read_back(output)] == [row["id"] for row in ROWS]
+    assert not partial_path(output).exists()
 
 
 def test_lines_of_stdin(model, answers, tmp_path):
