@@ -192,7 +192,7 @@ def learn_vocabulary(
     if len(required) > size:
         raise DataError(
             f"These texts have {len(characters)} different characters, and a vocabulary of {size} pieces cannot hold "
-            f"them all. Ask for at least {len(required)} pieces with --vocabulary-size. Received: {size}"
+            f"them all. Ask for at least {len(required)} pieces (`vocabulary_size`). Received: {size}"
         )
     learned = [piece for piece in pieces if piece not in set(required) and piece == piece.rstrip()]
     return [*required, *learned[: size - len(required)]]

@@ -210,8 +210,8 @@ def _check_same(folder: Path, record: ProgressRecord, settings: Mapping[str, Any
     ]
     if different:
         raise OutputError(
-            f"{folder} was made otherwise, and half of each is no result. Give the same model and options to --resume, "
-            f"or start anew with --force. Received: then {'; then '.join(different)}."
+            f"{folder} was made with other settings, and half of each is no result. Give the same model and options "
+            f"with `is_resumed`, or start over with `force`. Received: then {'; then '.join(different)}."
         )
 
 

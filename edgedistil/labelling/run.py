@@ -178,7 +178,7 @@ class _Run:
         if rows != record.rows or digest.hexdigest() != record.input_sha256:
             raise OutputError(
                 f"The input has changed in the {record.rows:,} rows that {self.partial.folder} holds the labels of. "
-                "Give the same input to --resume, or start anew with --force."
+                "Give the same input with `is_resumed`, or start over with `force`."
             )
         self.writer.restore(self.partial.grown)
         return chunk.fraction

@@ -175,7 +175,7 @@ def _check_free(chunk: Chunk, path: Path, added: tuple[str, ...]) -> None:
     if taken:
         raise DataError(
             f"{path} has a column {' and a column '.join(map(repr, taken))} already, which the new one would "
-            "overwrite. Name the new columns otherwise, for instance with --column-prefix predicted_. "
+            "overwrite. Give the new columns other names with a `column_prefix` such as 'predicted_'. "
             f"Received: new columns {', '.join(map(repr, added))}"
         )
 

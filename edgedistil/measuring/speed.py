@@ -201,13 +201,13 @@ def require_text_input(path: Path) -> None:
     """
     if path.is_dir():
         raise InputError(
-            f"Speed is measured of .tflite files. Received: {path}, which is a directory. Convert it first: "
-            f"edgedistil convert --preset {path} -o {path.name}.tflite"
+            f"Speed is measured on .tflite files. Received: {path}, which is a directory. Convert it first, with "
+            "`edgedistil convert`."
         )
     if read_artifact(path).metadata.tokenizer.kind == "none":
         raise InputError(
-            f"The model must take text. Received: {path}, which was converted with `--tokenizer none` and takes token "
-            "ids. Convert again with `--tokenizer builtin`."
+            f"The model must take text. Received: {path}, which was converted without a tokenizer (none) and takes "
+            "token ids. Convert it again with the builtin tokenizer."
         )
 
 
@@ -296,7 +296,7 @@ def _speed(
 ) -> ModelSpeed:
     each = np.array([run.each_ms for run in runs])
     if not each.all():
-        raise BackendError(f"The clock of this machine is too coarse to time {name}. Time longer texts, with --data.")
+        raise BackendError(f"The clock of this machine is too coarse to time {name}. Time longer texts.")
     of_text = np.median(each, axis=0)
     p50, p90, p99 = map(float, np.percentile(of_text, (50, 90, 99)))
     info = classifier.runtime_info

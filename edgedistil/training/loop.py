@@ -141,7 +141,7 @@ class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
         if logs and not np.isfinite(logs["loss"]):
             raise DataError(
                 f"Training diverged in epoch {epoch + 1}: the loss is {logs['loss']}. "
-                "Try a smaller --learning-rate, for instance a third of it"
+                "Try a smaller `learning_rate`, for instance a third of it"
             )
 
 

@@ -36,7 +36,7 @@ def write_training(
     origin: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write a trained classifier as a preset directory that `edgedistil convert --preset` takes.
+    """Write a trained classifier as a preset directory that `edgedistil convert` takes.
 
     Args:
         result: of `train`.

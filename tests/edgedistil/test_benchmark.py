@@ -206,7 +206,7 @@ def test_benchmark_as_json_and_as_a_table(artifact, csv_file):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("none.tflite", "none.tflite, which was converted with `--tokenizer none`"),
+        ("none.tflite", "none.tflite, which was converted without a tokenizer"),
         ("folder", "folder, which is a directory. Convert it first"),
         ("absent.tflite", "cannot be opened"),
         ("foreign.tflite", "no TFLite model"),

@@ -161,7 +161,7 @@ def test_row_groups_are_joined_a_few_at_a_time(model, tmp_path, monkeypatch):
         ("in.csv", "text\n", "no example"),
         ("in.csv", "", "empty"),
         ("in.csv", "text,id,id\nx,1,2\n", "more than one column 'id'"),
-        ("in.csv", "text,label\nx,1\n", "a column 'label' already.*--column-prefix predicted_"),
+        ("in.csv", "text,label\nx,1\n", "a column 'label' already.*`column_prefix` such as 'predicted_'"),
         ("in.jsonl", '{"text": "x"}\n{"text": "x", "score": 1}\n', "a column 'score' already"),
         ("in.csv", b"text,id\nx,y\nx,\xff\n", "row 3: these bytes are not UTF-8"),
         ("in.csv", b"text,caf\xe9\nx,y\n", "row 2: these bytes are not UTF-8"),

@@ -113,7 +113,7 @@ def test_a_partial_output_is_neither_ignored_nor_lost(model, tmp_path):
 def test_resuming_with_other_options(fields, message, model, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt(model, source, output)
-    with pytest.raises(OutputError, match="was made otherwise.*" + message):
+    with pytest.raises(OutputError, match="was made with other settings.*" + message):
         label(model, source, output, is_resumed=True, **fields)
     assert label(model, source, output, is_resumed=True).resumed_rows == 6
 
@@ -121,7 +121,7 @@ def test_resuming_with_other_options(fields, message, model, tmp_path):
 def test_resuming_with_another_model(artifact, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt(artifact(), source, output)
-    with pytest.raises(OutputError, match="was made otherwise.*model_sha256"):
+    with pytest.raises(OutputError, match="was made with other settings.*model_sha256"):
         label(artifact("other.tflite", labels=("a", "b", "c")), source, output, is_resumed=True)
 
 

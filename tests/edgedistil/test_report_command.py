@@ -99,7 +99,7 @@ def test_errors_come_before_the_work_and_leave_nothing(artifact, data, tmp_path)
             ["sound.tflite", "none.tflite"],
             data.name,
             output,
-            "none.tflite, which was converted with `--tokenizer none`",
+            "none.tflite, which was converted without a tokenizer",
         ),
         (["absent.tflite"], data.name, output, "cannot be opened"),
         (["sound.tflite"], data.name, kept, "--force"),

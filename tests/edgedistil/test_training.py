@@ -224,7 +224,7 @@ def test_wrong_number_of_outputs_or_no_preprocessor(data, make_tiny_classifier):
 
 
 def test_divergence_is_an_error(data):
-    with pytest.raises(DataError, match=r"diverged.*--learning-rate"):
+    with pytest.raises(DataError, match=r"diverged.*`learning_rate`"):
         run(data, replace(SETTINGS, learning_rate=1e30, clip_norm=1e30, epochs=4))
 
 
