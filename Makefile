@@ -90,7 +90,7 @@ report-look: setup ## Open a report in a headless Chromium (needs npm): screensh
 	@mkdir -p build/look
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o build/look/int8.tflite --force
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en --quantize int4 -o build/look/int4.tflite --force
-	$(RUN) -m edgedistil.smart_home build/look/data
+	$(RUN) -m datasets.smart_home build/look/data
 	.venv/bin/edgedistil report build/look/int8.tflite build/look/int4.tflite --data build/look/data/test.csv -o build/look/report.html --force
 	cd build/look && npm install --no-save --silent @sparticuz/chromium@147 puppeteer-core@24 && cp ../../tools/look_at_report.mjs . && node look_at_report.mjs report.html report
 

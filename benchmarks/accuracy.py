@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from edgedistil.data import read_labelled_texts
-from edgedistil.evaluation import evaluate_labels
+from edgedistil.scores import evaluate_labels
 
 SCHEMES: Mapping[str, Sequence[str]] = {
     "fp32": ("--quantize", "fp32"),
@@ -82,7 +82,7 @@ def convert(data: Path, preset: Path, scheme: str, seed: int) -> Path:
 def keras_probabilities(preset: Path, texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """What the preset answers, and its labels."""
     from edgedistil.presets.loading import load_labelled_classifier
-    from edgedistil.training.prediction import predict_probabilities
+    from edgedistil.training.keras_outputs import predict_probabilities
 
     trained = load_labelled_classifier(str(preset))
     return predict_probabilities(trained.classifier, texts), trained.labels

@@ -1,6 +1,6 @@
 """The encoder for an Edge TPU, run on the CPU: accuracy beside Keras and `int8-static`, and the predicted mapping.
 
-    python -m edgedistil.smart_home build/smart_home        # writes train.csv and test.csv
+    python -m datasets.smart_home build/smart_home        # writes train.csv and test.csv
     python benchmarks/edgetpu_encoder.py --preset smart_home_tiny_en --data build/smart_home --sequence-length 48
 
 Nothing here runs on a chip, and without Coral's compiler the mapping is a prediction.

@@ -1,6 +1,6 @@
 """How int4 weights are rounded, and what that costs: nearest, GPTQ, and what litert-quantizer offers.
 
-    python -m edgedistil.smart_home build/smart_home
+    python -m datasets.smart_home build/smart_home
     python benchmarks/int4_rounding.py --model smart_home_tiny_en build/smart_home [--model PRESET DATA ...]
 
 Each preset becomes one graph whose matmuls are float and whose embeddings are those of the int4 plan; its matmuls are
@@ -28,7 +28,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil.data import read_labelled_texts
 from edgedistil.presets.loading import load_labelled_classifier
-from edgedistil.training.prediction import predict_probabilities
+from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights

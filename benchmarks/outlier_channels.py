@@ -22,7 +22,7 @@ from int4_rounding import probabilities
 
 from edgedistil.data import LabelledTexts, read_labelled_texts
 from edgedistil.presets.loading import LabelledClassifier, load_labelled_classifier
-from edgedistil.training.prediction import predict_probabilities
+from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface

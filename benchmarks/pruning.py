@@ -29,9 +29,9 @@ import keras
 import keras_hub
 
 from edgedistil.data import read_labelled_texts
-from edgedistil.evaluation import evaluate_labels
 from edgedistil.presets.loading import load_labelled_classifier
-from edgedistil.training.prediction import predict_probabilities
+from edgedistil.scores import evaluate_labels
+from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.model.keras_token_ids import token_id_rows
 from edgedistil_converters.preparation.pruning import prune_classifier

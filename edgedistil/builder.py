@@ -19,7 +19,6 @@ import tensorflow as tf
 from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as wordpiece
 
-from edgedistil.presets.loading import LabelledClassifier, load_classifier, load_labelled_classifier
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil_runtime.errors import DataError, PresetError
 
@@ -27,13 +26,10 @@ __all__ = [
     "SIZES",
     "SPECIAL_TOKENS",
     "BackboneSize",
-    "LabelledClassifier",
     "build_backbone",
     "build_classifier",
     "build_preprocessor",
     "learn_vocabulary",
-    "load_classifier",
-    "load_labelled_classifier",
     "read_vocabulary",
 ]
 
@@ -196,7 +192,7 @@ def learn_vocabulary(
     if len(required) > size:
         raise DataError(
             f"These texts have {len(characters)} different characters, and a vocabulary of {size} pieces cannot hold "
-            f"them all. Ask for at least {len(required)} pieces with --vocabulary-size. Received: {size}"
+            f"them all. Ask for at least {len(required)} pieces (`vocabulary_size`). Received: {size}"
         )
     learned = [piece for piece in pieces if piece not in set(required) and piece == piece.rstrip()]
     return [*required, *learned[: size - len(required)]]

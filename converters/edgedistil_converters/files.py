@@ -1,8 +1,9 @@
-"""Writing files so that a reader sees the old content or the new, and never a part."""
+"""Write a file or a directory so that a reader sees the old content or the new, and never a part of it."""
 
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,9 +15,21 @@ try:
 except ImportError:  # Windows has no such locks: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["atomic_path", "check_not_an_input", "check_output", "sole_use"]
+__all__ = [
+    "LOCK_FILE",
+    "atomic_directory",
+    "atomic_path",
+    "check_directory",
+    "check_not_an_input",
+    "check_output",
+    "put_in_place",
+    "sole_use",
+]
 
-_LOCK = "lock"
+LOCK_FILE = "lock"
+"""Name of the file in a folder that `sole_use` locks."""
+
+_PRESET_FILES = ("config.json", "training.json")  # in every directory that `edgedistil train` writes
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -65,7 +78,7 @@ def _would_replace(output: Path, given: Path) -> bool:
 
 
 def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists. Choose another output, or pass --force (force=True) to replace it.")
+    return OutputError(f"{path} exists. Choose another output, or pass `force` to replace it.")
 
 
 @contextlib.contextmanager
@@ -86,7 +99,7 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        _take_place(temporary, path, force=force)
+        put_in_place(temporary, path, force=force)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(f"No room left to write {path}. Free some space and try again.") from error
@@ -95,17 +108,121 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _take_place(temporary: Path, path: Path, *, force: bool) -> None:
+def put_in_place(finished: Path, path: Path, *, force: bool) -> None:
+    """Moves a finished file to its path, which is on the same file system.
+
+    Args:
+        finished: The file to move; it may stay as a second link to the same content.
+        path: The path to give it.
+        force: Replace a file at that path.
+
+    Raises:
+        OutputError: there is a file at the path and `force` is false.
+    """
     if force:
-        temporary.replace(path)
+        finished.replace(path)
         return
     try:
-        os.link(temporary, path)  # which fails where a rename would replace what another process wrote meanwhile
+        os.link(finished, path)  # which fails where a rename would replace what another process wrote meanwhile
     except FileExistsError:
         raise _exists(path) from None
     except OSError:  # FAT, Android and some network file systems have no hard links, each with another errno
         check_output(path, force=False)
-        temporary.replace(path)
+        finished.replace(path)
+
+
+def check_directory(directory: str | Path, *, force: bool = False) -> Path:
+    """Refuses a directory that could not be written, before any work is done.
+
+    Args:
+        directory: The directory to write.
+        force: Replace a directory that `edgedistil train` wrote.
+
+    Returns:
+        The directory.
+
+    Raises:
+        OutputError: the parent folder does not exist or cannot be written, or something is at the path that may not be
+            replaced.
+    """
+    target = Path(directory)
+    parent = target.resolve().parent
+    if not parent.is_dir():
+        raise OutputError(
+            f"The folder {target.parent} does not exist, so {target.name} cannot be written into it. "
+            f"Create it first: mkdir -p {target.parent}"
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {target.parent} cannot be written to. Choose another `output`.")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise OutputError(f"The output must be a directory. Received: {target}, which is something else")
+    if target.exists() and any(target.iterdir()):
+        _check_replaceable(target, force=force)
+    return target
+
+
+def _check_replaceable(target: Path, *, force: bool) -> None:
+    if not force:
+        raise OutputError(f"{target} exists already. Pass `force` to replace it, or choose another `output`.")
+    # force must never empty a home directory because of a slip in the path.
+    if not all((target / name).is_file() for name in _PRESET_FILES):
+        raise OutputError(
+            f"`force` replaces only a directory that `edgedistil train` wrote ({' and '.join(_PRESET_FILES)} in it). "
+            f"Received: {target}. Remove it yourself, or choose another `output`."
+        )
+
+
+@contextlib.contextmanager
+def atomic_directory(directory: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary directory beside the target, renamed to it at the end, or removed if anything goes wrong.
+
+    Args:
+        directory: The directory to write.
+        force: Replace a directory that `edgedistil train` wrote.
+
+    Yields:
+        The directory to write into. After an error, Ctrl-C included, the target is as it was.
+
+    Raises:
+        OutputError: as `check_directory`, or the disk is full.
+    """
+    target = check_directory(directory, force=force)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.resolve().parent))
+    try:
+        with _full_disk_named(target):
+            work = scratch / "new"
+            work.mkdir()
+            yield work
+            _replace_directory(work, target, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replace_directory(work: Path, target: Path, scratch: Path) -> None:
+    aside = scratch / "old"
+    if target.exists():
+        target.rename(aside)
+    try:
+        work.rename(target)
+    except BaseException:
+        if aside.exists():
+            aside.rename(target)
+        raise
+
+
+@contextlib.contextmanager
+def _full_disk_named(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # HDF5 reports a full disk in words and not always in errno.
+        is_full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+        if not is_full:
+            raise
+        raise OutputError(
+            f"The disk is full: {target} could not be written, and nothing is left of the attempt. "
+            "Free some space, or choose an `output` on another disk."
+        ) from error
 
 
 def _umask() -> int:
@@ -127,7 +244,7 @@ def sole_use(folder: Path) -> Iterator[bool]:
     if fcntl is None:
         yield True
         return
-    path = folder / _LOCK
+    path = folder / LOCK_FILE
     descriptor = _locked(path)
     try:
         yield descriptor is not None

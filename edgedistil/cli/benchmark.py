@@ -1,7 +1,5 @@
 """`edgedistil benchmark`: how fast .tflite files are, side by side."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +7,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from edgedistil.cli.output import console, print_json, stdout_console
+from edgedistil.cli.output import print_json, stdout_console
+from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
-    from edgedistil.benchmarking import Benchmark
+    from edgedistil.measuring.speed import Benchmark
 
-__all__ = ["benchmark", "progress_line"]
+__all__ = ["benchmark"]
 
 
 @click.command()
@@ -47,30 +46,19 @@ def benchmark(
     edgedistil benchmark fp32.tflite int8.tflite
     edgedistil benchmark int8.tflite --data test.csv --num-threads 2 --json
     """  # noqa: D301  # \b is for click
-    from edgedistil.benchmark_texts import BENCHMARK_TEXTS
-    from edgedistil.benchmarking import BenchmarkSettings
-    from edgedistil.benchmarking import benchmark as measure
     from edgedistil.data import read_texts
+    from edgedistil.measuring.speed import BenchmarkSettings
+    from edgedistil.measuring.speed import benchmark as measure
+    from edgedistil.measuring.texts import BENCHMARK_TEXTS
 
     texts = read_texts(data, text_column) if data else BENCHMARK_TEXTS
     settings = BenchmarkSettings(runs=runs, largest_sample=sample, accelerator=accelerator, num_threads=num_threads)
-    with progress_line() as show:
+    with stage_line() as show:
         measured = measure(models, texts, source=data.name if data else None, settings=settings, on_progress=show)
     if as_json:
         print_json(measured.to_dict())
     else:
         _print(measured)
-
-
-@contextmanager
-def progress_line() -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being done, on a terminal only."""
-    screen = console()
-    if not screen.is_terminal:
-        yield lambda _: None
-        return
-    with screen.status("") as status:
-        yield status.update
 
 
 def _print(measured: "Benchmark") -> None:

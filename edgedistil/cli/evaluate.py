@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
@@ -9,7 +10,11 @@ from rich.text import Text
 
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
-from edgedistil.evaluation import Evaluation, evaluate_labels
+
+if TYPE_CHECKING:
+    from edgedistil.scores import Evaluation
+
+__all__ = ["evaluate"]
 
 
 @click.command()
@@ -28,6 +33,7 @@ def evaluate(
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
     """  # noqa: D301  # \b is for click
     from edgedistil.data import read_labelled_texts
+    from edgedistil.scores import evaluate_labels
 
     paths = model_paths(models)
     examples = read_labelled_texts(data, text_column=text_column, label_column=label_column)
@@ -51,9 +57,9 @@ def evaluate(
 def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """The labels a model knows, and the one it gives each text."""
     if model.is_dir():
-        import_quietly("edgedistil.presets.loading", "edgedistil.training.prediction")
+        import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
         from edgedistil.presets.loading import load_labelled_classifier
-        from edgedistil.training.prediction import predict_probabilities
+        from edgedistil.training.keras_outputs import predict_probabilities
 
         trained = load_labelled_classifier(model)
         best = predict_probabilities(trained.classifier, texts).argmax(axis=1)
@@ -67,14 +73,14 @@ def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[s
         return tuple(classifier.labels), [answer.label for answer in classifier.classify_batch(texts)]
 
 
-def _summary(evaluations: dict[str, Evaluation]) -> Table:
+def _summary(evaluations: dict[str, "Evaluation"]) -> Table:
     table = Table("model", "texts", "accuracy", "macro F1", box=None, header_style="bold")
     for name, evaluation in evaluations.items():
         table.add_row(Text(name), f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
     return table
 
 
-def _per_class(evaluation: Evaluation) -> Table:
+def _per_class(evaluation: "Evaluation") -> Table:
     table = Table("class", "precision", "recall", "F1", "texts", box=None, header_style="bold")
     for scores in evaluation.classes:
         numbers = (f"{value:.3f}" for value in (scores.precision, scores.recall, scores.f1))
@@ -82,7 +88,7 @@ def _per_class(evaluation: Evaluation) -> Table:
     return table
 
 
-def _worst_confusions(evaluation: Evaluation, count: int) -> list[str]:
+def _worst_confusions(evaluation: "Evaluation", count: int) -> list[str]:
     labels = [scores.label for scores in evaluation.classes]
     wrong = [
         (times, labels[right], labels[given])

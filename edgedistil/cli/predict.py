@@ -13,7 +13,7 @@ from rich.text import Text
 from edgedistil.cli.output import print_json, stdout_console
 
 if TYPE_CHECKING:
-    from edgedistil.prediction import Prediction, PredictionRequest
+    from edgedistil.labelling import LabellingRequest, LabellingResult
     from edgedistil_runtime import Classification, TextClassifier
 
 __all__ = ["predict"]
@@ -101,7 +101,7 @@ def _print(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
 
 def _read(input_file: str, text_column: str) -> tuple[str, ...]:
     from edgedistil.data import read_texts
-    from edgedistil.prediction.sources import line_rows
+    from edgedistil.labelling.sources import line_rows
 
     if input_file == "-":
         return tuple(row.values[text_column] for row in line_rows(sys.stdin.buffer, text_column))
@@ -131,12 +131,12 @@ def _table(answers: Sequence["Classification"], top: int) -> Table:
 
 
 def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
-    from edgedistil.cli.row_progress import row_progress
-    from edgedistil.prediction import predict_file
+    from edgedistil.cli.progress import row_progress
+    from edgedistil.labelling import label_file
 
     request = _request(model, options)
-    with _what_is_kept(request), row_progress() as show:
-        done = predict_file(request, lambda path: _classifier(path, options), on_progress=show)
+    with _explain_resume(request), row_progress() as show:
+        done = label_file(request, lambda path: _classifier(path, options), on_progress=show)
     if as_json:
         print_json(_summary(model, done))
         return
@@ -144,13 +144,13 @@ def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"{done.output}: {done.rows:,} rows{earlier}; {done.rows_per_second:,.0f} rows/s")
 
 
-def _request(model: Path, options: dict[str, Any]) -> "PredictionRequest":
-    from edgedistil.prediction import PredictionRequest, TextColumns
-    from edgedistil.prediction.sources import line_rows
+def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
+    from edgedistil.labelling import LabellingRequest, TextColumns
+    from edgedistil.labelling.sources import line_rows
 
     is_stream = options["input_file"] == "-"
     text_column = options["text_column"]
-    return PredictionRequest(
+    return LabellingRequest(
         model=model,
         source=line_rows(sys.stdin.buffer, text_column) if is_stream else Path(options["input_file"]),
         output=options["output"],
@@ -158,15 +158,15 @@ def _request(model: Path, options: dict[str, Any]) -> "PredictionRequest":
         top=options["top"],
         column_prefix=options["column_prefix"],
         is_resumed=options["resume"],
-        is_replaced=options["force"],
+        force=options["force"],
     )
 
 
 @contextmanager
-def _what_is_kept(request: "PredictionRequest") -> Iterator[None]:
+def _explain_resume(request: "LabellingRequest") -> Iterator[None]:
     """After an interruption or an error, say what is kept and how to go on."""
     from edgedistil.cli.border import EXIT_INTERRUPTED
-    from edgedistil.prediction.partial import partial_path
+    from edgedistil.labelling.partial import partial_path
     from edgedistil_runtime.errors import BackendError, DataError
 
     folder = partial_path(request.output)
@@ -185,7 +185,7 @@ def _what_is_kept(request: "PredictionRequest") -> Iterator[None]:
         raise
 
 
-def _summary(model: Path, done: "Prediction") -> dict[str, Any]:
+def _summary(model: Path, done: "LabellingResult") -> dict[str, Any]:
     info = done.runtime_info
     return {
         "model": model.name,

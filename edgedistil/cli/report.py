@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgedistil.cli.benchmark import progress_line
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json
+from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
-    from edgedistil.report.measurements import Measurements
+    from edgedistil.measuring.measurements import Measurements
 
 __all__ = ["report"]
 
@@ -78,14 +78,14 @@ def _measure(
     runs: int,
     num_threads: int | None,
 ) -> "Measurements":
-    from edgedistil.benchmarking import BenchmarkSettings
     from edgedistil.data import read_labelled_texts
-    from edgedistil.report.measuring import measure
+    from edgedistil.measuring.models import measure
+    from edgedistil.measuring.speed import BenchmarkSettings
 
     labelled = read_labelled_texts(data, text_column=columns[0], label_column=columns[1])
-    with progress_line() as show:
+    with stage_line() as show:
         if any(model.is_dir() for model in models):
             show("starting TensorFlow")
-            import_quietly("edgedistil.presets.loading", "edgedistil.training.prediction")
+            import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
         settings = BenchmarkSettings(runs=runs, num_threads=num_threads)
         return measure(models, labelled, settings=settings, num_examples=examples, on_progress=show)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.output import console, import_quietly, print_json
+from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData, read_labelled_texts
-from edgedistil.output_directory import check_target
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 
@@ -99,14 +99,14 @@ def train(
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     """  # noqa: D301 (click reads the backspace itself)
-    from edgedistil_converters.files import check_not_an_input
+    from edgedistil_converters.files import check_directory, check_not_an_input
 
     start = _start(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
     # Not the preset: what was trained of it may take its place.
     files = (train_data, validation_data, test_data, start.vocabulary)
     check_not_an_input(output, [path for path in files if path])
-    check_target(output, is_replaceable=force)
+    check_directory(output, force=force)
 
     def read(path: Path | None) -> Any:
         return path and read_labelled_texts(path, text_column=text_column, label_column=label_column)
@@ -118,7 +118,7 @@ def train(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
-    result = _run(start, data, settings, output, is_replaceable=force)
+    result = _run(start, data, settings, output, force=force)
     _report(result, output, is_json=is_json)
 
 
@@ -150,7 +150,7 @@ def _start(options: dict[str, Any]) -> Start:
 
 
 def _run(
-    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, is_replaceable: bool
+    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, force: bool
 ) -> "TrainingResult":
     screen = console()
     if screen.is_terminal:
@@ -158,18 +158,16 @@ def _run(
             import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
     else:
         import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
-    from edgedistil.training.callbacks import ProgressBar
+    from edgedistil.training.callbacks import ProgressReporter
     from edgedistil.training.loop import steps_per_epoch
     from edgedistil.training.loop import train as fit
     from edgedistil.training.record import write_training
 
     classifier, origin = _classifier(start, data, settings)
-    bar = ProgressBar(screen, epochs=settings.epochs, steps_per_epoch=steps_per_epoch(data, settings))
-    try:
-        result = fit(classifier, data, settings, name=output.name, callbacks=[bar] if screen.is_terminal else [])
-    finally:
-        bar.close()
-    write_training(result, data, output, origin=origin, is_replaceable=is_replaceable)
+    with training_progress(screen, settings.epochs, steps_per_epoch(data, settings)) as show:
+        callbacks = [ProgressReporter(show)] if screen.is_terminal else []
+        result = fit(classifier, data, settings, name=output.name, callbacks=callbacks)
+    write_training(result, data, output, origin=origin, force=force)
     return result
 
 

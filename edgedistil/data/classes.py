@@ -49,7 +49,7 @@ def split(data: LabelledTexts, fraction: float, *, seed: int) -> tuple[LabelledT
     if alone:
         raise DataError(
             f"{data.name}: a class needs at least two examples to be divided into training and validation. "
-            "Add examples, remove the class, or divide them yourself, for `edgedistil train` with --validation-data. "
+            "Add examples, remove the class, or divide them yourself and pass `validation` too. "
             f"Received: one example of {_listed(alone)}"
         )
     generator = random.Random(seed)

@@ -189,8 +189,7 @@ def require_columns(path: Path, present: Sequence[str], wanted: tuple[str, ...],
         listed = listed.encode("utf-8", "replace").decode("utf-8")
         raise DataError(
             f"{where} there is no column {' and no column '.join(map(repr, missing))}. The columns that exist: "
-            f"{listed}. Name the right one with the command's option for it: --text-column, and where the command has "
-            "them, --label-column or --text-pair-column"
+            f"{listed}. Name the right ones: `text_column`, and `label_column` or `text_pair_column` if they are read"
         )
 
 

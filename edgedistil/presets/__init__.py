@@ -1,4 +1,4 @@
-"""Presets: what `--preset` names, where it is found, and how it becomes a classifier.
+"""Presets: what a `preset` names, where it is found, and how it becomes a classifier.
 
     registry      the names that exist: KerasHub's three and the bundled ones (no TensorFlow)
     download      a name, handle or path -> a local directory

@@ -137,6 +137,6 @@ def _unreachable(preset: str, error: Exception) -> PresetError:
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return PresetError(
         f"The preset {preset} could not be fetched: the hub could not be reached, or it refused "
-        f"({reason[0]:.200}). Check the network and the name; or download the preset elsewhere and pass its "
-        "directory: --preset path/to/directory"
+        f"({reason[0]:.200}). Check the network and the name; or download the preset elsewhere and pass the path of "
+        "its directory (`preset`)."
     )

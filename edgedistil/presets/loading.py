@@ -208,8 +208,8 @@ def set_sequence_length(classifier: Any, sequence_length: int | None, preset: st
 
 def _no_trained_head(preset: str) -> PresetError:
     return NoTrainedHead(
-        f"The preset {preset} has no trained head: it does not know any classes yet. Pass labelled texts with "
-        f"--train-data, or train first: `edgedistil train --preset {preset} --train-data FILE -o DIRECTORY`"
+        f"The preset {preset} has no trained head: it does not know any classes yet. Pass labelled texts (`training`), "
+        "or train it first, with `edgedistil train`."
     )
 
 

@@ -22,7 +22,7 @@ class PresetInfo:
     """One line of `edgedistil presets`.
 
     Attributes:
-        name: what `--preset` takes.
+        name: Name that `preset` parameters take.
         parameters: weights of the backbone, without a classification head.
         language: the language of the texts it was trained on.
         size_bytes: the size of those weights in float32.

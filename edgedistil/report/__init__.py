@@ -5,7 +5,7 @@ measuring      makes them from models and labelled texts
 page           draws them: sections of tables, and plots as inline SVG
 """
 
-from edgedistil.report.measurements import Measurements
+from edgedistil.measuring.measurements import Measurements
 from edgedistil.report.page import render_page, write_report
 
 __all__ = ["Measurements", "render_page", "write_report"]

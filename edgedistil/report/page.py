@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from edgedistil.measuring.measurements import Measurements
 from edgedistil.report.markup import Child, Markup, element, joined
-from edgedistil.report.measurements import Measurements
 from edgedistil.report.provenance import circumstances_section, files_section, origin_section
 from edgedistil.report.quality import changes_section, confusion_section
 from edgedistil.report.style import style_sheet
@@ -28,13 +28,7 @@ _SECTIONS = (
 
 
 def render_page(measurements: Measurements) -> str:
-    """The page as HTML; equal measurements give equal pages.
-
-    Example:
-        ```python
-        Path("report.html").write_text(render_page(Measurements.from_json(document)), encoding="utf-8")
-        ```
-    """
+    """The page as HTML; equal measurements give equal pages."""
     drawn = [(key, heading, draw(measurements)) for key, heading, draw in _SECTIONS]
     present = [(key, heading, body) for key, heading, body in drawn if body]
     links = (element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in present)

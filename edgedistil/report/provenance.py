@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgedistil.measuring.measurements import FileFacts, KerasFacts, MeasuredModel, Measurements
 from edgedistil.report.markup import Child, Markup, element, joined
-from edgedistil.report.measurements import FileFacts, KerasFacts, MeasuredModel, Measurements
 from edgedistil.report.plots import bar_legend, stacked_bars
 from edgedistil.report.tables import data_table, digest, model_name, words
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from edgedistil.evaluation import ClassScores
+from edgedistil.measuring.measurements import MeasuredModel, Measurements
 from edgedistil.report.heat_maps import confusion_map, difference_map
 from edgedistil.report.markup import Child, Markup, element, joined
-from edgedistil.report.measurements import MeasuredModel, Measurements
 from edgedistil.report.style import RAMP_STEPS
 from edgedistil.report.tables import cell, data_table, model_name, scrolled, signed, words
+from edgedistil.scores import ClassScores
 
 __all__ = ["changes_section", "confusion_section"]
 

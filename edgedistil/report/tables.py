@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from edgedistil.measuring.measurements import MeasuredModel, Measurements
 from edgedistil.report.markup import Child, Markup, element
-from edgedistil.report.measurements import MeasuredModel, Measurements
 from edgedistil.report.plots import marker, shortened
 
 __all__ = ["cell", "data_table", "digest", "megabytes", "model_name", "percent", "scrolled", "signed", "words"]

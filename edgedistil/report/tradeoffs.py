@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from edgedistil.benchmarking import LengthLatency
+from edgedistil.measuring.measurements import MeasuredModel, Measurements
+from edgedistil.measuring.speed import LengthLatency
 from edgedistil.report.axes import shown
 from edgedistil.report.markup import Child, Markup, element, joined
-from edgedistil.report.measurements import MeasuredModel, Measurements
 from edgedistil.report.plots import Group, Point, grouped_points, scatter
 from edgedistil.report.tables import data_table, megabytes, model_name, percent, signed
 

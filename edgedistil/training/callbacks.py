@@ -1,13 +1,12 @@
-"""Keras callbacks of a run: the validation metrics, the best epoch, and a progress bar for a person who waits."""
+"""Keras callbacks of a training run: the best epoch by the validation metrics, and reports of its progress."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["BestEpoch", "ProgressBar"]
+__all__ = ["BestEpoch", "ProgressReporter", "TrainingProgress"]
 
 
 class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -55,46 +54,44 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         return (-loss,) if self._monitor == "loss" else (accuracy, -loss)
 
 
-class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
-    """A bar over the steps of every epoch, and a line with its results."""
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far training is.
 
-    def __init__(self, console: Console, *, epochs: int, steps_per_epoch: int) -> None:
+    Attributes:
+        epoch: The number of the epoch, from 1 up.
+        step: Batches done in the epoch.
+        metrics: Metric name -> value, so far in the epoch.
+        is_epoch_done: True for the last report of an epoch, whose metrics include those on the validation data.
+    """
+
+    epoch: int
+    step: int
+    metrics: Mapping[str, float]
+    is_epoch_done: bool = False
+
+
+class ProgressReporter(keras.callbacks.Callback):  # type: ignore[misc]
+    """Calls a function after every step and every epoch.
+
+    Args:
+        on_progress: Called with a `TrainingProgress`.
+    """
+
+    def __init__(self, on_progress: Callable[[TrainingProgress], None]) -> None:
         super().__init__()
-        self._epochs = epochs
-        self._steps_per_epoch = steps_per_epoch
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("training", total=epochs * steps_per_epoch, state="")
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Show the bar."""
-        self._progress.start()
+        self._on_progress = on_progress
+        self._epoch = self._step = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Name the epoch."""
-        self._progress.update(self._task, description=f"epoch {epoch + 1} of {self._epochs}")
+        """Counts the steps from zero."""
+        self._epoch, self._step = epoch + 1, 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Advance by a step."""
-        state = f"loss {logs['loss']:.3f}" if logs and "loss" in logs else ""
-        self._progress.update(self._task, advance=1, state=state)
+        """Reports a step."""
+        self._step += 1
+        self._on_progress(TrainingProgress(self._epoch, self._step, dict(logs or {})))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Leave a line behind."""
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        self._progress.console.print(f"epoch {epoch + 1:>2}  {shown}", highlight=False)
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Remove the bar."""
-        self.close()
-
-    def close(self) -> None:
-        """Remove the bar; safe to call twice, and needed when training was interrupted."""
-        self._progress.stop()
+        """Reports the end of an epoch."""
+        self._on_progress(TrainingProgress(self._epoch, self._step, dict(logs or {}), is_epoch_done=True))

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.presets.loading import LabelledClassifier
+from edgedistil.scores import score_probabilities
 from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
-from edgedistil.training.metrics import measure
+from edgedistil.training.keras_outputs import Predictor, gives_probabilities
 from edgedistil.training.optimization import build_optimizer
-from edgedistil.training.prediction import Predictor, gives_probabilities
 from edgedistil.training.settings import TrainingSettings
 from edgedistil_runtime.errors import DataError, PresetError
 
@@ -85,7 +85,7 @@ def train(
     predictor = Predictor(classifier)
 
     def measured(part: str) -> dict[str, Any]:
-        return measure(predictor.probabilities(tokenized[part]), classes[part])
+        return score_probabilities(predictor.probabilities(tokenized[part]), classes[part])
 
     best = BestEpoch(lambda: measured("validation"), monitor=settings.monitor, patience=settings.patience)
     _fit(classifier, tokenized["training"], classes["training"], settings, [best, *callbacks])
@@ -141,7 +141,7 @@ class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
         if logs and not np.isfinite(logs["loss"]):
             raise DataError(
                 f"Training diverged in epoch {epoch + 1}: the loss is {logs['loss']}. "
-                "Try a smaller --learning-rate, for instance a third of it"
+                "Try a smaller `learning_rate`, for instance a third of it"
             )
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil import __version__
-from edgedistil.curves import draw_curves
 from edgedistil.data import LabelledTexts, TrainingData
-from edgedistil.output_directory import written_whole
 from edgedistil.presets.loading import LABELS_FILE
+from edgedistil.training.curves import draw_curves
 from edgedistil.training.loop import TrainingResult
+from edgedistil_converters.files import atomic_directory
 
 __all__ = ["SCHEMA_VERSION", "write_training"]
 
@@ -34,16 +34,16 @@ def write_training(
     directory: str | Path,
     *,
     origin: Mapping[str, Any] | None = None,
-    is_replaceable: bool = False,
+    force: bool = False,
 ) -> Path:
-    """Write a trained classifier as a preset directory that `edgedistil convert --preset` takes.
+    """Write a trained classifier as a preset directory that `edgedistil convert` takes.
 
     Args:
         result: of `train`.
         data: what it was trained on; file names, row counts and hashes are recorded.
         directory: the target.
         origin: what the classifier was made from, for the record, such as `{"preset": "distil_bert_base_en"}`.
-        is_replaceable: whether a preset that stands there may be replaced.
+        force: Replace a directory that an earlier call wrote.
 
     Returns:
         The target.
@@ -54,7 +54,7 @@ def write_training(
     target = Path(directory)
     # The files are hashed before anything is written, so that a data file that has gone leaves nothing behind.
     record = _record(result, data, dict(origin or {}))
-    with written_whole(target, is_replaceable=is_replaceable) as work:
+    with atomic_directory(target, force=force) as work:
         result.trained.classifier.save_to_preset(str(work))
         _forget_date(work / "metadata.json")
         _write_text(work / LABELS_FILE, "".join(f"{label}\n" for label in result.trained.labels))

@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
-from edgedistil.builder import build_backbone, build_classifier, build_preprocessor, learn_vocabulary, load_classifier
+from edgedistil.builder import build_backbone, build_classifier, build_preprocessor, learn_vocabulary
 from edgedistil.data import TrainingData
+from edgedistil.presets.loading import load_classifier
 from edgedistil.sizes import BackboneSize
 from edgedistil.training.settings import TrainingSettings
 

@@ -30,7 +30,7 @@ CHARACTERS += [0xD7A3, 0xFB01, 0xFF21, 0xFFFD, 0x1F44D, 0x20000, 0x2F800, 0xE002
 
 @pytest.fixture(scope="module")
 def texts():
-    from edgedistil.smart_home import generate
+    from datasets.smart_home import generate
     from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     spoken = [example.text for example in generate("test")[::25]]
@@ -41,8 +41,8 @@ def texts():
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """The bundled preset by scheme: paths."""
+    from datasets.smart_home import generate
     from edgedistil.conversion import ConversionRequest, convert_preset
-    from edgedistil.smart_home import generate
     from edgedistil_converters import QuantizationPlan
 
     calibration = tuple(example.text for example in generate("train")[:200])

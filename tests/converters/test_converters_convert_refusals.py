@@ -31,7 +31,7 @@ def no_conversion(monkeypatch):
 def test_an_existing_file_is_kept_without_force(finished, classifier, labels, tmp_path):
     target = tmp_path / "model.tflite"
     target.write_text("precious")
-    refused(OutputError, "exists. Choose another output, or pass --force", classifier, labels, target, plan=FP32)
+    refused(OutputError, "exists. Choose another output, or pass `force`", classifier, labels, target, plan=FP32)
     assert target.read_text() == "precious"
     convert_classifier(classifier, labels, target, plan=FP32, force=True)
     assert read_artifact(target).metadata.labels == labels

@@ -13,7 +13,7 @@ from .conversions import names_in
 
 def test_what_another_process_wrote_meanwhile_stays(tmp_path):
     target = tmp_path / "model.tflite"
-    with pytest.raises(OutputError, match="exists. Choose another output, or pass --force"), atomic_path(target):
+    with pytest.raises(OutputError, match="exists. Choose another output, or pass `force`"), atomic_path(target):
         target.write_text("first")
     assert target.read_text() == "first"
     assert names_in(tmp_path) == ["model.tflite"]

@@ -58,10 +58,10 @@ def model(artifact):
 
 @pytest.fixture
 def answers(model):
-    """What one batch of all texts of `prediction_files.py` gives."""
+    """What one batch of all texts of `labelling_files.py` gives."""
     from edgedistil_runtime import TextClassifier
 
-    from .prediction_files import TEXTS
+    from .labelling_files import TEXTS
 
     with TextClassifier(model) as classifier:
         answers = classifier.classify_batch(TEXTS)

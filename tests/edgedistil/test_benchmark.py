@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edgedistil import benchmarking
-from edgedistil.benchmark_texts import BENCHMARK_TEXTS, choose_texts
-from edgedistil.benchmarking import BenchmarkSettings, benchmark, display_names, time_classifiers
 from edgedistil.cli import main
-from edgedistil.load_cost import LoadCost, measure_load, peak_memory
-from edgedistil.machine import read_machine
+from edgedistil.measuring import speed as speed_module
+from edgedistil.measuring.load_cost import LoadCost, measure_load, peak_memory
+from edgedistil.measuring.machine import read_machine
+from edgedistil.measuring.speed import BenchmarkSettings, benchmark, display_names, time_classifiers
+from edgedistil.measuring.texts import BENCHMARK_TEXTS, choose_texts
 from edgedistil_runtime import FakeBackend, Signature, TextClassifier
 from edgedistil_runtime.errors import ArtifactError, BackendError, DataError, InputError
 
@@ -41,8 +41,8 @@ def timed(monkeypatch, artifact):
 
     def measure(milliseconds, texts, *, models=1, runs=3):
         clock = Clock()
-        monkeypatch.setattr(benchmarking.time, "perf_counter_ns", clock)
-        monkeypatch.setattr(benchmarking, "measure_load", lambda *_, **__: LoadCost(5.0, 50.0, 3000, 1000))
+        monkeypatch.setattr(speed_module.time, "perf_counter_ns", clock)
+        monkeypatch.setattr(speed_module, "measure_load", lambda *_, **__: LoadCost(5.0, 50.0, 3000, 1000))
         paths = [artifact(f"{number}.tflite") for number in range(models)]
         order = []
 
@@ -206,7 +206,7 @@ def test_benchmark_as_json_and_as_a_table(artifact, csv_file):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("none.tflite", "none.tflite, which was converted with `--tokenizer none`"),
+        ("none.tflite", "none.tflite, which was converted without a tokenizer"),
         ("folder", "folder, which is a directory. Convert it first"),
         ("absent.tflite", "cannot be opened"),
         ("foreign.tflite", "not a TFLite model"),

@@ -109,7 +109,7 @@ def test_the_next_step_is_one_that_every_command_has(tmp_path):
     with pytest.raises(DataError, match="0 bytes") as caught:
         read_texts(write(tmp_path / "empty.csv", ""))
     assert "label" not in str(caught.value)
-    with pytest.raises(DataError, match=r"--text-column, and where the command has them, --label-column"):
+    with pytest.raises(DataError, match=r"`text_column`, and `label_column`"):
         read_texts(write(tmp_path / "a.csv", "sentence\nx\n"))
 
 

@@ -3,16 +3,18 @@
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
 
-from edgedistil.cli.row_progress import _Pace
-from edgedistil.prediction import Progress
-from edgedistil.prediction.partial import partial_path
+from edgedistil.cli.progress import _Pace
+from edgedistil.labelling import Progress
+from edgedistil.labelling.partial import partial_path
 from edgedistil_runtime import TextClassifier
 
-from .prediction_files import ROWS, TEXTS, invoke, read_back, write_rows
+from .labelling_files import ROWS, TEXTS, invoke, read_back, write_rows
 
 
 def test_command_writes_and_prints_one_line(model, tmp_path):
@@ -24,6 +26,23 @@ def test_command_writes_and_prints_one_line(model, tmp_path):
     done = invoke(model, "--input", source, "-o", output, "--force", "--json")
     printed = json.loads(done.stdout)
     assert (printed["rows"], printed["resumed_rows"], printed["accelerator"]) == (11, 0, "cpu")
+
+
+WITHOUT_FILE_LOCKS = """
+import sys
+sys.modules["fcntl"] = None  # as on Windows
+from edgedistil.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_command_without_file_locks(model, tmp_path):
+    source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
+    command = [sys.executable, "-c", WITHOUT_FILE_LOCKS, "predict", model, "--input", source, "-o", output]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["id"] for row in read_back(output)] == [row["id"] for row in ROWS]
+    assert not partial_path(output).exists()
 
 
 def test_lines_of_stdin(model, answers, tmp_path):
@@ -87,7 +106,7 @@ def test_where_it_runs_is_passed_on(model, tmp_path, monkeypatch):
     assert given == [{"accelerator": "edgetpu", "device": "usb", "fallback": True, "num_threads": 2}] * 2
 
 
-def test_interrupted_command_says_what_is_kept(model, tmp_path, monkeypatch):
+def test_interrupted_command_says_explain_resume(model, tmp_path, monkeypatch):
     source, output = write_rows(tmp_path / "in.csv", ROWS * 100), tmp_path / "out.csv"
     classify_batch, calls = TextClassifier.classify_batch, []
 
@@ -119,18 +138,16 @@ def test_interrupted_before_anything_was_done(model, tmp_path, monkeypatch):
 def test_pace_counts_this_run_alone():
     times = iter([100.0, 110.0, 120.0])
     pace = _Pace(clock=lambda: next(times))
-    assert pace.told(Progress(4_000, 0.4)) == "4,000 rows"
-    assert pace.told(Progress(5_000, 0.5)) == "5,000 rows, 100 rows/s, 0:00:50 left"
-    assert pace.told(Progress(6_000, None)) == "6,000 rows, 100 rows/s"
+    assert pace.format(Progress(4_000, 0.4)) == "4,000 rows"
+    assert pace.format(Progress(5_000, 0.5)) == "5,000 rows, 100 rows/s, 0:00:50 left"
+    assert pace.format(Progress(6_000, None)) == "6,000 rows, 100 rows/s"
 
 
 def test_bar_on_a_terminal_only(model, tmp_path, monkeypatch):
     from rich.console import Console
 
     screen = io.StringIO()
-    monkeypatch.setattr(
-        "edgedistil.cli.row_progress.console", lambda: Console(file=screen, force_terminal=True, width=100)
-    )
+    monkeypatch.setattr("edgedistil.cli.progress.console", lambda: Console(file=screen, force_terminal=True, width=100))
     done = invoke(model, "--input", write_rows(tmp_path / "in.csv"), "-o", tmp_path / "out.csv")
     assert done.exit_code == 0
     assert "11 rows" in screen.getvalue()

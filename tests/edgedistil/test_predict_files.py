@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedistil.data.tables import csv_rows
-from edgedistil.prediction import ChunkLimits, TextColumns, predict_file
-from edgedistil.prediction import writers as writers_module
-from edgedistil.prediction.partial import partial_path
-from edgedistil.prediction.sources import line_rows
-from edgedistil.prediction.writers import SeparatedWriter
+from edgedistil.labelling import ChunkLimits, TextColumns, label_file
+from edgedistil.labelling import writers as writers_module
+from edgedistil.labelling.partial import partial_path
+from edgedistil.labelling.sources import line_rows
+from edgedistil.labelling.writers import SeparatedWriter
 from edgedistil_runtime import InputError, TextClassifier
 from edgedistil_runtime.errors import DataError, OutputError
 
-from .prediction_files import ROWS, SMALL, TEXTS, label, read_back, request_of, write_rows
+from .labelling_files import ROWS, SMALL, TEXTS, label, read_back, request_of, write_rows
 
 OUTPUTS = ("out.csv", "out.tsv", "out.jsonl", "out.ndjson", "out.parquet")
 
@@ -161,7 +161,7 @@ def test_row_groups_are_joined_a_few_at_a_time(model, tmp_path, monkeypatch):
         ("in.csv", "text\n", "no example"),
         ("in.csv", "", "empty"),
         ("in.csv", "text,id,id\nx,1,2\n", "more than one column 'id'"),
-        ("in.csv", "text,label\nx,1\n", "a column 'label' already.*--column-prefix predicted_"),
+        ("in.csv", "text,label\nx,1\n", "a column 'label' already.*`column_prefix` such as 'predicted_'"),
         ("in.jsonl", '{"text": "x"}\n{"text": "x", "score": 1}\n', "a column 'score' already"),
         ("in.csv", b"text,id\nx,y\nx,\xff\n", "row 3: these bytes are not UTF-8"),
         ("in.csv", b"text,caf\xe9\nx,y\n", "row 2: these bytes are not UTF-8"),
@@ -205,21 +205,21 @@ def test_outputs_that_cannot_be(model, tmp_path):
         with pytest.raises(OutputError, match=message):
             label(model, source, output)
     with pytest.raises(OutputError, match="would replace what it is made of"):
-        label(model, source, source, is_replaced=True)
+        label(model, source, source, force=True)
     (tmp_path / "out.csv.partial").mkdir()
     (tmp_path / "out.csv.partial" / "mine.txt").touch()
     with pytest.raises(OutputError, match="that `edgedistil predict` made.*mine.txt"):
-        label(model, source, tmp_path / "out.csv", is_replaced=True)
+        label(model, source, tmp_path / "out.csv", force=True)
     assert (tmp_path / "out.csv.partial" / "mine.txt").exists()
 
 
 def test_an_output_is_replaced_only_with_force(model, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     output.write_text("old")
-    with pytest.raises(OutputError, match="exists. Choose another output, or pass --force"):
+    with pytest.raises(OutputError, match="exists. Choose another output, or pass `force`"):
         label(model, source, output)
     assert output.read_text() == "old"
-    label(model, source, output, is_replaced=True)
+    label(model, source, output, force=True)
     assert len(read_back(output)) == len(TEXTS)
 
 
@@ -245,7 +245,7 @@ def test_reading_is_never_more_than_a_chunk_ahead(model, tmp_path):
         ahead.append(read[0] - progress.rows)
 
     request = request_of(model, line_rows(lines(), "text"), tmp_path / "out.jsonl")
-    assert predict_file(request, TextClassifier, on_progress=look).rows == 20
+    assert label_file(request, TextClassifier, on_progress=look).rows == 20
     assert len(ahead) == 8  # seven chunks, and before the first
     assert max(ahead) <= SMALL.rows
 
@@ -255,7 +255,7 @@ def test_large_rows_make_small_chunks(kind, model, tmp_path):
     source = write_rows(tmp_path / f"in{kind}", [{"text": "x", "page": str(n) * 50_000} for n in range(8)])
     done = []
     request = request_of(model, source, tmp_path / "out.jsonl", limits=ChunkLimits(rows=100, size=100_000))
-    predict_file(request, TextClassifier, on_progress=lambda progress: done.append(progress.rows))
+    label_file(request, TextClassifier, on_progress=lambda progress: done.append(progress.rows))
     assert len(done) > 3
     assert done[-1] == 8
 
@@ -265,7 +265,7 @@ import re, sys
 from pathlib import Path
 import numpy as np
 import pyarrow
-from edgedistil.prediction import PredictionRequest, predict_file
+from edgedistil.labelling import LabellingRequest, label_file
 from edgedistil_runtime import FakeBackend, TextClassifier
 
 model, folder, kind = sys.argv[1:]
@@ -273,8 +273,8 @@ class Cheap(FakeBackend):
     def run(self, signature, inputs):
         return {"probabilities": np.array([[0.5, 0.25, 0.25]], np.float32)}
 def peak(name):
-    request = PredictionRequest(Path(model), Path(folder, name), Path(folder, name + ".out.jsonl"))
-    done = predict_file(request, lambda path: TextClassifier(path, backend=Cheap(lambda *_: {}), verify=False))
+    request = LabellingRequest(Path(model), Path(folder, name), Path(folder, name + ".out.jsonl"))
+    done = label_file(request, lambda path: TextClassifier(path, backend=Cheap(lambda *_: {}), verify=False))
     if kind == ".parquet":  # what Arrow holds; what its allocator keeps besides is a matter of its own
         return done.rows, pyarrow.default_memory_pool().max_memory()
     return done.rows, int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

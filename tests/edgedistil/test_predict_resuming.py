@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from edgedistil.prediction import ChunkLimits, TextColumns, predict_file
-from edgedistil.prediction.partial import partial_path
+from edgedistil.labelling import ChunkLimits, TextColumns, label_file
+from edgedistil.labelling.partial import partial_path
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import DataError, OutputError
 
-from .prediction_files import ROWS, TEXTS, invoke, label, read_back, request_of, write_rows
+from .labelling_files import ROWS, TEXTS, invoke, label, read_back, request_of, write_rows
 
 
 class StopError(Exception):
@@ -28,7 +28,7 @@ def stop_after(rows):
 
 def interrupt(model, source, output, *, rows=6, **fields):
     with pytest.raises(StopError):
-        predict_file(request_of(model, source, output, **fields), TextClassifier, on_progress=stop_after(rows))
+        label_file(request_of(model, source, output, **fields), TextClassifier, on_progress=stop_after(rows))
     assert not output.exists()
     assert json.loads((partial_path(output) / "progress.json").read_text())["rows"] == rows
 
@@ -36,11 +36,11 @@ def interrupt(model, source, output, *, rows=6, **fields):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from edgedistil.prediction import ChunkLimits, PredictionRequest, predict_file, partial, writers
+from edgedistil.labelling import ChunkLimits, LabellingRequest, label_file, partial, writers
 from edgedistil_runtime import TextClassifier
 
 model, source, output, where = sys.argv[1:]
-def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 if where == "torn":  # the third chunk is on the disk in part, and not in the record
     append = partial.PartialOutput.append
     def torn(self, content, rows, digest):
@@ -55,8 +55,8 @@ elif where == "recording":
     Path.replace = lambda self, to: die() if '"rows": 9' in self.read_text() else replace(self, to)
 elif where == "joined":
     partial.PartialOutput.publish = die
-request = PredictionRequest(Path(model), Path(source), Path(output), limits=ChunkLimits(rows=3))
-predict_file(request, TextClassifier)
+request = LabellingRequest(Path(model), Path(source), Path(output), limits=ChunkLimits(rows=3))
+label_file(request, TextClassifier)
 """
 
 
@@ -95,9 +95,9 @@ def test_interrupted_twice(kind, model, tmp_path):
 def test_a_partial_output_is_neither_ignored_nor_lost(model, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt(model, source, output)
-    with pytest.raises(OutputError, match="holds 6 rows of an interrupted run.*--resume.*--force"):
+    with pytest.raises(OutputError, match="holds 6 rows of an interrupted run.*`is_resumed`.*`force`"):
         label(model, source, output)
-    assert label(model, source, output, is_replaced=True).resumed_rows == 0
+    assert label(model, source, output, force=True).resumed_rows == 0
     assert label(model, source, tmp_path / "new.csv", is_resumed=True).resumed_rows == 0  # nothing to resume
 
 
@@ -113,7 +113,7 @@ def test_a_partial_output_is_neither_ignored_nor_lost(model, tmp_path):
 def test_resuming_with_other_options(fields, message, model, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt(model, source, output)
-    with pytest.raises(OutputError, match="was made otherwise.*" + message):
+    with pytest.raises(OutputError, match="was made with other settings.*" + message):
         label(model, source, output, is_resumed=True, **fields)
     assert label(model, source, output, is_resumed=True).resumed_rows == 6
 
@@ -121,7 +121,7 @@ def test_resuming_with_other_options(fields, message, model, tmp_path):
 def test_resuming_with_another_model(artifact, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     interrupt(artifact(), source, output)
-    with pytest.raises(OutputError, match="was made otherwise.*model_sha256"):
+    with pytest.raises(OutputError, match="was made with other settings.*model_sha256"):
         label(artifact("other.tflite", labels=("a", "b", "c")), source, output, is_resumed=True)
 
 
@@ -167,15 +167,15 @@ def test_one_run_at_a_time(model, tmp_path):
 
     def meanwhile(_):
         with pytest.raises(OutputError, match="Another run is writing"):
-            label(model, source, output, is_replaced=True)
+            label(model, source, output, force=True)
 
-    predict_file(request_of(model, source, output), TextClassifier, on_progress=meanwhile)
+    label_file(request_of(model, source, output), TextClassifier, on_progress=meanwhile)
     assert len(read_back(output)) == len(TEXTS)
 
 
 def test_an_output_that_came_meanwhile_is_not_replaced(model, tmp_path):
     source, output = write_rows(tmp_path / "in.csv"), tmp_path / "out.csv"
     with pytest.raises(OutputError, match="exists"):
-        predict_file(request_of(model, source, output), TextClassifier, on_progress=lambda _: output.write_text("new"))
+        label_file(request_of(model, source, output), TextClassifier, on_progress=lambda _: output.write_text("new"))
     assert output.read_text() == "new"
     assert partial_path(output).exists()

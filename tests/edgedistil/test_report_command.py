@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main
-from edgedistil.evaluation import evaluate_labels
-from edgedistil.report import Measurements, render_page
+from edgedistil.report import render_page, write_report
+from edgedistil.scores import evaluate_labels
 from edgedistil_runtime import TextClassifier
 
 from .report_page import check_page
@@ -33,14 +33,22 @@ def report(*arguments):
     return invoke("report", *arguments, "--runs", 1)
 
 
-def test_report_of_files(artifact, data, tmp_path):
+def test_report_of_files(artifact, data, tmp_path, monkeypatch):
+    written = []
+
+    def record(measurements, *arguments, **options):
+        written.append(measurements)
+        write_report(measurements, *arguments, **options)
+
+    monkeypatch.setattr("edgedistil.report.write_report", record)
     models = artifact("one.tflite"), artifact("two.tflite", labels=("high", "low", "middle"))
     output = tmp_path / "report.html"
     done = report(*models, "--data", data, "-o", output, "--json", "--num-threads", 1)
     assert done.exit_code == 0, done.stderr
     printed = json.loads(done.stdout.splitlines()[-1])
     assert printed.pop("output") == str(output)
-    measured = Measurements.from_json(json.dumps(printed))
+    [measured] = written
+    assert json.loads(measured.to_json()) == printed
     html = output.read_text(encoding="utf-8")
     check_page(html)
     assert html == render_page(measured)
@@ -91,7 +99,7 @@ def test_errors_come_before_the_work_and_leave_nothing(artifact, data, tmp_path)
             ["sound.tflite", "none.tflite"],
             data.name,
             output,
-            "none.tflite, which was converted with `--tokenizer none`",
+            "none.tflite, which was converted without a tokenizer",
         ),
         (["absent.tflite"], data.name, output, "cannot be opened"),
         (["sound.tflite"], data.name, kept, "--force"),

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from edgedistil.data import LabelledTexts
+from edgedistil.measuring.models import count_changes
 from edgedistil.report.axes import fitted_axis
 from edgedistil.report.markup import Markup, element
-from edgedistil.report.measuring import count_changes
 from edgedistil.report.plots import Point, scatter
 from edgedistil.report.style import DARK, LIGHT, contrast, variables
 

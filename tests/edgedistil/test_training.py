@@ -8,19 +8,19 @@ import keras
 import numpy as np
 import pytest
 
-from edgedistil.builder import load_labelled_classifier
 from edgedistil.data import TrainingData, read_labelled_texts
-from edgedistil.output_directory import check_target, written_whole
+from edgedistil.presets.loading import load_labelled_classifier
+from edgedistil.scores import score_probabilities
 from edgedistil.sizes import BackboneSize
 from edgedistil.training import FROM_SCRATCH, TrainingSettings, from_scratch_settings
 from edgedistil.training.batches import tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
+from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil.training.loop import train
-from edgedistil.training.metrics import measure
 from edgedistil.training.optimization import WarmupLinearDecay
-from edgedistil.training.prediction import predict_probabilities
 from edgedistil.training.record import write_training
 from edgedistil.training.start import from_preset, from_scratch
+from edgedistil_converters.files import atomic_directory, check_directory
 from edgedistil_runtime.errors import DataError, OutputError, PresetError
 
 SIZE = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
@@ -86,7 +86,7 @@ def test_learning_rate_rises_and_falls_in_straight_lines():
 
 def test_metrics_by_hand():
     probabilities = np.array([[0.8, 0.2, 0.0], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0]], "float32")
-    metrics = measure(probabilities, np.array([0, 1, 1]))
+    metrics = score_probabilities(probabilities, np.array([0, 1, 1]))
     # One hit of class 0 and one false alarm: F1 2/3. One hit of class 1 and one miss: 2/3. Class 2 occurs nowhere.
     expected_loss = -np.log([0.8, 0.4, 0.9]).mean()
     assert metrics["accuracy"] == pytest.approx(2 / 3, abs=1e-6)
@@ -224,7 +224,7 @@ def test_wrong_number_of_outputs_or_no_preprocessor(data, make_tiny_classifier):
 
 
 def test_divergence_is_an_error(data):
-    with pytest.raises(DataError, match=r"diverged.*--learning-rate"):
+    with pytest.raises(DataError, match=r"diverged.*`learning_rate`"):
         run(data, replace(SETTINGS, learning_rate=1e30, clip_norm=1e30, epochs=4))
 
 
@@ -282,9 +282,9 @@ def make_preset(directory, content="{}"):
 
 def test_target_that_exists_is_replaced_only_when_told(tmp_path):
     target = make_preset(tmp_path / "out", "old")
-    with pytest.raises(OutputError, match=r"exists already.*--force"):
-        check_target(target)
-    with written_whole(target, is_replaceable=True) as work:
+    with pytest.raises(OutputError, match=r"exists already.*`force`"):
+        check_directory(target)
+    with atomic_directory(target, force=True) as work:
         (work / "config.json").write_text("new")
     assert [path.name for path in target.iterdir()] == ["config.json"]
     assert list(tmp_path.iterdir()) == [target]
@@ -294,7 +294,7 @@ def test_replaced_target_is_untouched_when_writing_fails(tmp_path):
     target = make_preset(tmp_path / "out", "old")
 
     def write_and_fail():
-        with written_whole(target, is_replaceable=True) as work:
+        with atomic_directory(target, force=True) as work:
             (work / "config.json").write_text("new")
             raise KeyboardInterrupt
 
@@ -307,18 +307,18 @@ def test_replaced_target_is_untouched_when_writing_fails(tmp_path):
 def test_force_never_replaces_what_training_did_not_write(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letters.txt").write_text("dear")
-    with pytest.raises(OutputError, match="--force replaces only"):
-        check_target(tmp_path / "home", is_replaceable=True)
+    with pytest.raises(OutputError, match="`force` replaces only"):
+        check_directory(tmp_path / "home", force=True)
 
 
 def test_target_that_cannot_be(tmp_path):
     with pytest.raises(OutputError, match=r"does not exist.*mkdir -p"):
-        check_target(tmp_path / "absent" / "out")
+        check_directory(tmp_path / "absent" / "out")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="must be a directory"):
-        check_target(tmp_path / "file", is_replaceable=True)
+        check_directory(tmp_path / "file", force=True)
     (tmp_path / "empty").mkdir()
-    assert check_target(tmp_path / "empty") == tmp_path / "empty"
+    assert check_directory(tmp_path / "empty") == tmp_path / "empty"
 
 
 def test_the_learning_rate_falls_with_the_width():

@@ -1,0 +1,236 @@
+"""OUTPUT.partial: what is done of an output, and a record from which another run goes on.
+
+    big.parquet.partial/
+    ├── progress.json   the settings, how many rows are done, the digest of these, how many bytes of `rows` hold them
+    └── rows            what has grown; whatever stands behind those bytes was cut off by the interruption
+
+The rows reach the disk before the record that counts them, and a record takes the place of the last as a whole. So
+after a crash or a power failure the record is true.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edgedistil_converters.files import LOCK_FILE, put_in_place, sole_use
+from edgedistil_runtime.errors import OutputError
+
+__all__ = ["PartialOutput", "ProgressRecord", "open_partial", "partial_path"]
+
+_RECORD, _NEW_RECORD, _ROWS, _JOINED = "progress.json", "progress.new", "rows", "joined"
+_FILES = (_RECORD, _NEW_RECORD, _ROWS, _JOINED)
+_VERSION = 1  # of the folder's layout
+
+
+@dataclass(frozen=True)
+class ProgressRecord:
+    """How far an output is.
+
+    Attributes:
+        settings: all that decides what is written, by name.
+        rows: of the input, that are done.
+        size: bytes of `rows` that hold them.
+        input_sha256: of the input's rows that are done.
+        version: of the folder's layout.
+    """
+
+    settings: Mapping[str, Any]
+    rows: int = 0
+    size: int = 0
+    input_sha256: str = ""
+    version: int = _VERSION
+
+
+def partial_path(output: Path) -> Path:
+    """The folder in which an output grows."""
+    return output.with_name(output.name + ".partial")
+
+
+class PartialOutput:
+    """The folder, open for one run; `open_partial` makes it.
+
+    Attributes:
+        folder: the path.
+        record: how far the output is.
+        grown: the file that grows.
+    """
+
+    def __init__(self, folder: Path, record: ProgressRecord) -> None:
+        """Takes the folder as it is."""
+        self.folder, self.record, self.grown = folder, record, folder / _ROWS
+        self._stream: BinaryIO | None = None
+
+    def append(self, content: bytes, rows: int, input_sha256: str) -> None:
+        """Adds a chunk and records it.
+
+        Args:
+            content: of the chunk.
+            rows: in the chunk.
+            input_sha256: the digest of all rows up to its end.
+        """
+        if self._stream is None:
+            self._stream = self.grown.open("ab")
+        self._stream.write(content)
+        _reach_disk(self._stream)
+        self.record = replace(
+            self.record,
+            rows=self.record.rows + rows,
+            size=self.record.size + len(content),
+            input_sha256=input_sha256,
+        )
+        self.save()
+
+    def trim(self) -> None:
+        """Cuts off what the record does not count: a chunk that was being written when the run was interrupted."""
+        os.truncate(self.grown, self.record.size)
+
+    def save(self) -> None:
+        """Writes the record."""
+        new = self.folder / _NEW_RECORD
+        with new.open("wb") as file:
+            file.write(json.dumps(asdict(self.record), indent=2).encode())
+            _reach_disk(file)
+        new.replace(self.folder / _RECORD)
+
+    def publish(self, finished: Path, output: Path, *, force: bool) -> None:
+        """Moves a finished file to the output's path and removes what it was made of.
+
+        Raises:
+            OutputError: there is a file at that path and `force` is false.
+        """
+        self.close()
+        with finished.open("rb+") as file:
+            os.fsync(file.fileno())
+        put_in_place(finished, output, force=force)
+        _entries_reach_disk(output.parent)  # before the rows that it was made of are removed
+        self.remove()
+
+    def close(self) -> None:
+        """Closes the file that grows; a second call does nothing."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def remove(self) -> None:
+        """Removes the rows and their record."""
+        self.close()
+        _empty(self.folder)
+
+
+@contextlib.contextmanager
+def open_partial(
+    output: Path, settings: Mapping[str, Any], *, resumes: bool, replaces: bool
+) -> Iterator[PartialOutput]:
+    """Opens the folder of an output, alone.
+
+    Args:
+        output: what is to be written.
+        settings: of this run.
+        resumes: whether to go on with what is there.
+        replaces: whether to do away with what is there, unless `resumes`.
+
+    Yields:
+        The folder. When the block is left by an error before any row was recorded, the folder is removed.
+
+    Raises:
+        OutputError: it is in use; it is there and is neither to be resumed nor replaced; or what is there was made with
+            other settings.
+    """
+    folder = partial_path(output)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    try:
+        with sole_use(folder) as is_ours:
+            if not is_ours:
+                raise OutputError(f"Another run is writing to {folder}. Wait for it, or choose another output.")
+            partial = PartialOutput(folder, _begin(folder, settings, resumes=resumes, replaces=replaces))
+            partial.grown.touch()
+            partial.trim()
+            partial.save()
+            try:
+                yield partial
+            finally:
+                partial.close()
+                if not partial.record.rows:
+                    partial.remove()
+    finally:
+        with contextlib.suppress(OSError):  # it still holds rows
+            folder.rmdir()
+
+
+def _begin(folder: Path, settings: Mapping[str, Any], *, resumes: bool, replaces: bool) -> ProgressRecord:
+    """The record to start from, with a folder that holds nothing else."""
+    record = _found(folder)
+    if record is not None and resumes:
+        _check_same(folder, record, settings)
+        return record
+    if record is not None and not replaces:
+        raise OutputError(
+            f"{folder} holds {record.rows:,} rows of an interrupted run. Continue it with `is_resumed`, or discard it "
+            "with `force`."
+        )
+    _empty(folder)
+    return ProgressRecord(settings)
+
+
+def _found(folder: Path) -> ProgressRecord | None:
+    """The record in the folder, or `None` where the folder is empty but for what a run writes before its record."""
+    foreign = [path.name for path in folder.iterdir() if path.name not in (*_FILES, LOCK_FILE)]
+    if foreign:
+        raise OutputError(
+            f"{folder} must be a folder that `edgedistil predict` made. Move it away, or choose another output. "
+            f"Received: a folder with {foreign[0]!r} in it."
+        )
+    try:
+        fields = json.loads((folder / _RECORD).read_bytes())
+        record = ProgressRecord(**fields)
+        has_rows = (folder / _ROWS).stat().st_size >= record.size
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise _not_usable(folder, str(error)) from error
+    if record.version != _VERSION or not has_rows:
+        raise _not_usable(folder, f"version {record.version}" if has_rows else "fewer rows than its record counts")
+    return record
+
+
+def _not_usable(folder: Path, reason: str) -> OutputError:
+    return OutputError(f"{folder} cannot be resumed. Remove it: rm -r '{folder}'. Received: {reason}.")
+
+
+def _check_same(folder: Path, record: ProgressRecord, settings: Mapping[str, Any]) -> None:
+    different = [
+        f"{name} {record.settings.get(name)!r}, now {value!r}"
+        for name, value in settings.items()
+        if record.settings.get(name) != value
+    ]
+    if different:
+        raise OutputError(
+            f"{folder} was made with other settings, and half of each is no result. Give the same model and options "
+            f"with `is_resumed`, or start over with `force`. Received: then {'; then '.join(different)}."
+        )
+
+
+def _empty(folder: Path) -> None:
+    # The record goes first: rows without a record count as none.
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _reach_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _entries_reach_disk(folder: Path) -> None:
+    if os.name == "nt":  # Windows opens no folder for this
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

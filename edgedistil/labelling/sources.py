@@ -1,0 +1,191 @@
+"""Where rows come from: a data file of any kind, or lines of a stream; read a chunk at a time, never further ahead."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+from edgedistil.data.reading import check_data_file, check_text, no_examples, read_rows
+from edgedistil.data.tables import Row, not_utf8, open_parquet, parquet_batches
+from edgedistil.labelling.chunks import Chunk, RecordChunk, TableChunk
+from edgedistil_runtime.errors import DataError
+
+__all__ = ["STDIN", "ChunkLimits", "TextColumns", "file_mark", "line_rows", "read_chunks"]
+
+STDIN = Path("stdin")  # the name of the stream in messages
+
+
+@dataclass(frozen=True)
+class ChunkLimits:
+    """How large a chunk may be, which bounds the memory of a run.
+
+    Attributes:
+        rows: at most.
+        size: bytes of the input after which a chunk ends, whatever its rows.
+    """
+
+    rows: int = 512
+    size: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """The columns that are classified.
+
+    Attributes:
+        text: holds the text.
+        text_pair: holds the second text, for a model of pairs.
+    """
+
+    text: str = "text"
+    text_pair: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name or two."""
+        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+
+
+def read_chunks(
+    source: Path | Iterable[Row], columns: TextColumns, added: tuple[str, ...], limits: ChunkLimits
+) -> Iterator[Chunk]:
+    """Read an input from its beginning.
+
+    Args:
+        source: a data file, or the rows of a stream.
+        columns: which columns are texts.
+        added: names of the columns that the output adds, which the input must not have.
+        limits: of a chunk.
+
+    Yields:
+        Chunks; together they are every row of the input, in its order. The same input gives the same chunks.
+
+    Raises:
+        DataError: the input, a column or a row cannot be used; there is no row; or a column is there already.
+    """
+    chunks: Iterator[Chunk]
+    if isinstance(source, Path):
+        check_data_file(source)
+        is_table = source.suffix.lower() == ".parquet"
+        chunks = _tables(source, columns, limits) if is_table else _file_records(source, columns, limits)
+        name = source
+    else:
+        chunks, name = _records(source, STDIN, columns, limits), STDIN
+    is_empty = True
+    for chunk in chunks:
+        is_empty = False
+        _check_free(chunk, name, added)
+        yield chunk
+    if is_empty:
+        raise no_examples(name)
+
+
+def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
+    """One text a line, as a row with one column; an empty line is an empty text.
+
+    Raises:
+        DataError: a line is not UTF-8.
+    """
+    position = 0
+    for number, line in enumerate(lines, start=1):
+        position += len(line)
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"stdin, line {number}: texts must be UTF-8. Received: {line[:40]!r}. Convert them first, for instance "
+                "with: iconv -f latin1 -t utf-8"
+            ) from error
+        yield Row(number, {column: text}, position)
+
+
+def _file_records(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[RecordChunk]:
+    return _records(read_rows(path, columns.names), path, columns, limits, size=path.stat().st_size)
+
+
+def _records(
+    rows: Iterable[Row], path: Path, columns: TextColumns, limits: ChunkLimits, *, size: int | None = None
+) -> Iterator[RecordChunk]:
+    held: list[Row] = []
+    start = 0
+    for row in rows:
+        held.append(row)
+        if len(held) >= limits.rows or row.position - start >= limits.size:
+            yield _record_chunk(held, path, columns, size)
+            held, start = [], row.position
+    if held:
+        yield _record_chunk(held, path, columns, size)
+
+
+def _record_chunk(rows: list[Row], path: Path, columns: TextColumns, size: int | None) -> RecordChunk:
+    pair = columns.text_pair
+    return RecordChunk(
+        texts=tuple(row.values[columns.text] for row in rows),
+        text_pairs=None if pair is None else tuple(row.values[pair] for row in rows),
+        first_number=rows[0].number,
+        fraction=min(1.0, rows[-1].position / size) if size else None,
+        rows=tuple(row.values for row in rows),
+        path=path,
+    )
+
+
+def _tables(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[TableChunk]:
+    with open_parquet(path, columns.names) as file:
+        metadata, names = file.metadata, file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise DataError(f"{path} has two columns of one name. Received: {', '.join(names)}")
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        rows_at_once = max(1, min(limits.rows, limits.size * metadata.num_rows // max(1, size)))
+        number = 1
+        for batch in parquet_batches(path, file, rows_at_once):
+            if not batch.num_rows:
+                continue
+            table = pyarrow.Table.from_batches([batch])
+            pair = columns.text_pair
+            yield TableChunk(
+                texts=_texts(table, columns.text, path, number),
+                text_pairs=None if pair is None else _texts(table, pair, path, number),
+                first_number=number,
+                fraction=(number - 1 + batch.num_rows) / metadata.num_rows,
+                rows=table,
+                path=path,
+            )
+            number += batch.num_rows
+
+
+def _texts(table: Any, column: str, path: Path, first_number: int) -> tuple[str, ...]:
+    texts = []
+    for number, cell in enumerate(table.column(column), start=first_number):
+        try:
+            value = cell.as_py()
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, number) from error
+        texts.append(check_text(value, column, path, number))
+    return tuple(texts)
+
+
+def _check_free(chunk: Chunk, path: Path, added: tuple[str, ...]) -> None:
+    if isinstance(chunk, RecordChunk):
+        taken = [name for name in added if any(name in row for row in chunk.rows)]
+    else:
+        taken = [name for name in added if name in chunk.table().column_names]
+    if taken:
+        raise DataError(
+            f"{path} has a column {' and a column '.join(map(repr, taken))} already, which the new one would "
+            "overwrite. Give the new columns other names with a `column_prefix` such as 'predicted_'. "
+            f"Received: new columns {', '.join(map(repr, added))}"
+        )
+
+
+def file_mark(path: Path) -> bytes:
+    """What tells a Parquet file from another beside its texts: its footer, with sizes and extremes of all columns."""
+    if path.suffix.lower() != ".parquet":
+        return b""
+    with path.open("rb") as file:
+        file.seek(-8, 2)  # the footer's length and the magic number: parquet.apache.org/docs/file-format
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - length, 2)
+        return hashlib.sha256(file.read(length)).digest()

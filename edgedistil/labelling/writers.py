@@ -1,0 +1,244 @@
+"""The kinds of output: how a chunk becomes bytes at the end of a growing file, and that file the output.
+
+CSV and JSON Lines grow by lines, and what has grown is the output. Parquet ends with a footer that lists every part of
+the file, so it cannot be cut off and continued: its chunks are kept as Arrow streams (one behind the other, each with
+its own schema) and rewritten as row groups at the end, a few at a time.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow
+import pyarrow.parquet
+
+from edgedistil.labelling.chunks import Chunk
+from edgedistil_runtime.errors import DataError, OutputError
+
+__all__ = ["OUTPUT_EXTENSIONS", "Writer", "open_writer"]
+
+_ROW_GROUP_ROWS, _ROW_GROUP_SIZE = 1 << 16, 32 << 20  # whichever is reached first; bytes in memory
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+class Writer(Protocol):
+    """Makes an output of one kind, chunk after chunk."""
+
+    def restore(self, grown: Path) -> None:
+        """Learns from what an interrupted run left, before the first `encode`; an empty file tells nothing."""
+
+    def encode(self, chunk: Chunk, added: Columns) -> bytes:
+        """What to append for a chunk: its rows with new columns behind their own.
+
+        Raises:
+            DataError: this kind of file cannot hold the rows.
+        """
+
+    def finish(self, grown: Path) -> Path:
+        """The output, in the folder of what has grown."""
+
+
+def open_writer(output: Path) -> Writer:
+    """The writer for an output's extension.
+
+    Raises:
+        OutputError: it is none of `OUTPUT_EXTENSIONS`.
+    """
+    make = _WRITERS.get(output.suffix.lower())
+    if make is None:
+        raise OutputError(
+            f"The kind of the output is told by its extension, one of {', '.join(OUTPUT_EXTENSIONS)}. "
+            f"Received: {output}"
+        )
+    return make()
+
+
+class SeparatedWriter:
+    """CSV or TSV (RFC 4180, lines ended by a line feed), with the columns of the first chunk."""
+
+    def __init__(self, delimiter: str) -> None:
+        """Nothing is known of the columns yet."""
+        self._delimiter = delimiter
+        self._columns: list[str] = []
+
+    def restore(self, grown: Path) -> None:
+        """Takes the columns from the header."""
+        with grown.open(encoding="utf-8", newline="") as stream:
+            self._columns = next(csv.reader(stream, delimiter=self._delimiter, strict=True), [])
+
+    def encode(self, chunk: Chunk, added: Columns) -> bytes:
+        """Lines; the first time, with the header before them."""
+        rows = list(_with_added(chunk.records(), added))
+        lines: list[list[str]] = []
+        if not self._columns:
+            own = dict.fromkeys(column for row in rows for column in row)
+            self._columns = [column for column in own if column not in added] + list(added)
+            lines.append(self._columns)
+        known = set(self._columns)
+        for row in rows:
+            if not row.keys() <= known:
+                raise self._new_column(chunk, sorted(row.keys() - known))
+            lines.append([_cell(row.get(column)) for column in self._columns])
+        return self._text(lines).encode()
+
+    def finish(self, grown: Path) -> Path:
+        """What has grown."""
+        return grown
+
+    def _text(self, lines: list[list[str]]) -> str:
+        stream = io.StringIO(newline="")
+        plain, quoting = (
+            csv.writer(stream, delimiter=self._delimiter, lineterminator="\n", quoting=style)
+            for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        for line in lines:
+            # A bare carriage return ends a row for a reader, and Python's writer quotes it from 3.13 on only.
+            writer = quoting if any("\r" in cell for cell in line) else plain
+            writer.writerow(line)
+        return stream.getvalue()
+
+    def _new_column(self, chunk: Chunk, names: list[str]) -> DataError:
+        return DataError(
+            f"From row {chunk.first_number} on there are columns that the first rows have not, and a table's header is "
+            f"written once. Write .jsonl or .parquet instead. Received: new {', '.join(map(repr, names))}"
+        )
+
+
+class JSONLinesWriter:
+    """One JSON object a line, each with the keys that its row has."""
+
+    def restore(self, grown: Path) -> None:
+        """Nothing to learn."""
+
+    def encode(self, chunk: Chunk, added: Columns) -> bytes:
+        """Lines."""
+        return "".join(f"{_json(row)}\n" for row in _with_added(chunk.records(), added)).encode()
+
+    def finish(self, grown: Path) -> Path:
+        """What has grown."""
+        return grown
+
+
+class ParquetWriter:
+    """Arrow streams, rewritten as one Parquet file; columns that not all chunks have are null elsewhere."""
+
+    def __init__(self) -> None:
+        """Nothing is known of the columns yet."""
+        self._schema = pyarrow.schema([])
+
+    def restore(self, grown: Path) -> None:
+        """Takes the columns from the chunks."""
+        for table in _stored_tables(grown):
+            self._schema = _common(self._schema, table.schema)
+
+    def encode(self, chunk: Chunk, added: Columns) -> bytes:
+        """One Arrow stream."""
+        table = chunk.table()
+        for name, values in added.items():
+            kind = pyarrow.float64() if values and isinstance(values[0], float) else pyarrow.string()
+            table = table.append_column(name, pyarrow.array(values, kind))
+        try:
+            self._schema = _common(self._schema, table.schema)
+        except pyarrow.ArrowException as error:
+            raise DataError(
+                f"From row {chunk.first_number} on a column has another type than before, and a column of a Parquet "
+                f"file has one. Write .jsonl instead. Received: {error}"
+            ) from error
+        stream = io.BytesIO()
+        options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
+        with pyarrow.ipc.new_stream(stream, table.schema, options=options) as writer:
+            writer.write_table(table)
+        return stream.getvalue()
+
+    def finish(self, grown: Path) -> Path:
+        """A Parquet file of row groups."""
+        output = grown.with_name("joined")
+        with pyarrow.parquet.ParquetWriter(output, self._schema) as writer:
+            for table in _row_groups(_stored_tables(grown), self._schema):
+                writer.write_table(table, row_group_size=table.num_rows)
+        return output
+
+
+_WRITERS: Mapping[str, Callable[[], Writer]] = {
+    ".csv": lambda: SeparatedWriter(","),
+    ".tsv": lambda: SeparatedWriter("\t"),
+    ".jsonl": JSONLinesWriter,
+    ".ndjson": JSONLinesWriter,
+    ".parquet": ParquetWriter,
+}
+OUTPUT_EXTENSIONS = tuple(_WRITERS)
+
+
+def _with_added(records: Iterable[dict[str, Any]], added: Columns) -> Iterator[dict[str, Any]]:
+    for index, record in enumerate(records):
+        yield record | {name: values[index] for name, values in added.items()}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, float) else _json(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_value)
+    except ValueError:  # infinity or not a number, which Python reads and JSON has no literal for
+        return json.dumps(_finite(value), ensure_ascii=False, default=_json_value)
+
+
+def _json_value(value: Any) -> str:
+    """What stands for a value within a list or an object of a Parquet file: a time, a date, a decimal."""
+    if isinstance(value, bytes):
+        raise DataError(
+            "A text file cannot hold bytes, and a list or an object of a column does. Write .parquet, which keeps them "
+            f"as they are. Received: {value!r:.60}"
+        )
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list) else value
+
+
+def _common(first: Any, second: Any) -> Any:
+    """The schema that rows of both have: null is every type, a whole number can be a fractional one."""
+    return second if not first.names else pyarrow.unify_schemas([first, second], promote_options="permissive")
+
+
+def _stored_tables(path: Path) -> Iterator[Any]:
+    if not path.stat().st_size:
+        return
+    with pyarrow.OSFile(str(path)) as file:
+        while file.tell() < file.size():
+            with pyarrow.ipc.open_stream(file) as stream:
+                yield stream.read_all()
+
+
+def _row_groups(tables: Iterable[Any], schema: Any) -> Iterator[Any]:
+    """Successive tables joined until they make a row group; memory for one."""
+    held: list[Any] = []
+    for table in tables:
+        held.append(_cast(table, schema))
+        if sum(one.num_rows for one in held) >= _ROW_GROUP_ROWS or sum(one.nbytes for one in held) >= _ROW_GROUP_SIZE:
+            yield pyarrow.concat_tables(held)
+            held = []
+    if held:
+        yield pyarrow.concat_tables(held)
+
+
+def _cast(table: Any, schema: Any) -> Any:
+    if table.schema.equals(schema):
+        return table
+    return pyarrow.concat_tables([schema.empty_table(), table], promote_options="permissive")

@@ -1,0 +1,9 @@
+"""Measuring models: speed, memory, scores and what is in a file.
+
+texts          texts to time
+load_cost      cost of a start, in a process that does nothing else
+speed          latency and throughput of files that take turns
+machine        the machine that was measured on
+models         speed, scores and facts of files and presets, for a report
+measurements   the values that `models` returns
+"""

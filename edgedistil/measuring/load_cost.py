@@ -1,0 +1,133 @@
+"""What it costs to start: milliseconds to the first label and peak memory, in a child process that does nothing else.
+
+    python -m edgedistil.measuring.load_cost MODEL ACCELERATOR THREADS < text
+
+The child imports the runtime alone, as a program on a device would; the parent, which may hold TensorFlow and other
+models, would only measure itself.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgedistil_runtime.errors import BackendError
+
+__all__ = ["LoadCost", "measure_load", "peak_memory"]
+
+_STATUS = Path("/proc/self/status")
+_INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+_LONGEST_WAIT = 600.0  # seconds
+
+
+@dataclass(frozen=True)
+class LoadCost:
+    """What one process needed.
+
+    Attributes:
+        load_ms: from the file to its first label, with the digest of the file and the replay of its golden cases, and
+            without the imports of Python.
+        import_ms: of the Python packages: NumPy, the interpreter and the runtime.
+        peak_bytes: the most memory that the process held; None where the system does not tell.
+        bare_bytes: that before the model was opened: Python, NumPy and the interpreter.
+    """
+
+    load_ms: float
+    import_ms: float
+    peak_bytes: int | None
+    bare_bytes: int | None
+
+
+def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads: int | None = None) -> LoadCost:
+    """Opens a file in a new process and has it label one text.
+
+    Args:
+        path: a `.tflite` file that EdgeDistil wrote.
+        text: what to label.
+        accelerator: as in `TextClassifier`.
+        num_threads: as in `TextClassifier`.
+
+    Raises:
+        BackendError: the process failed, or took longer than ten minutes.
+    """
+    # The child finds the packages where the parent found them, and not in the folder that it happens to be in (-P).
+    arguments = [str(path.resolve()), accelerator, str(num_threads or 0)]
+    command = [sys.executable, "-P", "-m", "edgedistil.measuring.load_cost", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(
+            command,
+            input=text.encode("utf-8", errors="replace"),
+            capture_output=True,
+            env=environment,
+            timeout=_LONGEST_WAIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackendError(
+            f"{path.name} gave no label within {_LONGEST_WAIT:.0f} s in a process of its own."
+        ) from error
+    if done.returncode:
+        last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise BackendError(
+            f"{path.name} could not be opened in a process of its own, which ended with status {done.returncode}: "
+            f"{last[0][:300]}. Try: edgedistil predict {path.name} hello"
+        )
+    return LoadCost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def peak_memory() -> int | None:
+    """Bytes that this process has held at most; None where the system does not tell.
+
+    On Linux not `getrusage`: its figure outlives `exec`, so that a child begins with the peak of the parent that made
+    it. `VmHWM` belongs to the memory of the new program (proc_pid_status(5)).
+    """
+    try:
+        lines = _STATUS.read_text("ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return _peak_by_getrusage()
+
+
+def _peak_by_getrusage() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of each system
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def main(path: str, accelerator: str, threads: str) -> None:
+    """The child: opens the file, labels the text on stdin and writes what that cost on stdout, as JSON."""
+    started = time.perf_counter()
+    from edgedistil_runtime import TextClassifier
+
+    _import_an_interpreter()
+    imported = time.perf_counter()
+    bare = peak_memory()
+    text = sys.stdin.buffer.read().decode("utf-8")
+    opened = time.perf_counter()
+    with TextClassifier(path, accelerator, int(threads) or None) as classifier:
+        classifier.classify(text)
+        finished = time.perf_counter()
+    cost = LoadCost((finished - opened) * 1e3, (imported - started) * 1e3, peak_memory(), bare)
+    sys.stdout.write(json.dumps(asdict(cost)) + "\n")
+
+
+def _import_an_interpreter() -> None:
+    """The one that the runtime will take, so that its import does not count as loading."""
+    import contextlib
+    import importlib
+
+    for module in _INTERPRETERS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+            return
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,229 @@
+"""Measures models on labelled texts for a report: scores, changes against a reference, speed, and what is in a file."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from edgedistil import __version__
+from edgedistil.data import LabelledTexts
+from edgedistil.measuring.machine import read_machine
+from edgedistil.measuring.measurements import (
+    ChangedText,
+    Changes,
+    DataFacts,
+    FileFacts,
+    KerasFacts,
+    MeasuredModel,
+    Measurements,
+    OpCount,
+)
+from edgedistil.measuring.speed import (
+    Benchmark,
+    BenchmarkSettings,
+    display_names,
+    open_classifiers,
+    require_text_input,
+    time_classifiers,
+)
+from edgedistil.scores import evaluate_labels
+from edgedistil_converters.tflite.structure import read_structure
+from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.errors import DataError
+
+__all__ = ["count_changes", "measure"]
+
+Progress = Callable[[str], None]
+
+_PACKAGES = ("tensorflow", "keras", "keras-hub")
+_TOKENIZER_KEYS = ("kind", "sequence_length", "vocabulary_size", "lowercase", "strip_accents", "split_on_cjk")
+_LABELS_SHOWN = 10
+
+
+def measure(
+    paths: Sequence[Path],
+    examples: LabelledTexts,
+    *,
+    settings: BenchmarkSettings | None = None,
+    num_examples: int = 5,
+    on_progress: Progress = lambda _: None,
+) -> Measurements:
+    """Measures models side by side.
+
+    Args:
+        paths: `.tflite` files that EdgeDistil wrote, and preset directories, which Keras runs. The reference is the
+            first directory, or else the first file.
+        examples: labelled texts.
+        settings: how to take the time.
+        num_examples: texts whose label changed to keep for each model; 0 keeps users' texts out of the report.
+        on_progress: called with a line for people before each step.
+
+    Raises:
+        ArtifactError: a file is missing, foreign or damaged.
+        InputError: a file has no tokenizer.
+        PresetError: a directory cannot be loaded.
+        DataError: there is no model, the data has a label that a model lacks, or the models' labels differ.
+        BackendError: a file cannot be run here.
+    """
+    models = tuple(dict.fromkeys(paths))
+    files = [path for path in models if not path.is_dir()]
+    labels = {path: _file_labels(path) for path in files}
+    presets = {path: _load_preset(path, on_progress) for path in models if path.is_dir()}
+    labels |= {path: preset.labels for path, preset in presets.items()}
+    reference = next(iter(presets), models[0])
+    _check_labels(labels, reference, examples)
+    chosen = settings or BenchmarkSettings()
+    answers = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
+    speeds, answered = _measure_files(files, examples, chosen, on_progress)
+    answers |= answered
+    measured = [
+        MeasuredModel(
+            name=name,
+            evaluation=evaluate_labels(examples.labels, answers[path], labels[reference]),
+            changes=None
+            if path == reference
+            else count_changes(examples, answers[reference], answers[path], num_examples),
+            speed=speeds.models[files.index(path)] if speeds and path in files else None,
+            file=_file_facts(path) if path in files else None,
+            keras=_keras_facts(presets[path]) if path in presets else None,
+        )
+        for name, path in zip(display_names(models), models, strict=True)
+    ]
+    return Measurements(
+        data=_data_facts(examples),
+        labels=labels[reference],
+        models=tuple(measured),
+        reference=models.index(reference),
+        machine=read_machine(),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        timed=speeds.texts if speeds else None,
+        settings=chosen,
+        edgedistil=__version__,
+    )
+
+
+def count_changes(
+    examples: LabelledTexts, reference: Sequence[str], given: Sequence[str], num_examples: int
+) -> Changes:
+    """Compares a model's labels with the reference's.
+
+    Args:
+        examples: texts and right labels.
+        reference: the reference's label of each text.
+        given: the model's.
+        num_examples: how many texts to keep; the broken ones come first, then the repaired.
+    """
+    rows = [ChangedText(*row) for row in zip(examples.texts, examples.labels, reference, given, strict=True)]
+    changed = [row for row in rows if row.reference != row.given]
+    broken = [row for row in changed if row.reference == row.right]
+    repaired = [row for row in changed if row.given == row.right]
+    otherwise = [row for row in changed if row.right not in (row.reference, row.given)]
+    return Changes(
+        same=len(rows) - len(changed),
+        broken=len(broken),
+        repaired=len(repaired),
+        otherwise=len(otherwise),
+        examples=tuple([*broken, *repaired, *otherwise][:num_examples]),
+    )
+
+
+def _file_labels(path: Path) -> tuple[str, ...]:
+    require_text_input(path)
+    return read_artifact(path).metadata.labels
+
+
+def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examples: LabelledTexts) -> None:
+    """All before anything is run: every model has the reference's labels, and these are enough for the data."""
+    for path, own in labels.items():
+        if set(own) != set(labels[reference]):
+            due = set(labels[reference])
+            raise DataError(
+                f"Models in one report must have the same labels, those of {reference.name}. Received: {path.name}, "
+                f"which lacks {_some(due - set(own))} and adds {_some(set(own) - due)}. Make a report for each."
+            )
+    evaluate_labels(examples.labels, examples.labels, labels[reference])  # raises where the data has other labels
+
+
+def _some(labels: Set[str]) -> str:
+    more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+    return (", ".join(sorted(labels)[:_LABELS_SHOWN]) or "none") + more
+
+
+def _load_preset(path: Path, on_progress: Progress) -> Any:
+    """A `LabelledClassifier`."""
+    from edgedistil.presets.loading import load_labelled_classifier
+
+    on_progress(f"loading {path.name} into Keras")
+    return load_labelled_classifier(path)
+
+
+def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> tuple[str, ...]:
+    from edgedistil.training.keras_outputs import predict_probabilities
+
+    on_progress(f"{preset.name}: Keras labels {len(examples):,} texts")
+    best = predict_probabilities(preset.classifier, examples.texts).argmax(axis=1)
+    return tuple(preset.labels[i] for i in best)
+
+
+def _measure_files(
+    files: Sequence[Path], examples: LabelledTexts, settings: BenchmarkSettings, on_progress: Progress
+) -> tuple[Benchmark | None, dict[Path, tuple[str, ...]]]:
+    """Speeds of all files, and the label that each gives to each text."""
+    if not files:
+        return None, {}
+    answers = {}
+    with open_classifiers(files, settings) as classifiers:
+        for path, classifier in zip(files, classifiers, strict=True):
+            on_progress(f"{path.name} labels {len(examples):,} texts")
+            answers[path] = tuple(answer.label for answer in classifier.classify_batch(examples.texts))
+        speeds = time_classifiers(
+            classifiers, files, examples.texts, source=examples.name, settings=settings, on_progress=on_progress
+        )
+    return speeds, answers
+
+
+def _file_facts(path: Path) -> FileFacts:
+    artifact = read_artifact(path)
+    metadata, structure = artifact.metadata, read_structure(artifact.flatbuffer())
+    return FileFacts(
+        name=metadata.name,
+        sha256=_sha256(path),
+        flatbuffer_size=metadata.flatbuffer_size,
+        flatbuffer_sha256=metadata.flatbuffer_sha256,
+        quantization=dict(metadata.quantization),
+        target=metadata.target,
+        oldest_runtime=metadata.oldest_runtime,
+        tokenizer={key: getattr(metadata.tokenizer, key) for key in _TOKENIZER_KEYS},
+        architecture=dict(metadata.model),
+        parity=dict(metadata.parity),
+        preparation=dict(metadata.preparation),
+        versions=dict(metadata.versions),
+        golden_cases=len(metadata.golden_cases),
+        ops=tuple(OpCount(op, number, count) for (op, number), count in structure.ops.items()),
+        matmul_weights=structure.matmul_weights,
+        integer_ops=structure.integer_ops,
+        constant_bytes=structure.constant_bytes,
+    )
+
+
+def _keras_facts(preset: Any) -> KerasFacts:
+    weights = preset.classifier.weights
+    return KerasFacts(
+        source=preset.source,
+        parameters=int(preset.classifier.count_params()),
+        weight_bytes=sum(int(weight.numpy().nbytes) for weight in weights),
+        sequence_length=int(preset.classifier.preprocessor.sequence_length),
+        versions={package: version(package) for package in _PACKAGES},
+    )
+
+
+def _data_facts(examples: LabelledTexts) -> DataFacts:
+    digest = _sha256(examples.path) if examples.path else ""
+    return DataFacts(name=examples.name, texts=len(examples), sha256=digest)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,325 @@
+"""How fast `.tflite` files are, several of them side by side: latency, throughput, start and memory.
+
+A *run* is every text once through one model. The models take turns, run by run, and what counts is the median over a
+model's runs, so that a machine that is busy for a moment disturbs all models alike and none for long: of a text, the
+median of its milliseconds; of the throughput, the median of the runs'.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil.measuring.load_cost import LoadCost, measure_load
+from edgedistil.measuring.machine import Machine, read_machine
+from edgedistil.measuring.texts import BENCHMARK_TEXTS, TimedTexts, choose_texts, describe_texts
+from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.errors import BackendError, InputError
+from edgedistil_runtime.native_log import native_log_hidden
+
+__all__ = [
+    "Benchmark",
+    "BenchmarkSettings",
+    "LengthLatency",
+    "ModelSpeed",
+    "benchmark",
+    "display_names",
+    "open_classifiers",
+    "require_text_input",
+    "time_classifiers",
+]
+
+Progress = Callable[[str], None]
+
+# Upper bounds of the groups by length: characters, each twice the one before; longer texts are the last group.
+_LENGTHS = (16, 32, 64, 128, 256)
+_WARM_UP_TEXTS = 20
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """How to measure.
+
+    Attributes:
+        runs: of each model.
+        largest_sample: texts of a data file that are timed at most.
+        starts: processes in which each model is opened.
+        accelerator: as in `TextClassifier`.
+        num_threads: threads for one text; None leaves it to the interpreter.
+    """
+
+    runs: int = 5
+    largest_sample: int = 200
+    starts: int = 3
+    accelerator: str = "cpu"
+    num_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "largest_sample", "starts"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class LengthLatency:
+    """Latency of texts of about one length.
+
+    Attributes:
+        name: the lengths, in characters: `17–32`.
+        texts: how many of them.
+        p50_ms, p90_ms: milliseconds that half and nine tenths of them do not exceed.
+    """
+
+    name: str
+    texts: int
+    p50_ms: float
+    p90_ms: float
+
+
+@dataclass(frozen=True)
+class ModelSpeed:
+    """How fast one file is.
+
+    Attributes:
+        model: its file name.
+        size: its bytes.
+        p50_ms, p90_ms, p99_ms: milliseconds that half, nine tenths and 99 of 100 texts do not exceed, one by one.
+        texts_per_second: one text after the other.
+        batch_texts_per_second: all texts in one call of `classify_batch`.
+        load: what it costs to start.
+        backend: what ran it, with its version.
+        accelerator: on what.
+        lengths: latency by length of text, the shortest first.
+    """
+
+    model: str
+    size: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    texts_per_second: float
+    batch_texts_per_second: float
+    load: LoadCost
+    backend: str
+    accelerator: str
+    lengths: tuple[LengthLatency, ...]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Speeds of several files on one machine, with the same texts."""
+
+    machine: Machine
+    texts: TimedTexts
+    settings: BenchmarkSettings
+    models: tuple[ModelSpeed, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The speeds as plain data."""
+        return asdict(self)
+
+
+def benchmark(
+    paths: Sequence[Path],
+    texts: Sequence[str] = BENCHMARK_TEXTS,
+    *,
+    source: str | None = None,
+    settings: BenchmarkSettings | None = None,
+    on_progress: Progress = lambda _: None,
+) -> Benchmark:
+    """Measures files side by side.
+
+    Args:
+        paths: of `.tflite` files that EdgeDistil wrote.
+        texts: what to classify; of more than `settings.largest_sample`, a sample that has their lengths.
+        source: the name of the file that the texts come from.
+        settings: how to measure.
+        on_progress: called with a line for people before each step.
+
+    Raises:
+        ArtifactError: a file is missing, foreign or damaged.
+        InputError: a file has no tokenizer.
+        BackendError: a file cannot be run here.
+        DataError: there are no texts.
+    """
+    chosen = settings or BenchmarkSettings()
+    with open_classifiers(paths, chosen) as classifiers:
+        return time_classifiers(classifiers, paths, texts, source=source, settings=chosen, on_progress=on_progress)
+
+
+def time_classifiers(
+    classifiers: Sequence[TextClassifier],
+    paths: Sequence[Path],
+    texts: Sequence[str],
+    *,
+    source: str | None,
+    settings: BenchmarkSettings,
+    on_progress: Progress = lambda _: None,
+) -> Benchmark:
+    """As `benchmark`, with classifiers that are open already: `paths[i]` is the file of `classifiers[i]`."""
+    sample = choose_texts(texts, settings.largest_sample)
+    names = display_names(paths)
+    runs = _alternate(classifiers, sample, settings.runs, on_progress)
+    loads = _loads(paths, sample, settings, on_progress)
+    models = tuple(
+        _speed(name, path, classifier, sample, mine, load)
+        for name, path, classifier, mine, load in zip(names, paths, classifiers, runs, loads, strict=True)
+    )
+    return Benchmark(read_machine(), describe_texts(sample, source), settings, models)
+
+
+@contextmanager
+def open_classifiers(paths: Sequence[Path], settings: BenchmarkSettings) -> Iterator[list[TextClassifier]]:
+    """Classifiers of files that take text, closed at the end.
+
+    Raises:
+        ArtifactError, InputError, BackendError: as `benchmark`.
+    """
+    for path in paths:
+        require_text_input(path)
+    with ExitStack() as stack:
+        with native_log_hidden():
+            classifiers = [
+                stack.enter_context(TextClassifier(path, settings.accelerator, settings.num_threads)) for path in paths
+            ]
+        yield classifiers
+
+
+def require_text_input(path: Path) -> None:
+    """Refuses what is no file of EdgeDistil that takes text.
+
+    Raises:
+        ArtifactError: the file is missing, foreign or damaged.
+        InputError: it is a directory, or has no tokenizer.
+    """
+    if path.is_dir():
+        raise InputError(
+            f"Speed is measured on .tflite files. Received: {path}, which is a directory. Convert it first, with "
+            "`edgedistil convert`."
+        )
+    if read_artifact(path).metadata.tokenizer.kind == "none":
+        raise InputError(
+            f"The model must take text. Received: {path}, which was converted without a tokenizer (none) and takes "
+            "token ids. Convert it again with the builtin tokenizer."
+        )
+
+
+def display_names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """The file names; with the folder where two are alike, and a number where that does not help either.
+
+    Example:
+        >>> display_names([Path("a/x.tflite"), Path("b/x.tflite"), Path("y.tflite")])
+        ('a/x.tflite', 'b/x.tflite', 'y.tflite')
+    """
+    short = [path.name or str(path) for path in paths]
+    names = [
+        f"{path.parent.name}/{name}" if short.count(name) > 1 and path.parent.name else name
+        for path, name in zip(paths, short, strict=True)
+    ]
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Milliseconds of each text by itself, and of all of them in one call."""
+
+    each_ms: tuple[float, ...]
+    batch_ms: float
+
+
+def _alternate(
+    classifiers: Sequence[TextClassifier], texts: Sequence[str], runs: int, on_progress: Progress
+) -> list[list[_Run]]:
+    """The runs of each classifier; who begins changes from turn to turn."""
+    for classifier in classifiers:
+        classifier.classify_batch(texts[:_WARM_UP_TEXTS])
+        for text in texts[:_WARM_UP_TEXTS]:
+            classifier.classify(text)
+    found: list[list[_Run]] = [[] for _ in classifiers]
+    for turn in range(runs):
+        on_progress(f"timing, run {turn + 1} of {runs}")
+        for k in range(len(classifiers)):
+            number = (k + turn) % len(classifiers)
+            found[number].append(_run(classifiers[number], texts))
+    return found
+
+
+def _run(classifier: TextClassifier, texts: Sequence[str]) -> _Run:
+    each = tuple(_milliseconds(lambda text=text: classifier.classify(text)) for text in texts)  # type: ignore[misc]
+    return _Run(each, _milliseconds(lambda: classifier.classify_batch(texts)))
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter_ns()
+    call()
+    return (time.perf_counter_ns() - started) / 1e6
+
+
+def _loads(
+    paths: Sequence[Path], texts: Sequence[str], settings: BenchmarkSettings, on_progress: Progress
+) -> list[LoadCost]:
+    """The median cost of starting each file, in turns."""
+    found: list[list[LoadCost]] = [[] for _ in paths]
+    for turn in range(settings.starts):
+        for path, costs in zip(paths, found, strict=True):
+            on_progress(f"starting {path.name} in a process of its own, {turn + 1} of {settings.starts}")
+            costs.append(
+                measure_load(path, texts[0], accelerator=settings.accelerator, num_threads=settings.num_threads)
+            )
+    return [_median_load(costs) for costs in found]
+
+
+def _median_load(costs: Sequence[LoadCost]) -> LoadCost:
+    def median(values: list[int | None]) -> int | None:
+        known = [value for value in values if value is not None]
+        return int(statistics.median(known)) if known else None
+
+    return LoadCost(
+        load_ms=statistics.median(cost.load_ms for cost in costs),
+        import_ms=statistics.median(cost.import_ms for cost in costs),
+        peak_bytes=median([cost.peak_bytes for cost in costs]),
+        bare_bytes=median([cost.bare_bytes for cost in costs]),
+    )
+
+
+def _speed(
+    name: str, path: Path, classifier: TextClassifier, texts: Sequence[str], runs: Sequence[_Run], load: LoadCost
+) -> ModelSpeed:
+    each = np.array([run.each_ms for run in runs])
+    if not each.all():
+        raise BackendError(f"The clock of this machine is too coarse to time {name}. Time longer texts.")
+    of_text = np.median(each, axis=0)
+    p50, p90, p99 = map(float, np.percentile(of_text, (50, 90, 99)))
+    info = classifier.runtime_info
+    return ModelSpeed(
+        model=name,
+        size=path.stat().st_size,
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        texts_per_second=float(np.median(1e3 * len(texts) / each.sum(axis=1))),
+        batch_texts_per_second=statistics.median(1e3 * len(texts) / run.batch_ms for run in runs),
+        load=load,
+        backend=f"{info.backend} {info.version}".strip(),
+        accelerator=info.accelerator,
+        lengths=tuple(_lengths(texts, of_text)),
+    )
+
+
+def _lengths(texts: Sequence[str], milliseconds: NDArray[np.float64]) -> Iterator[LengthLatency]:
+    groups = np.searchsorted(_LENGTHS, [len(text) for text in texts])  # a bound belongs to the group below it
+    starts, ends = (0, *(bound + 1 for bound in _LENGTHS)), (*map(str, _LENGTHS), "")
+    for group in sorted(set(groups.tolist())):
+        chosen = milliseconds[groups == group]
+        p50, p90 = map(float, np.percentile(chosen, (50, 90)))
+        name = f"{starts[group]}–{ends[group]}" if ends[group] else f"{starts[group]} and more"
+        yield LengthLatency(name, len(chosen), p50, p90)
