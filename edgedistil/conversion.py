@@ -76,6 +76,20 @@ class ConversionRequest:
         """The part of the request that the converter takes."""
         return ConversionOptions(self.plan, self.interface, self.target, self.verification_texts, self.force)
 
+    def check(self) -> None:
+        """Refuses a request that cannot be met, before any work is done.
+
+        Raises:
+            EdgeDistilError: The output cannot be written, the target cannot run the plan, or the plan needs texts.
+        """
+        self.options.check(self.output, _texts_for_calibration(self))
+        folder = checkpoints_folder(self.output)
+        if self.plan.needs == "training data" and folder.exists() and not folder.is_dir():
+            raise OutputError(
+                f"Training with quantization keeps its checkpoints in the folder {folder}. Received: a file of that "
+                "name. Move it away, or choose another output."
+            )
+
     def __post_init__(self) -> None:
         if self.vocabulary_size is not None and not self.pruning_texts:
             raise DataError(
@@ -105,8 +119,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
         ('lights', 'music', 'weather')
     """
     stage = on_stage or (lambda _: None)
-    request.options.check(request.output, _texts_for_calibration(request))
-    _check_checkpoints(request)
+    request.check()
     prepared = _prepared(request, stage)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
@@ -243,15 +256,6 @@ def _check_history(before: Mapping[str, float]) -> None:
 def checkpoints_folder(output: Path) -> Path:
     """Where training with quantization keeps its checkpoints until there is an output."""
     return output.with_name(f"{output.name}.qat")
-
-
-def _check_checkpoints(request: ConversionRequest) -> None:
-    folder = checkpoints_folder(request.output)
-    if request.plan.needs == "training data" and folder.exists() and not folder.is_dir():
-        raise OutputError(
-            f"Training with quantization keeps its checkpoints in the folder {folder}. Received: a file of that name. "
-            "Move it away, or choose another output."
-        )
 
 
 def _class_numbers(texts: LabelledTexts, labels: tuple[str, ...]) -> list[int]:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgedistil.cli.output import console, import_quietly, print_json
+from edgedistil.cli.output import import_quietly, print_json
+from edgedistil.cli.progress import stage_line
+from edgedistil_converters.interface import HOSTS, TOKENIZERS
+from edgedistil_converters.quantization.plan import OLDEST_RUNTIMES, SCHEMES
+from edgedistil_runtime.contract import TARGETS
 
 if TYPE_CHECKING:
     from edgedistil.conversion import ConversionRequest
@@ -19,11 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
-# A test compares these with the converter's own, which are not imported here: `--help` is to answer at once.
-_SCHEMES = ("fp32", "fp16", "int8", "int4", "int8-static", "int8-qat")
-_TOKENIZERS = ("builtin", "tftext", "none")
-_HOSTS = ("mediapipe",)
-_TARGETS = ("cpu", "gpu", "edgetpu")
 _INPUTS = ("train_data", "calibration_data", "verification_data", "prune_vocabulary", "labels_file")
 _MOST_TEXTS_SHOWN = 10
 
@@ -31,51 +30,57 @@ _MOST_TEXTS_SHOWN = 10
 @click.command()
 @click.option("--preset", required=True, help="A name (`edgedistil presets`), kaggle://…, hf://… or a directory.")
 @click.option("-o", "--output", type=_FILE, required=True, help="The .tflite file to write.")
-@click.option("--quantize", type=click.Choice(_SCHEMES), default="int8", show_default=True, help="How to quantize.")
+@click.option(
+    "--quantize", type=click.Choice(list(SCHEMES)), default="int8", show_default=True, help="How to quantize."
+)
 @click.option(
     "--layer",
     "layers",
     multiple=True,
     metavar="PATTERN=SCHEME",
-    help="Another scheme (fp32, int8, int4) for layers by name, as in 'transformer_layer_0/*=fp32'.",
+    help="Give layers another scheme (fp32, int8, int4): 'transformer_layer_0/*=fp32'.",
 )
 @click.option(
     "--target",
-    type=click.Choice(_TARGETS),
+    type=click.Choice(TARGETS),
     default="cpu",
     show_default=True,
-    help="An accelerator that the file gets a second part for; every file runs on CPUs.",
+    help="Also include a build for this accelerator; every file runs on CPUs.",
 )
-@click.option("--oldest-runtime", type=click.Choice(["2.14"]), help="Make a file that tflite-runtime 2.14 runs too.")
+@click.option(
+    "--oldest-runtime",
+    type=click.Choice(list(filter(None, OLDEST_RUNTIMES))),
+    help="Make a file that this tflite-runtime runs too.",
+)
 @click.option(
     "--tokenizer",
-    type=click.Choice(_TOKENIZERS),
+    type=click.Choice(TOKENIZERS),
     default="builtin",
     show_default=True,
-    help="In the file as builtin ops, as TensorFlow Text's ops, or not at all: token ids in.",
+    help="builtin: in the model. tftext: in the model, as ops of TensorFlow Text. none: the model takes token ids.",
 )
-@click.option("--text-pair", is_flag=True, help="Add signatures for pairs of texts, cut as the preprocessor cuts them.")
-@click.option("--metadata", type=click.Choice(_HOSTS), help="Add what a host reads; with --tokenizer none.")
+@click.option("--text-pair", is_flag=True, help="Add signatures for two texts.")
+@click.option("--metadata", type=click.Choice(HOSTS), help="Add metadata for MediaPipe Tasks; with --tokenizer none.")
 @click.option(
-    "--prune-vocabulary", type=_FILE, help="Keep the pieces that these texts need, and all single characters."
+    "--prune-vocabulary", type=_FILE, help="Keep only the pieces that these texts need, and all single characters."
 )
-@click.option("--vocabulary-size", type=click.IntRange(min=1), help="How many pieces to keep, with --prune-vocabulary.")
+@click.option("--vocabulary-size", type=click.IntRange(min=1), help="Pieces to keep, with --prune-vocabulary.")
 @click.option(
     "--train-data",
     type=_FILE,
-    help="Labelled texts: for int8-qat, or to train a head where a preset has none.",
+    help="Labelled texts for int8-qat, or to train a head if the preset has none.",
 )
 @click.option(
-    "--calibration-data", type=_FILE, help="Texts for the ranges of int8-static; int4 rounds better with some."
+    "--calibration-data", type=_FILE, help="Texts to measure the ranges of int8-static on, or to round int4 by."
 )
-@click.option("--verification-data", type=_FILE, help="Texts to verify the file with, beside the built-in ones.")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
-@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
-@click.option("--labels", "labels_file", type=_FILE, help="Class names, one a line, instead of the preset's.")
+@click.option("--verification-data", type=_FILE, help="More texts to verify the file with.")
+@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
+@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
+@click.option("--labels", "labels_file", type=_FILE, help="File of class names, one a line, instead of the preset's.")
 @click.option("--sequence-length", type=click.IntRange(min=3), help="Tokens that a text is cut to. [the preset's]")
-@click.option("--name", help="What the model is called in its metadata. [the preset's name]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of training.")
-@click.option("--force", is_flag=True, help="Replace a file that stands there.")
+@click.option("--name", help="Name of the model in its metadata. [the preset's name]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of training.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     """Convert a trained classifier into one .tflite file: UTF-8 text in, class probabilities out.
@@ -83,7 +88,8 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     The file holds the tokenizer, the labels and its own test cases, and is compared with the Keras classifier before
     it is written: token ids equal, labels and probabilities within the plan's tolerance.
 
-    int8-qat keeps checkpoints in OUTPUT.qat until the file is written; if it is interrupted, the same command goes on.
+    int8-qat keeps checkpoints in OUTPUT.qat until the file is written; after an interruption, the same command
+    continues.
 
     \b
     edgedistil convert --preset smart_home_tiny_en -o smart_home.tflite
@@ -93,12 +99,12 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
-    from edgedistil_converters.files import check_not_an_input, check_output
+    from edgedistil_converters.files import check_not_an_input
 
     check_not_an_input(output, [preset, *(options[name] for name in _INPUTS if options[name])])
-    check_output(output, force=options["force"])
     request = _request(preset, output, options)
-    with _checkpoints_told(output, options["quantize"]), _stages() as show:
+    request.check()  # before TensorFlow is loaded
+    with _report_checkpoints(output, options["quantize"]), stage_line() as show:
         show("starting TensorFlow")
         import_quietly("edgedistil.presets.loading", "edgedistil_converters.convert")
         from edgedistil.conversion import convert_preset
@@ -108,7 +114,7 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
 
 
 def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionRequest":
-    """What the options say, with their files read."""
+    """Returns the request that the options make, with their files read."""
     from edgedistil.conversion import ConversionRequest
     from edgedistil.data import read_labelled_texts, read_texts
     from edgedistil_converters.interface import ModelInterface
@@ -162,19 +168,8 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
 
 
 @contextmanager
-def _stages() -> Iterator[Any]:
-    """A function that shows what is being done, on a terminal only."""
-    screen = console()
-    if not screen.is_terminal:
-        yield lambda _: None
-        return
-    with screen.status("") as status:
-        yield lambda stage: status.update(stage)
-
-
-@contextmanager
-def _checkpoints_told(output: Path, scheme: str) -> Iterator[None]:
-    """After an interruption, say what is kept of a training with quantization."""
+def _report_checkpoints(output: Path, scheme: str) -> Iterator[None]:
+    """After an interruption, prints where the checkpoints of a training with quantization are."""
     from edgedistil.cli.border import EXIT_INTERRUPTED
 
     try:
@@ -186,7 +181,7 @@ def _checkpoints_told(output: Path, scheme: str) -> Iterator[None]:
         if scheme != "int8-qat" or not any(folder.glob("*.npz")):
             raise
         click.echo(
-            f"Interrupted: the training's checkpoints are kept in {folder}; the same command goes on from them. "
+            f"Interrupted: the training's checkpoints are kept in {folder}; the same command continues from them. "
             "The folder may be deleted.",
             err=True,
         )
@@ -239,7 +234,7 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
 
 
 def _report_encoder(encoder: "EncoderPart", target: str) -> None:
-    """What the part for the accelerator computes, and who runs it."""
+    """Prints how the part for the accelerator compares with Keras, and where its ops run."""
     parity, mapping = encoder.parity, encoder.mapping
     click.echo(
         f"the part for {target}, run on this CPU: labels agree on {parity['label_agreement']:.1%}, largest difference "

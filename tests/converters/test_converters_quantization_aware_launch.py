@@ -26,7 +26,7 @@ from .quantization_aware_jobs import JOB, train
 
 def use_worker(monkeypatch, folder, code):
     (folder / "other_worker.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(launch, "find_spec", lambda name: object())
     monkeypatch.setattr(launch, "_WORKER", "other_worker")
 
@@ -193,3 +193,12 @@ def test_the_package_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_child_runs_no_module_of_the_current_folder(tmp_path, monkeypatch):
+    """A `json.py` in a folder of downloads is code of somebody else."""
+    (tmp_path / "json.py").write_text("raise SystemExit('the json.py of the current folder was executed')\n")
+    folder = tmp_path / "job"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert train(folder).history

@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main
-from edgedistil.cli.convert import _HOSTS, _SCHEMES, _TARGETS, _TOKENIZERS
 
 TEXTS = {
     "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
@@ -44,17 +43,6 @@ def convert(tiny_preset, tmp_path):
         return out, last_json(run("convert", "--preset", tiny_preset, "-o", out, "--json", *options))
 
     return run_convert
-
-
-def test_choices_are_the_converters_own():
-    from edgedistil_converters.interface import HOSTS, TOKENIZERS
-    from edgedistil_converters.quantization.plan import SCHEMES
-    from edgedistil_converters.targets.plans import TARGETS
-
-    assert tuple(SCHEMES) == _SCHEMES
-    assert TOKENIZERS == _TOKENIZERS
-    assert HOSTS == _HOSTS
-    assert tuple(TARGETS) == _TARGETS
 
 
 def test_pairs(convert, tmp_path):
@@ -149,7 +137,7 @@ def test_interrupted_training_with_quantization_says_what_is_kept(tiny_preset, d
     (folder / "checkpoint.npz").touch()
     told = run(*command, "--quantize", "int8-qat", code=130).stderr
     assert told == (
-        f"Interrupted: the training's checkpoints are kept in {folder}; the same command goes on from them. "
+        f"Interrupted: the training's checkpoints are kept in {folder}; the same command continues from them. "
         "The folder may be deleted.\n"
     )
 

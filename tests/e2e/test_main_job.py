@@ -115,12 +115,6 @@ class TestConvert:
         assert "nothing half-written" in result.stderr or "No room left" in result.stderr
         assert list(tmp_path.iterdir()) == []
 
-    def test_choices_are_the_converters(self):
-        from edgedistil.cli.convert import _SCHEMES
-        from edgedistil_converters.quantization.plan import SCHEMES as CONVERTERS
-
-        assert tuple(CONVERTERS) == _SCHEMES
-
 
 class TestPredict:
     def test_labels_are_keras_labels(self, models, tiny_classifier):

@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +12,7 @@ from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.preparation.quantization_aware.job import STDERR, Job, read_result, write_job
 from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATResult, QATSettings, check_data
 from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_runtime.child_process import python_environment, python_module_command
 from edgedistil_runtime.errors import ConversionError, OutputError
 
 __all__ = ["train_quantization_aware"]
@@ -110,8 +109,8 @@ def _train(folder: Path, on_progress: Progress) -> None:
 @contextlib.contextmanager
 def _child(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The training process; it is over when the block is left, however that happens."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "TF_USE_LEGACY_KERAS": "1"}
-    command = [sys.executable, "-m", _WORKER, str(folder)]
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **python_environment(), "TF_USE_LEGACY_KERAS": "1"}
+    command = python_module_command(_WORKER, str(folder))
     with (folder / STDERR).open("wb") as stderr:  # a file: a full pipe would stop the child
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
