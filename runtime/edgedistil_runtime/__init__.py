@@ -4,7 +4,7 @@ Example:
     >>> from edgedistil_runtime import TextClassifier
     >>> with TextClassifier("intents.tflite") as classifier:
     ...     answer = classifier.classify("turn on the lights")
-    >>> answer.label, answer.score > 0.5
+    >>> answer.label, answer.top(1) == [(answer.label, answer.score)]
     ('lights', True)
 
 Modules: `contract` has the names in an artifact, `artifact` reads and writes the file, `classifier` has the class that

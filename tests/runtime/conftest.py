@@ -15,7 +15,7 @@ GOLDEN_TEXTS = ("", "hello", "good night", "größer 日本")
 
 
 class Echo:
-    """What `data/make_fixture.py` makes its model compute, in numpy."""
+    """The computation of the model of `data/make_fixture.py`, in NumPy."""
 
     @staticmethod
     def token_ids(text):
@@ -77,7 +77,7 @@ def content(flatbuffer, metadata, vocabulary):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes bytes to a new file, returns its path."""
+    """Write bytes to a new file and return its path."""
 
     def write_file(content, name="model.tflite"):
         path = tmp_path / name
@@ -116,7 +116,7 @@ def with_golden_case(metadata):
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """`stand_in("echo '{}'")`: a shell script in the place of the child that tries an accelerator."""
+    """`stand_in("echo '{}'")` replaces the child that tries an accelerator by a shell script."""
 
     def use(script):
         program = tmp_path / "python"

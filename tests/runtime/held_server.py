@@ -1,4 +1,4 @@
-"""A server in a thread, with a model whose runs the tests hold up, and clients for it."""
+"""A server in a thread, with a model whose runs a test can delay, and clients for it."""
 
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ PATIENCE = 20.0  # seconds until a test that waits for something fails
 
 
 class HeldModel:
-    """The echo model behind a gate: `hold` shuts it, `release` opens it, `started` says that a run waits."""
+    """The echo model with a gate: `hold` shuts it, `release` opens it, `started` is set when a run waits."""
 
     def __init__(self, echo):
         self.echo = echo
@@ -46,7 +46,7 @@ class HeldModel:
 
 @contextlib.contextmanager
 def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
-    """A server in a thread, with the port that it has; its kernel keeps `send_buffer` bytes for a client."""
+    """A server in a thread, with its `port`; the kernel buffers `send_buffer` bytes per client."""
     is_ready, rule = threading.Event(), host_rule or HostRule.for_address("127.0.0.1")
     classifier = TextClassifier(model_path, backend=FakeBackend(model.answer))
     with classifier, bind("127.0.0.1", 0) as listener:
@@ -69,7 +69,7 @@ def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
 
 
 def exchange(server, method, path, body=None, headers=None):
-    """One request on a connection of its own: status, JSON, headers."""
+    """Send one request on a new connection; return status, JSON and headers."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})

@@ -1,4 +1,4 @@
-"""The artifact file: what is written is read back, and nothing else is."""
+"""The artifact file: it is read back as written, and everything else is refused."""
 
 import dataclasses
 import random

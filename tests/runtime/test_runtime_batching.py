@@ -1,4 +1,4 @@
-"""The parts of the server that need none: the queue before the model, the rule about hosts, the limits."""
+"""The parts of the server that need no server: the queue, the rule for Host headers, the limits."""
 
 import asyncio
 import doctest
@@ -21,7 +21,7 @@ def answer(texts, text_pairs):
 
 
 def run(*requests, **limits):
-    """Queues requests while the thread has to wait; returns what each got, and the calls of the model."""
+    """Queue requests while the thread must wait; return their results and the calls of the model."""
     calls = []
 
     def classify(texts, text_pairs):

@@ -1,4 +1,4 @@
-"""Python child processes: they run the module that is meant, and nothing that lies in the current folder."""
+"""Python child processes run the intended module, and nothing in the current folder."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ print(json.dumps([__name__, sys.argv[1:], "" in sys.path]))
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """The name of a module that this process finds; the current folder holds modules that end whoever imports them."""
+    """Name of a module that this process finds; the current folder holds modules that end the process on import."""
     (tmp_path / "programs").mkdir()
     (tmp_path / "programs" / "edgedistil_reporter.py").write_text(PROGRAM)
     monkeypatch.syspath_prepend(tmp_path / "programs")

@@ -1,4 +1,4 @@
-"""`TextClassifier` over a fake backend: what it checks, how it calls, what it answers."""
+"""`TextClassifier` with a fake backend: its checks, its calls and its results."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The part for an accelerator in an artifact: what is written is found in the file as it is, and nothing else is."""
+"""The part for an accelerator in an artifact: it is stored unchanged, and other forms are refused."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ def make(flatbuffer, metadata, vocabulary):
 
 
 def signed(content):
-    """The same bytes with the digest that they need."""
+    """Return the bytes with a valid digest."""
     body = bytes(content)[:-82]
     return body + b"edgedistil sha256:" + hashlib.sha256(body).hexdigest().encode()
 
@@ -67,7 +67,7 @@ def refused(write):
     return check
 
 
-# What is written is read back
+# Writing and reading back
 
 
 @pytest.mark.parametrize(("target", "compiled"), [("gpu", None), ("edgetpu", None), ("edgetpu", COMPILED)])
@@ -184,7 +184,7 @@ def test_lengths_ascend_to_the_sequence_length(flatbuffer, metadata, vocabulary,
         artifact_bytes(flatbuffer, changed, vocabulary, encoder=EncoderFlatbuffers(MODEL))
 
 
-# Hostile files, with a sound digest
+# Malformed files with a valid digest
 
 
 def test_the_tools_of_this_file_make_sound_files(write, make, flatbuffer):
@@ -258,7 +258,7 @@ def test_an_encoder_that_is_no_model(refused, make, flatbuffer, model):
 
 
 def entry_of(content, name):
-    """Where the directory's entry of a member is."""
+    """Return the position of a member's entry in the directory."""
     return content.rfind(name.encode()) - 46
 
 
@@ -296,7 +296,7 @@ def test_a_span_that_begins_in_another_member(refused, make):
 
 
 def test_an_encoder_in_the_place_of_a_text(refused, make):
-    """An entry that points to a member which is no flatbuffer."""
+    """An entry that points to a member that is not a flatbuffer."""
     content = bytearray(make("gpu", is_deflated=False))
     (labels,) = struct.unpack_from("<I", content, entry_of(content, "labels.txt") + 42)
     struct.pack_into("<I", content, entry_of(content, ENCODER) + 42, labels)
@@ -310,7 +310,7 @@ def test_an_encrypted_encoder(refused, make):
 
 
 def test_every_directory_byte_set_to_anything(write, make):
-    """Whatever the directory says: an intact artifact, whose encoder can be read, or an ArtifactError."""
+    """With any directory: an intact artifact whose encoder can be read, or an ArtifactError."""
     content = make("edgetpu", COMPILED)
     start = content.index(DIRECTORY, content.index(COMPILED) + len(COMPILED))
     refusals = 0

@@ -1,4 +1,4 @@
-"""Archives with a sound digest and a hostile content: whoever builds one can compute the digest too."""
+"""Malformed archives with a valid digest, which whoever builds one can compute."""
 
 import hashlib
 import io
@@ -140,7 +140,7 @@ def test_comment_alone(refused):
 
 
 def test_every_directory_byte_set_to_anything(write, content):
-    """Whatever the directory says, with a sound digest: an intact artifact or an ArtifactError, nothing else."""
+    """With any directory and a valid digest: an intact artifact or an ArtifactError."""
     start = content.rfind(b"PK\x01\x02", 0, content.rfind(b"PK\x01\x02", 0, content.rfind(b"PK\x01\x02")))
     refusals = 0
     for position in range(start, len(content) - 82):

@@ -1,4 +1,4 @@
-"""Texts longer than a row: what is run of them, and the flag, against a tokenizer in Python that sees all."""
+"""Texts longer than a row: their excerpts and `is_truncated`, compared with a Python tokenizer of the whole text."""
 
 import dataclasses
 import random
@@ -26,7 +26,7 @@ CHARACTERS = [
 
 
 def ids_of(text):
-    """A piece for each two characters of a folded word, one for a long word; fillers and marks alone have none."""
+    """One piece per two characters of a folded word, one per long word, none for words of only fillers and marks."""
     found = []
     for word in WORDS.findall(text.split("\0")[0]):
         folded = unicodedata.normalize("NFKC", word).replace("\u115f", "").replace("\u1160", "").lstrip("\u0301")
@@ -45,7 +45,7 @@ def row(text, text_pair=None):
 
 
 class Recorder:
-    """`tokenize`, with the sizes of what it was given."""
+    """`tokenize`, and the sizes of the texts that it got."""
 
     def __init__(self):
         self.sizes = []

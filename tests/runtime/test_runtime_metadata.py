@@ -17,7 +17,7 @@ def data(metadata):
 
 
 def changed(data, path, value):
-    """A copy with the value at `path`, for instance `tokenizer.kind`, exchanged."""
+    """Return a copy with another value at `path`, for instance `tokenizer.kind`."""
     result = copy.deepcopy(data)
     *outer, last = path.split(".")
     place = result

@@ -1,4 +1,4 @@
-"""The package as a whole: light to import, and as it says it is."""
+"""The whole package: fast to import, with public names that exist and examples that run."""
 
 import ast
 import doctest
@@ -70,7 +70,7 @@ def test_examples_in_docstrings_are_true(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_command_line_names_flags(path):
-    """Messages name parameters in backticks, for whoever calls the library; `cli.flags` translates them."""
+    """Messages name parameters in backticks; `cli.flags` replaces them by flags."""
     if "cli" in path.relative_to(PACKAGE).parts:
         return
     tree = ast.parse(path.read_text("utf-8"))

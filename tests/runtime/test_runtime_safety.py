@@ -1,4 +1,4 @@
-"""What programs do to a classifier: threads, forks, interrupts, many calls, and files that change under it."""
+"""A classifier under threads, forks, interrupts, many calls, and changes of its file."""
 
 import multiprocessing
 import os
@@ -32,7 +32,7 @@ def labels_of(classifier):
 
 
 def in_child(work):
-    """Runs a function in a forked child; its exit status, which is 0 where it returned true."""
+    """Run a function in a forked child; return its exit status, 0 if the function returned true."""
     child = os.fork()
     if child == 0:
         status = 2
@@ -160,7 +160,7 @@ def test_an_interrupt_leaves_the_classifier_usable(classifier):
     due, is_over = labels_of(classifier), threading.Event()
 
     def interrupt():
-        """Again, where one came in a destructor, whose exceptions Python drops."""
+        """Repeatedly, because Python drops exceptions in destructors."""
         while not is_over.wait(0.5):
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""`edgedistil-runtime serve` under load: its limits, slow clients, what waits for the model, and its end."""
+"""`edgedistil-runtime serve` under load: limits, slow clients, the queue, and shutdown."""
 
 import contextlib
 import http.client
@@ -23,14 +23,14 @@ def model(echo):
 
 @pytest.fixture
 def start(fake_path, model):
-    """Starts a server of the test's own."""
+    """Start a separate server."""
     with contextlib.ExitStack() as stack:
         yield lambda **limits: stack.enter_context(running(fake_path, model, **limits))
 
 
 @contextlib.contextmanager
 def in_background(*calls):
-    """Starts calls in threads; the list that it gives has their results once the block is left."""
+    """Start calls in threads; the yielded list has their results after the block."""
     results = [None] * len(calls)
 
     def work(position, call):
@@ -79,7 +79,7 @@ def test_slow_headers(start, sent):
 
 @contextlib.contextmanager
 def unread_answers(server, num_requests):
-    """A connection that has asked for 200 labels so many times and has read nothing, once the first are answered."""
+    """A connection that has sent this many requests of 200 texts and read nothing, after the first are answered."""
     body = json.dumps({"texts": ["a"] * 200}).encode()
     fields = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     request = f"POST /classify HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
@@ -111,7 +111,7 @@ def test_client_that_reads_late(start):
         assert len(json.loads(response.read())["classifications"]) == 200
 
 
-# What waits
+# The queue
 
 
 def test_waiting_requests_go_through_the_model_together(start, model):
@@ -198,7 +198,7 @@ def test_metrics(start):
     assert "xxx" not in text
 
 
-# The end
+# Shutdown
 
 
 def is_refused(port):

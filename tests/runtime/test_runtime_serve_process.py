@@ -1,4 +1,4 @@
-"""`edgedistil-runtime serve` as a process of its own: where it listens, and how it ends."""
+"""`edgedistil-runtime serve` as a process: where it listens, and how it ends."""
 
 import contextlib
 import http.client
@@ -22,7 +22,7 @@ from .held_server import PATIENCE
 
 @pytest.fixture
 def serve(echo_path):
-    """Starts the command; returns it and, if it is to start, its port."""
+    """Start the command; return it and, if it should start, its port."""
     processes = []
 
     def start_process(*arguments):

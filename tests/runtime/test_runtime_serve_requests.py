@@ -1,4 +1,4 @@
-"""`edgedistil-runtime serve`: which requests it answers with what, and which it refuses."""
+"""`edgedistil-runtime serve`: its responses, and the requests that it refuses."""
 
 import contextlib
 import hashlib

@@ -30,7 +30,7 @@ FEATURES = {"serving_default": Signature(("ids", "segment_ids", "mask"), ("proba
 
 
 def decode(value):
-    """What a host put in: rows of bytes, or one string."""
+    """Return the text in the inputs: rows of bytes, or one string."""
     return value[0] if value.dtype == object else bytes(value.astype(np.uint8)).split(b"\0")[0]
 
 

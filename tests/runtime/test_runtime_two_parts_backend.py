@@ -1,4 +1,4 @@
-"""A model in two parts: who runs what, and a classifier of both."""
+"""A model in two parts: which part runs what, and a classifier of both."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ SIGNATURES = {
 
 
 def answer(signature, inputs):
-    """The host: ids are numbers of the text as they are; `embed` gives halves of ids and a mask."""
+    """The host: ids are the numbers of the text; `embed` returns halves of ids and a mask."""
     if signature == "embed":
         ids = inputs["token_ids"]
         return {"embeddings": ids / 2, "attention_mask": (ids != PAD).astype(np.float32)}
@@ -32,7 +32,7 @@ def answer(signature, inputs):
 
 
 class FakeEncoder:
-    """Answers with the sum of the tokens' ids, and keeps what it was given."""
+    """Returns the sum of the token ids, and keeps its inputs."""
 
     name = "fake chip"
 
@@ -60,7 +60,7 @@ class Host(FakeBackend):
 
 @pytest.fixture
 def closed():
-    """Who was closed, in order."""
+    """Names of the closed parts, in order."""
     return []
 
 
@@ -79,7 +79,7 @@ def backend(host, encoder):
     return TwoPartBackend(host, encoder, lengths=LENGTHS, pad_id=PAD)
 
 
-# Who runs what
+# Which part runs what
 
 
 @pytest.mark.parametrize(("count", "length"), [(0, 4), (1, 4), (4, 4), (5, 8), (8, 8), (9, 16), (16, 16)])
@@ -172,7 +172,7 @@ def test_the_encoder_is_closed_before_the_host(backend, closed):
 
 
 class EchoEncoder(FakeEncoder):
-    """Echo's arithmetic from what `embed` gives; see conftest.py."""
+    """Echo's arithmetic on the outputs of `embed`; see conftest.py."""
 
     def __init__(self, closed, echo, shift=0.0):
         super().__init__(closed)

@@ -1,4 +1,4 @@
-"""A model in two parts: what runs it, what is refused, and the CPU as a stand-in."""
+"""A model in two parts: the choice of a backend, refusals, and the CPU as fallback."""
 
 import dataclasses
 import logging
@@ -43,7 +43,7 @@ def hosts_closed(monkeypatch):
     return closed
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
@@ -91,7 +91,7 @@ def test_a_gpu_needs_litert(monkeypatch):
         GPUEncoder(EncoderFlatbuffers(b""), is_exact=True)
 
 
-# The CPU as a stand-in
+# The CPU as fallback
 
 
 def refusals(caplog):

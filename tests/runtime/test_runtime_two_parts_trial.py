@@ -40,7 +40,7 @@ def test_the_child_is_told_what_to_try(stand_in, tmp_path):
 
 
 def test_the_child_does_not_import_from_the_current_folder(echo_path, monkeypatch, tmp_path):
-    """A folder of downloads may hold anything."""
+    """A folder of downloads may contain any module."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     for name in ("json", "signal", "numpy"):

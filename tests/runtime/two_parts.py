@@ -1,4 +1,4 @@
-"""What the tests of models in two parts share."""
+"""Helpers of the tests of models in two parts."""
 
 import os
 
