@@ -28,23 +28,32 @@ def convert_module(
     calibrate: Callable[[bytes], Ranges] | None = None,
     sample_rows: Callable[[], Sequence[Sequence[int]]] | None = None,
 ) -> bytes:
-    """Converts a module with a `functions` dict, signature name -> traced function.
+    """Converts a module into a TFLite flatbuffer.
 
     Args:
         module: A `tf.Module`; every value of `module.functions` is a `tf.function` with an input signature. Its
             `weight_dtypes`, site -> dtype, are what the plan makes of its weights; a module without them has none.
-        plan: how to quantize.
-        default_shapes: signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
-        has_custom_ops: whether ops that are no builtins are let through.
-        calibrate: the ranges of activations, for a plan that fixes them: given the float model with its sites named.
-        sample_rows: token ids of texts, without padding, for a plan that rounds by GPTQ.
+        plan: How to quantize.
+        default_shapes: Signature -> input -> the shape to declare for it, see `signatures.DEFAULT_SHAPES`.
+        has_custom_ops: True to let ops through that are no builtins.
+        calibrate: Function from the float model, with its sites named, to the ranges of activations; for a plan that
+            fixes them.
+        sample_rows: Function that returns token ids of texts, without padding; for a plan that rounds by GPTQ.
 
     Returns:
         A TFLite flatbuffer.
 
     Raises:
-        ConversionError: TensorFlow's converter refuses the graph, the plan does not fit it, or it needs ranges or rows
-            that are not given.
+        ConversionError: TensorFlow's converter refuses the graph, the plan does not fit it, or `calibrate` or
+            `sample_rows` is needed and missing.
+
+    Example:
+        >>> module = tf.Module()
+        >>> twice = tf.function(lambda x: {"y": 2 * x}, input_signature=[tf.TensorSpec([2], name="x")])
+        >>> module.functions = {"twice": twice}
+        >>> flatbuffer = convert_module(module, QuantizationPlan("fp32"), {})
+        >>> tf.lite.Interpreter(model_content=flatbuffer).get_signature_runner("twice")(x=np.float32([1, 2]))["y"]
+        array([2., 4.], dtype=float32)
     """
     _check_needs(plan, calibrate, sample_rows)
     with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder, quiet():
@@ -73,7 +82,7 @@ def _check_needs(plan: QuantizationPlan, calibrate: object, sample_rows: object)
     if plan.is_static and calibrate is None:
         raise ConversionError(
             f"A plan of {plan.scheme} fixes the ranges of activations. Received: calibrate=None. Pass a function from "
-            "the float model to ranges, such as one that calls `activation_ranges`, or use int8, which needs none."
+            "the float model to ranges, such as one that calls `activation_ranges`, or use the scheme int8."
         )
     if plan.rounding == "gptq" and sample_rows is None:
         raise ConversionError(

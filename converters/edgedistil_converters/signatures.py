@@ -1,4 +1,4 @@
-"""The signatures of an artefact (DESIGN: the contract) as one TensorFlow module over shared weights."""
+"""The signatures of a file as one TensorFlow module over shared weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ _TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
 
 _SHORTEST_PAIR = 3
 
-# Shapes that a runtime which cannot resize an input works with; one that can is free to resize every -1.
+# Shapes for runtimes that cannot resize an input; the others may resize every -1.
 DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     CLASSIFY_TEXT: {"text": (256,)},
     TOKENIZE: {"text": (256,)},
@@ -74,13 +74,13 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     """Text or token ids in, probabilities out.
 
     Args:
-        weights: of the classifier.
-        settings: of its tokenizer.
-        vocabulary: one piece an id.
-        plan: decides how the embedding tables are stored.
-        interface: decides which signatures there are.
-        encoder_inputs: makes what an accelerator's encoder takes, see `targets.parts.TargetEncoder`; None for a model
-            without one.
+        weights: Weights of the classifier.
+        settings: Options of its tokenizer.
+        vocabulary: One piece an id.
+        plan: Decides how the embedding tables are stored.
+        interface: Decides which signatures there are.
+        encoder_inputs: Function that makes the inputs of an accelerator's encoder, see `targets.parts.TargetEncoder`;
+            None for a model without one.
 
     Attributes:
         functions: Name of a signature -> its traced function.
@@ -135,7 +135,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     def _text_functions(
         self, classify: str, tokenize: str, tokenizer: Callable[..., Any], *texts: tf.TensorSpec
     ) -> dict[str, Any]:
-        """The two signatures of one way to make token ids."""
+        """The two signatures that one tokenizer gives: probabilities and token ids."""
         return {
             classify: _function(lambda *values: self._classify(tokenizer(*values)), "probabilities", *texts),
             tokenize: _function(tokenizer, "token_ids", *texts),
@@ -151,5 +151,5 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
 
 
 def _function(compute: Callable[..., Any], output: str, *inputs: tf.TensorSpec) -> Any:
-    """A traced function with one named output."""
+    """A `tf.function` with one named output."""
     return tf.function(lambda *values: {output: compute(*values)}, input_signature=inputs)

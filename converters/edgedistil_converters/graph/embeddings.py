@@ -1,14 +1,14 @@
 """Embedding tables as the graph stores them: float, int8 rows with a scale each, or int4 blocks.
 
-Quantizers leave a GATHER's table in float or give all of it one scale. Here every row has its own: int8 rows are
-gathered, widened and multiplied by their gathered scale, with GATHER, CAST and MUL alone, so the file holds one byte
-a weight, the error of a row is at most half of 1/127 of its own largest value, and no table is ever dequantized whole.
+Quantizers leave the table of a GATHER in float, or give it one scale. Here every row has its own scale: int8 rows are
+gathered, cast to float and multiplied by their scale. This takes GATHER, CAST and MUL only. The file holds one byte a
+weight, the error is at most half of 1/127 of the row's largest value, and no table is ever dequantized whole.
 
-int4 needs a scale for every few weights. The scale of a block of up to 32 is a multiple of one of its row's, kept in a
-byte, as in QLoRA's double quantization (Dettmers et al. 2023, arXiv 2305.14314), so that a weight takes 4.25 bits. A
-negative multiple turns the range round, so that the largest weight of a block can stand at -8, whatever its sign, and
-no step is wasted, as in llama.cpp's Q4_0. Two weights share a byte and are told apart by FLOOR, MUL and SUB: TFLite's
-own int4 tensors cannot be gathered everywhere.
+int4 needs a scale for every few weights. The scale of a block of up to 32 weights is a multiple, -127 to 127, of the
+scale of its row, as in the double quantization of QLoRA (Dettmers et al. 2023, arXiv 2305.14314): 4.25 bits a weight.
+A negative multiple flips the range, so that the largest weight of a block maps to -8 whatever its sign, as in
+llama.cpp's Q4_0. Two weights share a byte; FLOOR, MUL and SUB take them apart, because TFLite's own int4 tensors cannot
+be gathered everywhere.
 """
 
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ __all__ = ["EmbeddingTable", "FloatTable", "Int4Table", "Int8Table", "embedding_
 _INT8_MAX = 127  # symmetric: -128 is not used
 _INT4_MIN, _INT4_MAX = -8, 7
 _BLOCK, _NARROWEST_BLOCK = 32, 8
-_OFFSET = 8  # of the second weight of a byte, so that it is never negative
-# Of the scale with which a block's largest value would be 7 steps: 7/8 puts it at -8, less cuts it to lower the error
-# of the others.
+_OFFSET = 8  # added to the second weight of a byte, -8 to 7, so that it is never negative
+# Candidates for the scale of a block, as shares of the one that maps its largest value to 7 steps. 7/8 maps it to -8;
+# smaller ones clip it, which lowers the error of the other weights.
 _SHARES = (1.0, 0.95, 0.9, 7 / 8, 0.85, 0.8, 0.75, 0.7)
 _ROWS_AT_ONCE = 4096  # or the candidates of a large table take gigabytes
 
 
 class EmbeddingTable(Protocol):
-    """Rows that a graph can look up."""
+    """A table that a graph can look rows up in."""
 
     def rows(self, ids: Any) -> Any:
-        """float32[n, width] for ids int32[n]."""
+        """Returns float32[n, width] for ids int32[n]."""
 
     def first_rows(self, count: Any) -> Any:
-        """float32[count, width]: the first rows of the table."""
+        """Returns the first rows of the table, float32[count, width]."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class FloatTable:
     values: NDArray[np.float32]
 
     def rows(self, ids: Any) -> Any:
-        """float32[n, width] for ids int32[n]."""
+        """Returns float32[n, width] for ids int32[n]."""
         return tf.gather(shared_constant(self.values), ids)
 
     def first_rows(self, count: Any) -> Any:
-        """float32[count, width]: the first rows of the table."""
+        """Returns the first rows of the table, float32[count, width]."""
         return shared_constant(self.values)[0:count]
 
 
@@ -66,13 +66,13 @@ class Int8Table:
     scales: NDArray[np.float32]
 
     def rows(self, ids: Any) -> Any:
-        """float32[n, width] for ids int32[n]."""
+        """Returns float32[n, width] for ids int32[n]."""
         return tf.cast(tf.gather(shared_constant(self.values), ids), tf.float32) * tf.gather(
             shared_constant(self.scales), ids
         )
 
     def first_rows(self, count: Any) -> Any:
-        """float32[count, width]: the first rows of the table."""
+        """Returns the first rows of the table, float32[count, width]."""
         return tf.cast(shared_constant(self.values)[0:count], tf.float32) * shared_constant(self.scales)[0:count]
 
 
@@ -81,10 +81,10 @@ class Int4Table:
     """A table of 4-bit weights in blocks.
 
     Attributes:
-        packed: int8[rows, width / 2]; a byte holds the weights i and i + width / 2 of a row.
-        multiples: int8[rows, blocks], -127 to 127, never 0: the scale of a block is this many times its row's.
-        scales: float32[rows, 1].
-        width: weights of a row.
+        packed: Weights, int8[rows, width / 2]; a byte holds the weights i and i + width / 2 of a row.
+        multiples: Scale of each block in units of its row's scale, int8[rows, blocks], -127 to 127, never 0.
+        scales: Scale of each row, float32[rows, 1].
+        width: Weights of a row.
     """
 
     packed: NDArray[np.int8]
@@ -93,11 +93,11 @@ class Int4Table:
     width: int
 
     def rows(self, ids: Any) -> Any:
-        """float32[n, width] for ids int32[n]."""
+        """Returns float32[n, width] for ids int32[n]."""
         return self._weights(*(tf.gather(shared_constant(part), ids) for part in self._parts))
 
     def first_rows(self, count: Any) -> Any:
-        """float32[count, width]: the first rows of the table."""
+        """Returns the first rows of the table, float32[count, width]."""
         return self._weights(*(shared_constant(part)[0:count] for part in self._parts))
 
     @property
@@ -105,6 +105,7 @@ class Int4Table:
         return self.packed, self.multiples, self.scales
 
     def _weights(self, packed: Any, multiples: Any, scales: Any) -> Any:
+        # A byte is 16 * first + second + 8, with both weights from -8 to 7: the floor of a sixteenth is the first.
         both = tf.cast(packed, tf.float32)
         first = tf.floor(both * (1 / 16))
         steps = tf.concat([first, both - 16 * first - _OFFSET], 1)
@@ -114,18 +115,23 @@ class Int4Table:
 
 
 def embedding_table(values: NDArray[np.float32], dtype: str) -> EmbeddingTable:
-    """A table for the graph.
+    """Returns a table of a dtype for the graph.
 
     Args:
-        values: float32[rows, width].
-        dtype: `int8`, `int4`, or a float, which the file's converter takes care of.
+        values: Embeddings, float32[rows, width].
+        dtype: `int8`, `int4`, or a float, which TensorFlow's converter writes as the plan says.
 
     Raises:
-        ConversionError: an odd width, which int4 cannot pack.
+        ConversionError: An odd width, which int4 cannot pack.
+
+    Example:
+        >>> table = embedding_table(np.array([[0.5, -1.27]], np.float32), "int8")
+        >>> table.values.tolist(), table.rows(tf.constant([0])).numpy().round(2).tolist()
+        ([[50, -127]], [[0.5, -1.27]])
     """
     if dtype == "int4" and values.shape[1] % 2:
         raise ConversionError(
-            f"int4 embeddings need an even width. Received: hidden_dim={values.shape[1]}. Use --quantize int8."
+            f"int4 embeddings need an even width. Received: hidden_dim={values.shape[1]}. Use the scheme int8 (`scheme`)."
         )
     if dtype == "int8":
         return _int8_table(values)
@@ -146,23 +152,24 @@ def _int4_table(values: NDArray[np.float32]) -> Int4Table:
 def _int4_rows(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float32]]:
     """Packed weights, multiples and scales of some rows."""
     rows, width = values.shape
+    # With this scale of a row, 7 steps of a block whose multiple is 127 reach the row's largest value.
     scales = _scales(np.abs(values).max(axis=1, keepdims=True), _INT4_MAX * _INT8_MAX)
-    blocks = (values / scales).reshape(rows, -1, _block_width(width))
-    multiples = _multiples(blocks)
-    steps = _steps(blocks, multiples).reshape(rows, 2, width // 2)
+    blocks = (values / scales).reshape(rows, -1, _block_width(width))  # [rows, blocks, weights of a block]
+    multiples = _multiples(blocks)  # [rows, blocks]
+    steps = _steps(blocks, multiples).reshape(rows, 2, width // 2)  # -8 to 7; the halves of each row
     return (16 * steps[:, 0] + steps[:, 1] + _OFFSET).astype(np.int8), multiples, scales
 
 
 def _block_width(width: int) -> int:
-    """The largest divisor of a row's width that is no more than a block; the row where that would be tiny."""
+    """The largest divisor of a row's width up to 32; the whole row if that is less than 8."""
     widest = max(divisor for divisor in range(1, _BLOCK + 1) if width % divisor == 0)
     return widest if widest >= _NARROWEST_BLOCK else width
 
 
 def _multiples(blocks: NDArray[np.float32]) -> NDArray[np.int8]:
-    """The multiple with the least squared error for each block of weights in units of their row's scale."""
-    whole = np.abs(blocks).max(axis=2) / _INT4_MAX
-    best = np.clip(np.ceil(whole), 1, _INT8_MAX)  # cuts nothing
+    """The multiple with the least squared error for each block; weights are in units of their row's scale."""
+    whole = np.abs(blocks).max(axis=2) / _INT4_MAX  # maps the largest weight of a block to 7 steps
+    best = np.clip(np.ceil(whole), 1, _INT8_MAX)  # rounded up, it clips no weight
     least = _squared_error(blocks, best)
     for share in _SHARES:
         for sign in (1, -1):
@@ -184,5 +191,5 @@ def _steps(blocks: NDArray[np.float32], multiples: NDArray[Any]) -> NDArray[np.f
 
 
 def _scales(largest: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
-    """What a step stands for; 1 in a row of zeros, or of numbers whose scale float32 could not hold."""
+    """The value of a step; 1 in a row of zeros, or of numbers so small that float32 cannot hold their scale."""
     return np.where(largest / steps >= np.finfo(np.float32).tiny, largest / steps, 1).astype(np.float32)

@@ -17,7 +17,13 @@ _tensors: dict[int, Any] = {}  # id of an array that is alive -> its eager tenso
 
 
 def shared_constant(array: NDArray[Any]) -> Any:
-    """The eager tensor of an array: the same tensor for the same array object, for as long as the array lives."""
+    """Returns the eager tensor of an array: the same tensor for the same array object, as long as the array lives.
+
+    Example:
+        >>> array = np.ones(3, np.float32)
+        >>> shared_constant(array) is shared_constant(array)
+        True
+    """
     key = id(array)
     if key not in _tensors:
         with tf.init_scope():  # eager even while a function is being traced
