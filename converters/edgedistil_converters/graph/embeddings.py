@@ -131,7 +131,8 @@ def embedding_table(values: NDArray[np.float32], dtype: str) -> EmbeddingTable:
     """
     if dtype == "int4" and values.shape[1] % 2:
         raise ConversionError(
-            f"int4 embeddings need an even width. Received: hidden_dim={values.shape[1]}. Use the scheme int8 (`scheme`)."
+            f"int4 embeddings need an even width. Received: hidden_dim={values.shape[1]}. "
+            "Use the scheme int8 (`scheme`)."
         )
     if dtype == "int8":
         return _int8_table(values)
