@@ -56,7 +56,7 @@ def tokenize(preprocessor: Any, texts: Sequence[str]) -> TokenizedTexts:
         >>> from edgedistil.presets.loading import load_classifier
         >>> texts = tokenize(load_classifier("intents").preprocessor, ["lights off", "is it raining ?"])
         >>> texts.lengths.tolist(), texts.token_ids.shape
-        ([4, 6], (2, 6))
+        ([4, 7], (2, 7))
     """
     parts = [
         preprocessor(tf.constant(texts[start : start + _TEXTS_PER_CALL]))
