@@ -1,4 +1,4 @@
-"""Speed of `.tflite` files, measured side by side: latency, throughput, start and memory.
+"""Speed of `.tflite` files, measured side by side: latency, throughput, start-up and memory.
 
 A *run* classifies every text once with one model. The models take turns, run by run, and the result is the median over
 a model's runs, so that a machine that is busy for a moment disturbs all models equally: the latency of a text is the
