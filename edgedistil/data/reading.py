@@ -169,6 +169,12 @@ def check_data_file(path: Path) -> None:
 
     Raises:
         DataError: the extension is not legal, there is no such file, it is a directory, or it is empty.
+
+    Example:
+        >>> check_data_file(Path("train.csv"))
+        >>> check_data_file(Path("train.xlsx"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.DataError: The extension of a data file must be one of .csv, ...
     """
     if path.suffix.lower() not in _READERS:
         raise DataError(f"The extension of a data file must be one of {', '.join(LEGAL_EXTENSIONS)}. Received: {path}")

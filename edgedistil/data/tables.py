@@ -45,7 +45,12 @@ class Row:
 
 
 def not_utf8(path: Path, number: int) -> DataError:
-    """The error for bytes that are not UTF-8, in row `number` of `path`."""
+    """The error for bytes that are not UTF-8, in row `number` of `path`.
+
+    Example:
+        >>> print(not_utf8(Path("data.csv"), 3))
+        data.csv, row 3: these bytes are not UTF-8. Save the file as UTF-8, ...
+    """
     return DataError(
         f"{path}, row {number}: these bytes are not UTF-8. Save the file as UTF-8, for instance with "
         f"`iconv -f latin1 -t utf-8 {path.name}` if it is Latin-1"
@@ -63,7 +68,14 @@ def csv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) ->
 
 
 def tsv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a tab-separated file with a header; quoting as in CSV."""
+    """Rows of a tab-separated file with a header; quoting as in CSV.
+
+    Example:
+        >>> path = Path("rows.tsv")
+        >>> _ = path.write_text("text,label".replace(",", chr(9)) + chr(10) + "hi,yes".replace(",", chr(9)))
+        >>> next(tsv_rows(path, ("text", "label"))).values
+        {'text': 'hi', 'label': 'yes'}
+    """
     return _separated_rows(path, columns, "\t", is_whole=is_whole)
 
 
@@ -149,7 +161,14 @@ def _json_object(path: Path, number: int, line: str, columns: tuple[str, ...], *
 
 
 def parquet_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a Parquet file."""
+    """Rows of a Parquet file.
+
+    Example:
+        >>> import pyarrow.parquet
+        >>> pyarrow.parquet.write_table(pyarrow.table({"text": ["hi", "bye"], "n": [1, 2]}), "rows.parquet")
+        >>> [row.values["n"] for row in parquet_rows(Path("rows.parquet"), ("n",))]
+        [1, 2]
+    """
     names = None if is_whole else list(columns)
     number = 0
     with open_parquet(path, columns) as file:

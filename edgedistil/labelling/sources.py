@@ -197,6 +197,13 @@ def file_mark(path: Path) -> bytes:
     """Digest of a Parquet file's footer, which has the sizes and extremes of all columns; empty for other files.
 
     A chunk's `content` holds only the texts of a Parquet file; this recognizes a change of its other columns.
+
+    Example:
+        >>> import pyarrow.parquet
+        >>> for name, number in (("a", 1), ("b", 2)):
+        ...     pyarrow.parquet.write_table(pyarrow.table({"text": ["hi"], "n": [number]}), f"{name}.parquet")
+        >>> file_mark(Path("a.parquet")) == file_mark(Path("b.parquet")), file_mark(Path("texts.csv"))
+        (False, b'')
     """
     if path.suffix.lower() != ".parquet":
         return b""

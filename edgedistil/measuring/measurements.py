@@ -187,6 +187,13 @@ class MeasuredModel:
 
         Wilson's score interval: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference,
         Journal of the American Statistical Association 22 (1927).
+
+        Example:
+            >>> from edgedistil.scores import evaluate_labels
+            >>> scores = evaluate_labels(["a"] * 10, ["a"] * 8 + ["b"] * 2, ["a", "b"])
+            >>> model = MeasuredModel("x.tflite", scores, changes=None, speed=None, file=None, keras=None)
+            >>> [round(end, 3) for end in model.accuracy_interval]
+            [0.49, 0.943]
         """
         share, count = self.evaluation.accuracy, self.evaluation.texts
         spread = _NORMAL_95**2 / count

@@ -202,6 +202,12 @@ def set_sequence_length(classifier: Any, sequence_length: int | None, preset: st
 
     Raises:
         PresetError: fewer than three tokens, or more than the backbone has positions.
+
+    Example:
+        >>> classifier = load_classifier("intents")
+        >>> set_sequence_length(classifier, 8, "intents")
+        >>> classifier.preprocessor.sequence_length
+        8
     """
     longest = classifier.backbone.max_sequence_length
     if sequence_length is not None and not 3 <= sequence_length <= longest:

@@ -16,7 +16,12 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\u
 
 
 class Markup(str):
-    """HTML that is not escaped again."""
+    """HTML that is not escaped again.
+
+    Example:
+        >>> element("p", "a < b"), element("p", Markup("a &lt; b"))
+        ('<p>a &lt; b</p>', '<p>a &lt; b</p>')
+    """
 
     __slots__ = ()
 

@@ -78,6 +78,11 @@ def picture(title: str, description: str, width: float, height: float, body: Mar
         body: Contents of the picture.
         class_: `plot` and `bars` fill the available width, `map` is `width` pixels wide.
         key: Prefix of its ids, unique on the page.
+
+    Example:
+        >>> svg = picture("Dot", "One dot.", 20, 20, marker(0, 10, 10), "plot", "dot")
+        >>> 'aria-labelledby="dot-title dot-desc"' in svg
+        True
     """
     size = {"width": width, "height": height} if class_ == "map" else {}
     return element(

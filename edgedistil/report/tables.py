@@ -20,6 +20,10 @@ def data_table(caption: str, columns: Sequence[Child], rows: Iterable[Sequence[C
         rows: Rows of cells, at least one; results of `cell`, `words` and `digest` are cells, other text becomes the
             cell of a number.
         class_: CSS class of the table.
+
+    Example:
+        >>> data_table("Sizes", ("model", "MB"), [("int8", megabytes(2_087_512)), ("int4", None)]).count("<td")
+        2
     """
     cells = [[element("th", row[0], scope="row"), *map(_as_cell, row[1:])] for row in rows]
     head = element("tr", *(_header(column, like) for column, like in zip(columns, cells[0], strict=True)))
@@ -35,7 +39,12 @@ def data_table(caption: str, columns: Sequence[Child], rows: Iterable[Sequence[C
 
 
 def scrolled(content: Markup, label: str) -> Markup:
-    """Content in a box that scrolls by itself, also by keyboard (WCAG 2.2, success criterion 2.1.1)."""
+    """Content in a box that scrolls by itself, also by keyboard (WCAG 2.2, success criterion 2.1.1).
+
+    Example:
+        >>> 'tabindex="0"' in scrolled(element("p", "wide"), "A wide paragraph")
+        True
+    """
     return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)
 
 

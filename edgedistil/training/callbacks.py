@@ -23,6 +23,15 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     Attributes:
         history: One mapping an epoch: `epoch` from 1 up, `loss`, `accuracy`, `val_loss`, `val_accuracy` …
         best_epoch: Number of the best epoch; 0 before the first one ends.
+
+    Example:
+        >>> losses = iter([0.5, 0.3, 0.4])
+        >>> best = BestEpoch(lambda: {"accuracy": 0.9, "loss": next(losses)}, monitor="accuracy", patience=5)
+        >>> best.set_model(keras.Sequential([keras.layers.Dense(1)]))
+        >>> for epoch in range(3):
+        ...     best.on_epoch_end(epoch)
+        >>> best.best_epoch  # the accuracies are equal
+        2
     """
 
     def __init__(self, measure: Callable[[], Mapping[str, Any]], *, monitor: str, patience: int) -> None:

@@ -20,6 +20,13 @@ class Predictor:
 
     Args:
         classifier: A `keras_hub.models.DistilBertTextClassifier`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> classifier = load_classifier("intents")
+        >>> texts = tokenize(classifier.preprocessor, ["play music", "is it raining ?"])
+        >>> Predictor(classifier).probabilities(texts).sum(axis=1).round(5)
+        array([1., 1.], dtype=float32)
     """
 
     def __init__(self, classifier: Any) -> None:

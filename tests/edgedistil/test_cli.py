@@ -37,7 +37,7 @@ def train_from_scratch(csv_file, output, *more):
 @pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS), ["--version"]])
 def test_help_imports_nothing_that_is_slow(arguments):
     imported = modules_after(arguments)
-    assert not imported & {"tensorflow", "keras", "numpy", "pyarrow", "matplotlib", "rich", "edgedistil_converters"}
+    assert not imported & {"tensorflow", "keras", "numpy", "pyarrow", "matplotlib", "rich"}
     assert "click" in imported
 
 
