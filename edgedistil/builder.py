@@ -1,12 +1,16 @@
-"""Build DistilBERT text classifiers: from nothing, from numbers, from a named size, or from a preset.
+"""Builds DistilBERT text classifiers from a named size or from numbers.
 
-Everything returned is KerasHub's own class, so all that its documentation shows works on it: raw strings or
-preprocessed integers, freezing the backbone, compiling again with another optimizer or with `jit_compile`.
+All classes are KerasHub's own, so everything in its documentation works on them: raw strings or preprocessed
+integers, freezing the backbone, compiling again with another optimizer or with `jit_compile`.
 
-    vocabulary = learn_vocabulary(texts, 8000)
-    backbone = build_backbone("mini", vocabulary_size=len(vocabulary), max_sequence_length=128)
-    classifier = build_classifier(backbone, 7, preprocessor=build_preprocessor(vocabulary))
-    classifier.fit(x=["turn the lights off"], y=[3])
+Example:
+    >>> texts = ["turn the lights off", "play some music"]
+    >>> vocabulary = learn_vocabulary(texts, 100)
+    >>> backbone = build_backbone("tiny", vocabulary_size=len(vocabulary), max_sequence_length=32)
+    >>> preprocessor = build_preprocessor(vocabulary, sequence_length=32)
+    >>> classifier = build_classifier(backbone, 7, preprocessor=preprocessor)
+    >>> classifier.predict(texts, verbose=0).shape
+    (2, 7)
 """
 
 from collections import Counter
@@ -49,21 +53,27 @@ def build_classifier(
     hidden_dim: int | None = None,
     dropout: float = 0.2,
 ) -> Any:
-    """Put a new classification head on a backbone.
+    """Puts a new classification head on a backbone.
 
     Args:
-        backbone: a `keras_hub.models.DistilBertBackbone`.
-        num_classes: number of outputs, at least two.
-        preprocessor: what turns strings into integers; `None` gives a classifier that is fed integers.
-        activation: of the output; `None` gives logits, `"softmax"` probabilities.
-        hidden_dim: width of the pooling layer; `None` is the backbone's width.
-        dropout: between the head's two layers.
+        backbone: A `keras_hub.models.DistilBertBackbone`.
+        num_classes: Number of outputs, at least two.
+        preprocessor: Preprocessor that turns strings into integers; `None` gives a classifier that takes integers.
+        activation: Activation of the output; `None` gives logits, `"softmax"` probabilities.
+        hidden_dim: Width of the pooling layer; `None` is the backbone's width.
+        dropout: Dropout rate between the head's two layers.
 
     Returns:
         A `keras_hub.models.DistilBertTextClassifier`.
 
     Raises:
         PresetError: fewer than two classes, or a preprocessor that does not fit the backbone.
+
+    Example:
+        >>> backbone = build_backbone("tiny", vocabulary_size=100)
+        >>> build_classifier(backbone, 1)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.PresetError: A classifier needs at least two classes. Received: num_classes=1
     """
     if num_classes < 2:
         raise PresetError(f"A classifier needs at least two classes. Received: num_classes={num_classes}")
@@ -88,14 +98,14 @@ def build_backbone(
     dropout: float = 0.1,
     dtype: Any = None,
 ) -> Any:
-    """Build a backbone with random weights.
+    """Builds a backbone with random weights.
 
     Args:
         size: `"tiny"`, `"mini"`, `"small"`, `"medium"`, `"base"`, or explicit numbers.
-        vocabulary_size: number of word pieces.
-        max_sequence_length: number of positions it knows.
-        dropout: after the embeddings and in every layer.
-        dtype: as in Keras; `None` is Keras' default.
+        vocabulary_size: Number of word pieces.
+        max_sequence_length: Number of positions.
+        dropout: Dropout rate after the embeddings and in every layer.
+        dtype: As in Keras; `None` is Keras' default.
 
     Returns:
         A `keras_hub.models.DistilBertBackbone`.
@@ -132,19 +142,24 @@ def build_preprocessor(
     strip_accents: bool = False,
     sequence_length: int = 128,
 ) -> Any:
-    """Build what turns strings into `token_ids` and `padding_mask`.
+    """Builds a preprocessor, which turns strings into `token_ids` and `padding_mask`.
 
     Args:
-        vocabulary: word pieces by id, with the five special tokens among them.
-        lowercase: fold the case of texts first.
-        strip_accents: remove the accents of texts first.
-        sequence_length: how many tokens, with `[CLS]` and `[SEP]`, a text is cut or padded to.
+        vocabulary: Word pieces by id, with the five special tokens among them.
+        lowercase: Fold the case of texts first.
+        strip_accents: Remove the accents of texts first.
+        sequence_length: Tokens, `[CLS]` and `[SEP]` among them, that a text is cut or padded to.
 
     Returns:
         A `keras_hub.models.DistilBertTextClassifierPreprocessor`.
 
     Raises:
-        DataError: a special token is missing, or a piece is there twice.
+        DataError: a special token is missing, or a piece occurs twice.
+
+    Example:
+        >>> preprocessor = build_preprocessor([*SPECIAL_TOKENS, "lights", "off"], sequence_length=5)
+        >>> preprocessor(["Lights off"])["token_ids"].numpy().tolist()
+        [[2, 5, 6, 3, 0]]
     """
     missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
     if missing:
@@ -153,7 +168,7 @@ def build_preprocessor(
         )
     if len(set(vocabulary)) != len(vocabulary):
         twice = sorted({piece for piece in vocabulary if vocabulary.count(piece) > 1})
-        raise DataError(f"A word piece may stand in a vocabulary once. Received more than once: {twice[:8]}")
+        raise DataError(f"A word piece may occur in a vocabulary once. Received more than once: {twice[:8]}")
     tokenizer = keras_hub.models.DistilBertTokenizer(
         list(vocabulary), lowercase=lowercase, strip_accents=strip_accents, name="distil_bert_tokenizer"
     )
@@ -165,23 +180,27 @@ def build_preprocessor(
 def learn_vocabulary(
     texts: Iterable[str], size: int, *, lowercase: bool = True, strip_accents: bool = False
 ) -> list[str]:
-    """Learn a WordPiece vocabulary, the same one for the same texts.
+    """Learns a WordPiece vocabulary; the same texts give the same one.
 
-    The special tokens come first, then every character seen (alone, and as the continuation `##c`, so that no word
-    made of them is unknown), then word pieces by how often they occur. Characters that a vocabulary file cannot
-    hold, since KerasHub strips white space from the ends of its lines, are left out.
+    The special tokens come first, then every character that occurs (as `c` and as the continuation `##c`, so that no
+    word made of them is unknown), then word pieces by how often they occur. White space is left out, because KerasHub
+    strips it from the ends of the lines of a vocabulary file.
 
     Args:
-        texts: what to learn from.
-        size: the most pieces it may have; fewer come out where the texts are few.
-        lowercase: as the preprocessor will have it.
-        strip_accents: as the preprocessor will have it.
+        texts: Texts to learn from.
+        size: Number of pieces, at most; few texts give fewer.
+        lowercase: As in the preprocessor.
+        strip_accents: As in the preprocessor.
 
     Returns:
         The pieces by id.
 
     Raises:
-        DataError: the characters alone need more than `size` pieces.
+        DataError: the characters need more than `size` pieces.
+
+    Example:
+        >>> learn_vocabulary(["on", "no no"], 11)
+        ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', '##n', '##o', 'n', 'o', 'no']
     """
     word_counts = _count_words(texts, lowercase=lowercase, strip_accents=strip_accents)
     pieces = wordpiece.learn(
@@ -199,10 +218,17 @@ def learn_vocabulary(
 
 
 def read_vocabulary(path: str | Path) -> list[str]:
-    """Read a vocabulary file: UTF-8, one word piece a line, the line's number is the piece's id.
+    """Reads a vocabulary file: UTF-8, one word piece a line; the line's number, from 0, is the piece's id.
 
     Raises:
         DataError: no such file, bytes that are not UTF-8, or a blank line.
+
+    Example:
+        >>> pieces = ["[PAD]", "[UNK]", "lights", "##s"]
+        >>> with open("vocabulary.txt", "w") as file:
+        ...     print(*pieces, sep=chr(10), file=file)
+        >>> read_vocabulary("vocabulary.txt") == pieces
+        True
     """
     source = Path(path)
     if not source.is_file():
@@ -217,7 +243,7 @@ def read_vocabulary(path: str | Path) -> list[str]:
 
 
 def _count_words(texts: Iterable[str], *, lowercase: bool, strip_accents: bool) -> Counter[str]:
-    """Words as the tokenizer will see them, after folding, and how often each occurs."""
+    """Words as the tokenizer sees them, after folding, and how often each occurs."""
     counts: Counter[str] = Counter()
     for batch in tf.data.Dataset.from_tensor_slices(list(texts)).batch(_TEXTS_PER_BATCH):
         words = pretokenize(batch, lowercase=lowercase, strip_accents=strip_accents)
@@ -229,11 +255,11 @@ def _check_fit(backbone: Any, preprocessor: Any) -> None:
     pieces = preprocessor.tokenizer.vocabulary_size()
     if pieces > backbone.vocabulary_size:
         raise PresetError(
-            f"The backbone knows {backbone.vocabulary_size} word pieces and the vocabulary has {pieces}. "
+            f"The backbone has {backbone.vocabulary_size} word pieces and the vocabulary has {pieces}. "
             f"Build the backbone with vocabulary_size={pieces}"
         )
     if preprocessor.sequence_length > backbone.max_sequence_length:
         raise PresetError(
-            f"The sequence length may be at most {backbone.max_sequence_length}, the number of positions that the "
-            f"backbone knows. Received: {preprocessor.sequence_length}"
+            f"The sequence length may be at most {backbone.max_sequence_length}, the number of positions of the "
+            f"backbone. Received: {preprocessor.sequence_length}"
         )

@@ -47,6 +47,10 @@ class Evaluation:
         macro_f1: Unweighted mean F1 of the classes that occur in the data or among the predictions.
         classes: Scores of each class, in the classifier's order.
         confusion: Counts [right label][predicted label], both in the classifier's order.
+
+    Example:
+        >>> evaluate_labels(["on"], ["on"], ["on", "off"]).to_dict()["classes"][0]
+        {'label': 'on', 'precision': 1.0, 'recall': 1.0, 'f1': 1.0, 'support': 1}
     """
 
     texts: int

@@ -17,13 +17,20 @@ _INTERMEDIATE_FACTOR = 4
 
 @dataclass(frozen=True)
 class BackboneSize:
-    """The numbers that shape a DistilBERT backbone; a size whose width its heads do not divide cannot be built.
+    """The numbers that shape a DistilBERT backbone.
 
     Attributes:
-        num_layers: transformer layers.
-        hidden_dim: width of the residual stream.
-        num_heads: attention heads; they divide `hidden_dim`.
-        intermediate_dim: width of the feed-forward layer.
+        num_layers: Transformer layers.
+        hidden_dim: Width of the residual stream, a multiple of `num_heads`.
+        num_heads: Attention heads.
+        intermediate_dim: Width of the feed-forward layer.
+
+    Example:
+        >>> SIZES["tiny"].with_numbers(num_layers=3)
+        BackboneSize(num_layers=3, hidden_dim=128, num_heads=2, intermediate_dim=512)
+        >>> BackboneSize(num_layers=2, hidden_dim=100, num_heads=3, intermediate_dim=400)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.PresetError: The number of heads must divide the width: ...
     """
 
     num_layers: int
@@ -43,7 +50,7 @@ class BackboneSize:
 
     @classmethod
     def of_width(cls, num_layers: int, hidden_dim: int) -> "BackboneSize":
-        """A size in BERT's proportions."""
+        """A size with BERT's proportions."""
         heads = max(1, hidden_dim // _HEAD_WIDTH)
         return cls(num_layers, hidden_dim, heads, _INTERMEDIATE_FACTOR * hidden_dim)
 
@@ -55,7 +62,7 @@ class BackboneSize:
         num_heads: int | None = None,
         intermediate_dim: int | None = None,
     ) -> "BackboneSize":
-        """This size with some numbers replaced; a new width brings its heads and inner width along."""
+        """A copy with some numbers replaced; a new width also sets heads and feed-forward width that are not given."""
         size = self
         if hidden_dim is not None and hidden_dim != self.hidden_dim:
             if num_heads is None and hidden_dim > _HEAD_WIDTH and hidden_dim % _HEAD_WIDTH:

@@ -1,7 +1,7 @@
-"""The command line: one module a verb, imported only when its verb is called.
+"""The command line: one module for each command, imported only when the command is called.
 
-`edgedistil --help` must answer within a second, so the group knows a line of help for every verb without importing
-any of them, and no verb's module imports TensorFlow, Keras or NumPy at its top.
+`edgedistil --help` must be instant, so the group has a line of help for every command and imports none of them, and
+no command's module imports TensorFlow, Keras, NumPy or rich at its top.
 """
 
 import importlib
@@ -20,21 +20,21 @@ VERBS: dict[str, tuple[str, str]] = {
     "convert": ("edgedistil.cli.convert:convert", "Convert a classifier into one verified .tflite file."),
     "predict": ("edgedistil.cli.predict:predict", "Label texts with a .tflite file."),
     "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),
-    "benchmark": ("edgedistil.cli.benchmark:benchmark", "Measure latency, throughput, start and memory."),
+    "benchmark": ("edgedistil.cli.benchmark:benchmark", "Measure latency, throughput, start-up and memory."),
     "inspect": ("edgedistil.cli.inspect:inspect", "Show what is inside a .tflite file."),
     "report": ("edgedistil.cli.report:report", "Compare models on one page with plots."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that knows its verbs by name and imports a verb's module when that verb is called."""
+    """A group that imports a command's module when the command is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """The verbs, in the order in which one uses them."""
+        """The commands, in the order in which one uses them."""
         return list(VERBS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command of a verb; in the group's own help a stand-in that carries the line of help."""
+        """Imports and returns a command."""
         if name not in VERBS:
             return None
         target, _ = VERBS[name]
@@ -44,12 +44,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing them."""
+        """Lists the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, summary) for verb, (_, summary) in VERBS.items()])
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb behind the border that turns errors into messages and exit codes."""
+        """Runs a command; errors become messages and exit codes."""
         return guarded(lambda: super(LazyGroup, self).invoke(context), is_debug=lambda: context.params["debug"])
 
 

@@ -1,11 +1,9 @@
-"""`edgedistil benchmark`: how fast .tflite files are, side by side."""
+"""`edgedistil benchmark`: speed of .tflite files, side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from edgedistil.cli.output import print_json, stdout_console
 from edgedistil.cli.progress import stage_line
@@ -18,14 +16,16 @@ __all__ = ["benchmark"]
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Texts to time; otherwise built-in ones of many lengths.")
-@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Of each model, in turns.")
+@click.option("--data", type=click.Path(path_type=Path), help="Texts to time. [built-in ones of many lengths]")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=200, show_default=True, help="Texts of --data to time at most."
+    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each model, which take turns."
 )
-@click.option("--accelerator", default="cpu", show_default=True, help="What runs the models.")
-@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [the interpreter's choice]")
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=200, show_default=True, help="Texts of --data to time, at most."
+)
+@click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the models.")
+@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [chosen by the interpreter]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def benchmark(
     models: tuple[Path, ...],
@@ -37,10 +37,10 @@ def benchmark(
     num_threads: int | None,
     as_json: bool,
 ) -> None:
-    """Measure latency, throughput, start and memory of .tflite files.
+    """Measure latency, throughput, start-up and memory of .tflite files.
 
-    A run is every text once; the models take turns, and a text's time is its median over a model's runs. Start and
-    memory are those of a process that imports the runtime alone, opens the file and labels one text.
+    A run classifies every text once; the models take turns, and a text's time is its median over a model's runs.
+    Start-up and memory are measured in a process that imports only the runtime, opens the file and labels one text.
 
     \b
     edgedistil benchmark fp32.tflite int8.tflite
@@ -62,6 +62,9 @@ def benchmark(
 
 
 def _print(measured: "Benchmark") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("model", box=None, header_style="bold")
     for column in ("MB", "p50 ms", "p90 ms", "p99 ms", "texts/s", "batch texts/s", "load ms", "peak MB"):
         table.add_column(column, justify="right")

@@ -1,12 +1,12 @@
-"""The one border between EdgeDistil's errors and the person at the terminal.
+"""The border between EdgeDistil's errors and the person at the terminal.
 
-| what happened | printed on stderr | exit code |
+| error | printed on stderr | exit code |
 |---|---|---|
 | `EdgeDistilError`, or an `OSError` that names a file | `Error: ` and the message | 1 |
 | wrong use of the command line | click's usage message | 2 |
 | Ctrl-C | one line | 130 |
 | SIGTERM | nothing | 143 |
-| anything else, or any of these under `--debug` | the traceback | 1 |
+| any other, or any of these with `--debug` | the traceback | 1 |
 """
 
 import errno
@@ -31,18 +31,25 @@ _EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
-    """Run a command and turn what it raises into a message and an exit code.
+    """Runs a command and turns its errors into a message and an exit code.
 
     Args:
-        run: the command.
-        is_debug: asked when something was raised; `True` shows the traceback as well.
+        run: Runs the command.
+        is_debug: Called after an error; `True` prints the traceback as well.
 
     Returns:
-        What `run` returns.
+        The result of `run`.
 
     Raises:
-        SystemExit: `run` raised something that this border translates, or the process was told to end.
-        click.ClickException: wrong use; click itself prints it and exits with 2.
+        SystemExit: `run` raised an error that this border handles, or the process got SIGTERM.
+        click.ClickException: wrong use; click prints it and exits with 2.
+
+    Example:
+        >>> def fail():
+        ...     raise EdgeDistilError("Pass another `output`.")
+        >>> guarded(fail, is_debug=lambda: False)  # prints "Error: Pass another --output." on stderr
+        Traceback (most recent call last):
+        SystemExit: 1
     """
     try:
         with _cleaned_up_when_terminated():
@@ -51,7 +58,7 @@ def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
         _explain("Interrupted: nothing half-written is left.", is_debug=is_debug())
         raise SystemExit(EXIT_INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader of our stdout (head, less) has gone: that is its right, and no error of ours.
+        # The reader of our stdout (head, less) has closed it, which is not an error of ours.
         sys.stderr.close()
         raise SystemExit(EXIT_ERROR) from None
     except (EdgeDistilError, OSError) as error:
@@ -64,7 +71,7 @@ def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
 
 @contextmanager
 def _cleaned_up_when_terminated() -> Iterator[None]:
-    """Turns SIGTERM, which ends a process on the spot, into an exception that removes half-written files on its way."""
+    """Turns SIGTERM, which would end the process at once, into an exception, so that half-written files are removed."""
     is_ours = (
         threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
@@ -73,7 +80,7 @@ def _cleaned_up_when_terminated() -> Iterator[None]:
         return
 
     def end(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the cleaning up short
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the cleaning up
         raise SystemExit(_EXIT_TERMINATED)
 
     signal.signal(signal.SIGTERM, end)

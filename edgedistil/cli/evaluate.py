@@ -1,17 +1,17 @@
-"""`edgedistil evaluate`: models on labelled texts, side by side."""
+"""`edgedistil evaluate`: scores of models on labelled texts, side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgedistil.scores import Evaluation
 
 __all__ = ["evaluate"]
@@ -20,14 +20,18 @@ __all__ = ["evaluate"]
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
-@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
-@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
-@click.option("--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="How many to list.")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@click.option(
+    "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def evaluate(
     models: tuple[Path, ...], data: Path, text_column: str, label_column: str, confusions: int, as_json: bool
 ) -> None:
-    """Measure models on labelled texts: .tflite files, and preset directories or bundled presets through Keras.
+    """Measure models on labelled texts: accuracy, F1 of each class, and confusions.
+
+    Models are .tflite files, and preset directories or bundled presets, which Keras runs.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
@@ -45,6 +49,12 @@ def evaluate(
         results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
         print_json({"data": data.name, "models": results})
         return
+    _print(evaluations, confusions)
+
+
+def _print(evaluations: dict[str, "Evaluation"], confusions: int) -> None:
+    from rich.text import Text
+
     console = stdout_console()
     console.print(_summary(evaluations))
     for name, evaluation in evaluations.items():
@@ -55,7 +65,7 @@ def evaluate(
 
 
 def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The labels a model knows, and the one it gives each text."""
+    """The labels that a model knows, and its label for each text."""
     if model.is_dir():
         import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
         from edgedistil.presets.loading import load_labelled_classifier
@@ -73,14 +83,20 @@ def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[s
         return tuple(classifier.labels), [answer.label for answer in classifier.classify_batch(texts)]
 
 
-def _summary(evaluations: dict[str, "Evaluation"]) -> Table:
+def _summary(evaluations: dict[str, "Evaluation"]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("model", "texts", "accuracy", "macro F1", box=None, header_style="bold")
     for name, evaluation in evaluations.items():
         table.add_row(Text(name), f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
     return table
 
 
-def _per_class(evaluation: "Evaluation") -> Table:
+def _per_class(evaluation: "Evaluation") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("class", "precision", "recall", "F1", "texts", box=None, header_style="bold")
     for scores in evaluation.classes:
         numbers = (f"{value:.3f}" for value in (scores.precision, scores.recall, scores.f1))

@@ -1,11 +1,9 @@
-"""`edgedistil inspect`: what is inside a .tflite file."""
+"""`edgedistil inspect`: shows the contents of a .tflite file."""
 
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from edgedistil.cli.output import print_json, stdout_console
 
@@ -79,7 +77,7 @@ def inspect(model: Path, as_json: bool) -> None:
 
 
 def _encoder(part: Any) -> dict[str, Any]:
-    """The part for an accelerator: what it takes, what it computes, and which ops the accelerator runs."""
+    """The part for an accelerator: its inputs, its agreement with Keras, and the ops that run on the accelerator."""
     mapping = part.mapping
     return {
         "lengths": list(part.lengths),
@@ -103,6 +101,9 @@ def _tensor(tensor: Any) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     console = stdout_console()
     table = Table(show_header=False, box=None)
     table.add_column(style="bold")
@@ -111,8 +112,8 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_row("labels", Text(", ".join(facts["labels"])))
     for key in _SECTIONS:
         if facts[key]:
-            told = (f"{name} {_number(value)}" for name, value in facts[key].items() if value not in ("", {}, []))
-            table.add_row(key.replace("_", " "), Text(", ".join(told)))
+            values = (f"{name} {_number(value)}" for name, value in facts[key].items() if value not in ("", {}, []))
+            table.add_row(key.replace("_", " "), Text(", ".join(values)))
     table.add_row("target", f"{facts['target']}, TFLite {facts['oldest_runtime']} or newer")
     for name, signature in facts["signatures"].items():
         inputs, outputs = (", ".join(map(_tensor_text, signature[side])) for side in ("inputs", "outputs"))

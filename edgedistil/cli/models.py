@@ -1,4 +1,4 @@
-"""What a MODEL of the command line stands for where presets are measured beside files."""
+"""The MODEL arguments of commands that measure presets beside files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +11,12 @@ _HANDLES = ("hf:/", "kaggle:/")  # one slash: a path has none twice
 
 
 def model_paths(models: Iterable[Path]) -> dict[str, Path]:
-    """The files and preset directories that were meant, by the names that were given.
+    """Files and preset directories, by the names that were given.
 
-    A bundled preset's name stands for its directory; what was given twice, by whatever paths, is there once.
+    The name of a bundled preset becomes its directory; a model that was given twice, by whatever paths, is there once.
 
     Raises:
-        PresetError: a name or a handle of a preset that must be downloaded or trained first.
+        PresetError: the name or handle of a preset that must be downloaded or trained first.
 
     Example:
         >>> model_paths([Path("a.tflite"), Path("./a.tflite")])

@@ -1,43 +1,53 @@
-"""What the command line prints and where: results on stdout, everything else on stderr, and only for a person."""
+"""Output of the command line: results on stdout, everything else on stderr, and only for a person."""
 
 import importlib
 import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from edgedistil_runtime.native_log import native_log_hidden
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["console", "import_quietly", "print_json", "stdout_console"]
 
 
-def console() -> Console:
-    """A console on stderr, for progress and remarks; `is_terminal` says whether anyone is watching."""
+def console() -> "Console":
+    """A console on stderr, for progress and remarks; `is_terminal` is true if a person reads it."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
-def stdout_console() -> Console:
-    """A console on stdout, for results; wide when piped, so that tables are not folded."""
+def stdout_console() -> "Console":
+    """A console on stdout, for results; wide if piped, so that tables are not folded."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """Print one JSON object as one line on stdout, for the next program in the pipe."""
+    """Prints one JSON object as one line on stdout, for the next program in the pipe.
+
+    Example:
+        >>> print_json({"label": "lights", "score": 0.9})
+        {"label": "lights", "score": 0.9}
+    """
     sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def import_quietly(*modules: str) -> None:
-    """Import modules that bring TensorFlow in, without its start-up remarks.
+    """Imports modules that import TensorFlow, without its start-up messages.
 
     TensorFlow's C++ side writes to file descriptor 2 before any of its log levels apply, so that descriptor is
-    diverted during the import, and what was written is shown only if the import fails.
+    diverted during the import, and its output is shown only if the import fails.
 
     Args:
-        modules: full module names, such as `"edgedistil.builder"`.
+        modules: Full module names, such as `"edgedistil.training.loop"`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -50,7 +60,7 @@ def import_quietly(*modules: str) -> None:
 
 
 def _first_operation() -> None:
-    """Let TensorFlow say what it says at its first operation (devices found, CPU features) while nobody listens."""
+    """Runs TensorFlow's first operation, which logs devices and CPU features."""
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].constant(0)
 

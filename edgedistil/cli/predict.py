@@ -1,4 +1,4 @@
-"""`edgedistil predict`: labels and scores of texts, printed, or of a file of any size, written beside its rows."""
+"""`edgedistil predict`: prints labels and scores of texts, or writes those of a file of any size beside its rows."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from edgedistil.cli.output import print_json, stdout_console
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgedistil.labelling import LabellingRequest, LabellingResult
     from edgedistil_runtime import Classification, TextClassifier
 
@@ -24,26 +24,28 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("model", type=_FILE)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--input", "input_file", metavar="FILE", help="A data file with a text column, or - for lines of stdin.")
-@click.option("-o", "--output", type=_FILE, help="Write the rows of --input with labels here: .csv, .jsonl, .parquet.")
-@click.option("--resume", is_flag=True, help="Go on with OUTPUT.partial, which an interruption leaves.")
-@click.option("--force", is_flag=True, help="Replace an output; without --resume, start anew.")
-@click.option("--column-prefix", default="", metavar="PREFIX", help="Of the new columns label and score.")
-@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
-@click.option("--text-pair", "text_pairs", multiple=True, help="A second text for each TEXT, in their order.")
-@click.option("--text-pair-column", help="Column that holds the second text.")
-@click.option("--accelerator", default="cpu", show_default=True, help="What runs the model.")
-@click.option("--device", help="Which Edge TPU: usb, pci, or one of several, as in :0 or usb:1.")
-@click.option("--fallback", is_flag=True, help="Let the CPU stand in for an accelerator that cannot be had.")
+@click.option("--input", "input_file", metavar="FILE", help="Data file with a text column, or - for lines of stdin.")
+@click.option(
+    "-o", "--output", type=_FILE, help="File for the rows of --input with labels: .csv, .tsv, .jsonl, .parquet."
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
+@click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
+@click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns label and score.")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
+@click.option("--text-pair-column", help="Column of the second texts.")
+@click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the model.")
+@click.option("--device", help="Edge TPU to use: usb, pci, or one of several, as in :0 or usb:1.")
+@click.option("--fallback", is_flag=True, help="Use the CPU if the accelerator is unavailable or fails.")
 @click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text.")
-@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many labels a text.")
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="Labels for each text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def predict(model: Path, as_json: bool, **options: Any) -> None:
     """Label texts with a .tflite file that `edgedistil convert` wrote.
 
-    With -o a file of any size is labelled in bounded memory: its rows are written in their order, with all their
-    columns and label and score behind them (with --top also label_2, score_2 and so on). The output is there when it
-    is whole; after an interruption the same command with --resume goes on.
+    With -o, a file of any size is labelled in bounded memory: its rows are written in their order, with all their
+    columns and then label and score (with --top also label_2, score_2 and so on). The output appears when it is
+    complete; after an interruption, the same command with --resume continues.
 
     \b
     edgedistil predict smart_home.tflite "turn the lights off" "is it going to rain"
@@ -61,13 +63,13 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
 def _check_usage(options: dict[str, Any]) -> None:
     input_file = options["input_file"]
     if bool(options["texts"]) == bool(input_file):
-        raise click.UsageError("Give texts as arguments, or a file with --input; one of the two.")
+        raise click.UsageError("Give either texts as arguments or a file with --input, one of the two.")
     if (options["text_pairs"] and input_file) or (options["text_pair_column"] and input_file in (None, "-")):
-        raise click.UsageError("--text-pair goes with texts as arguments, --text-pair-column with a data file.")
+        raise click.UsageError("Use --text-pair with texts as arguments, --text-pair-column with a data file.")
     if options["output"] and not input_file:
-        raise click.UsageError("-o goes with --input: what is written are its rows.")
+        raise click.UsageError("-o needs --input, because its rows are written.")
     if not options["output"] and (options["resume"] or options["force"] or options["column_prefix"]):
-        raise click.UsageError("--resume, --force and --column-prefix go with -o.")
+        raise click.UsageError("--resume, --force and --column-prefix need -o.")
 
 
 def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
@@ -118,7 +120,10 @@ def _result(answer: "Classification", top: int) -> dict[str, Any]:
     }
 
 
-def _table(answers: Sequence["Classification"], top: int) -> Table:
+def _table(answers: Sequence["Classification"], top: int) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("label", "score", "text", box=None, header_style="bold")
     for answer in answers:
         for rank, (label, score) in enumerate(answer.top(top)):
@@ -164,7 +169,7 @@ def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
 
 @contextmanager
 def _explain_resume(request: "LabellingRequest") -> Iterator[None]:
-    """After an interruption or an error, say what is kept and how to go on."""
+    """After an interruption or an error, prints which rows are kept and how to continue."""
     from edgedistil.cli.border import EXIT_INTERRUPTED
     from edgedistil.labelling.partial import partial_path
     from edgedistil_runtime.errors import BackendError, DataError
@@ -176,12 +181,14 @@ def _explain_resume(request: "LabellingRequest") -> Iterator[None]:
         if not folder.exists():
             raise
         click.echo(
-            f"Interrupted: the rows done so far are in {folder}; the same command with --resume goes on.", err=True
+            f"Interrupted: the rows done so far are in {folder}; the same command with --resume continues.", err=True
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
     except (DataError, BackendError, OSError):
         if folder.exists():
-            click.echo(f"The rows done so far are in {folder}. When this is mended, go on with --resume:", err=True)
+            click.echo(
+                f"The rows done so far are in {folder}. Correct this error, then continue with --resume:", err=True
+            )
         raise
 
 

@@ -1,4 +1,4 @@
-"""`edgedistil presets`: the names that `--preset` takes."""
+"""`edgedistil presets`: lists the names that `--preset` takes."""
 
 from collections.abc import Sequence
 

@@ -20,18 +20,20 @@ __all__ = ["report"]
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
-@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
-@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
+@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="Texts to show that changed; 0 for none.",
+    help="Texts with a changed label to show for each model.",
 )
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Of each model, for its speed.")
-@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [the interpreter's choice]")
-@click.option("--force", is_flag=True, help="Replace a file that stands there.")
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each model, for its speed."
+)
+@click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text. [chosen by the interpreter]")
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as one JSON object on the last line.")
 def report(
     models: tuple[Path, ...],
@@ -47,8 +49,8 @@ def report(
 ) -> None:
     """Compare models on one page: accuracy, size, speed, and what changed.
 
-    Models are .tflite files, and preset directories or bundled presets, which Keras runs and which are then what the
-    files are compared with; otherwise that is the first file. The page is one HTML file that loads nothing.
+    Models are .tflite files, and preset directories or bundled presets, which Keras runs. The others are compared with
+    the first preset, or else with the first file. The page is one HTML file that loads nothing.
 
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html

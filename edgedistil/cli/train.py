@@ -33,7 +33,7 @@ def _setting(flag: str, field: str, kind: type, text: str) -> Callable[[Any], An
 
 @dataclass(frozen=True)
 class Start:
-    """What training starts from: a preset, or a backbone with random weights and its vocabulary."""
+    """The start of a training: a preset, or a backbone with random weights and its vocabulary."""
 
     preset: str | None
     size: BackboneSize | None
@@ -45,38 +45,49 @@ class Start:
 
     @property
     def defaults(self) -> TrainingSettings:
-        """The settings that nothing was said about."""
+        """The settings for options that were not given."""
         return FINE_TUNING if self.size is None else from_scratch_settings(self.size.hidden_dim)
 
 
 @click.command()
-@click.option("--preset", help="Fine-tune this preset: a name, kaggle://…, hf://… or a directory.")
-@click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Train a new backbone of this size.")
+@click.option("--preset", help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory.")
+@click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
 @click.option("--train-data", type=_FILE, required=True, help="Labelled texts: .csv, .tsv, .jsonl or .parquet.")
 @click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
-@click.option("--test-data", type=_FILE, help="Labelled texts to measure once, at the end.")
+@click.option("--test-data", type=_FILE, help="Labelled texts to measure at the end, once.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
-@click.option("--force", is_flag=True, help="Replace a preset that stands there.")
-@click.option("--vocabulary", type=_FILE, help="From scratch: a file of word pieces, instead of learning them.")
-@click.option("--vocabulary-size", type=int, help=f"From scratch: most pieces to learn. [{_DEFAULT_VOCABULARY_SIZE}]")
+@click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
+@click.option("--vocabulary", type=_FILE, help="From scratch: file of word pieces to use instead of learning them.")
+@click.option(
+    "--vocabulary-size", type=int, help=f"From scratch: word pieces to learn, at most. [{_DEFAULT_VOCABULARY_SIZE}]"
+)
 @click.option("--lowercase/--no-lowercase", "is_lowercase", default=None, help="From scratch: fold case. [yes]")
 @click.option("--strip-accents", "is_accents_stripped", is_flag=True, help="From scratch: remove accents.")
 @click.option("--num-layers", type=int, help="From scratch: layers, instead of the size's.")
 @click.option("--hidden-dim", type=int, help="From scratch: width, instead of the size's.")
 @click.option("--num-heads", type=int, help="From scratch: attention heads, instead of the size's.")
 @click.option("--intermediate-dim", type=int, help="From scratch: inner width, instead of the size's.")
-@_setting("--epochs", "epochs", int, "Most epochs.")
-@_setting("--batch-size", "batch_size", int, "Texts a step.")
-@_setting("--learning-rate", "learning_rate", float, "Peak learning rate; from scratch x 128 / width, if wider.")
-@_setting("--dropout", "dropout", float, "Dropout of the head, and of a new backbone.")
+@_setting("--epochs", "epochs", int, "Epochs, at most.")
+@_setting("--batch-size", "batch_size", int, "Texts in a step.")
+@_setting("--learning-rate", "learning_rate", float, "Peak learning rate; from scratch times 128 / width, if wider.")
+@_setting("--dropout", "dropout", float, "Dropout rate of the head, and of a new backbone.")
 @_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")
-@_setting("--seed", "seed", int, "Seed of all that is random.")
+@_setting("--seed", "seed", int, "Seed of everything random.")
 @_setting("--patience", "patience", int, "Epochs without improvement before training stops.")
-@_setting("--validation-fraction", "validation_fraction", float, "Share held out without --validation-data.")
-@click.option("--monitor", type=click.Choice(["accuracy", "loss"]), help="What makes an epoch the best. [accuracy]")
-@click.option("--freeze-backbone", "is_backbone_frozen", is_flag=True, default=None, help="Train the head only.")
+@_setting(
+    "--validation-fraction",
+    "validation_fraction",
+    float,
+    "Share of --train-data to hold out without --validation-data.",
+)
+@click.option(
+    "--monitor",
+    type=click.Choice(["accuracy", "loss"]),
+    help="Validation metric that chooses the best epoch. [accuracy]",
+)
+@click.option("--freeze-backbone", "is_backbone_frozen", is_flag=True, default=None, help="Train only the head.")
 @click.option("--jit-compile", "is_jit_compiled", is_flag=True, default=None, help="Compile with XLA.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def train(
@@ -92,8 +103,8 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Writes a preset directory with the weights, the vocabulary, labels.txt, training.json and training.png, which
-    `edgedistil convert --preset` takes. Either --preset or --from-scratch says what training starts from.
+    Training starts from --preset or --from-scratch. It writes a preset directory with the weights, the vocabulary,
+    labels.txt, training.json and training.png, which `edgedistil convert --preset` takes.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
@@ -103,7 +114,7 @@ def train(
 
     start = _start(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
-    # Not the preset: what was trained of it may take its place.
+    # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary)
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
@@ -123,7 +134,7 @@ def train(
 
 
 def _start(options: dict[str, Any]) -> Start:
-    """Take what says where training starts out of the options; what remains are settings."""
+    """Takes the options about the start out of `options`; settings remain."""
     names = ("preset", "from_scratch", "vocabulary", "vocabulary_size", "is_lowercase", "is_accents_stripped")
     numbers = ("num_layers", "hidden_dim", "num_heads", "intermediate_dim")
     taken = {name: options.pop(name) for name in (*names, *numbers)}
@@ -172,12 +183,12 @@ def _run(
 
 
 def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
-    """The classifier to train, and what training.json says about its origin."""
+    """The classifier to train, and its origin for training.json."""
     from edgedistil.builder import read_vocabulary
     from edgedistil.training.start import from_preset, from_scratch
 
     if start.preset is not None:
-        # A path says where things lie on this machine; its last part says what they are.
+        # Only the last part of a path: the others are about this machine.
         is_path = "://" not in start.preset and Path(start.preset).exists()
         name = Path(start.preset).resolve().name if is_path else start.preset
         return from_preset(start.preset, data, settings), {"preset": name}

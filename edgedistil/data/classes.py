@@ -1,4 +1,4 @@
-"""Classes of labelled texts: their order, the examples each must have, and the split that keeps all of them."""
+"""Classes of labelled texts: their order, the examples that each needs, and a split that keeps all of them."""
 
 import random
 from collections import Counter
@@ -27,18 +27,24 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def split(data: LabelledTexts, fraction: float, *, seed: int) -> tuple[LabelledTexts, LabelledTexts]:
-    """Divide examples so that every class keeps at least one in each part.
+    """Divides examples so that every class keeps at least one in each part.
 
     Args:
-        data: the examples; every class needs two.
-        fraction: the share of the second part, between 0 and 1, taken from every class.
-        seed: the same seed gives the same parts.
+        data: Examples, at least two of every class.
+        fraction: Share of the second part, between 0 and 1, taken from every class.
+        seed: Seed of the choice; the same seed gives the same parts.
 
     Returns:
         The larger and the smaller part, each in the order of `data`.
 
     Raises:
         DataError: a class has one example, or the fraction is not between 0 and 1.
+
+    Example:
+        >>> texts = LabelledTexts(("a", "b", "c", "d", "e"), ("on", "on", "on", "off", "off"))
+        >>> larger, smaller = split(texts, 0.2, seed=0)
+        >>> len(larger), sorted(smaller.labels)
+        (3, ['off', 'on'])
     """
     if not 0 < fraction < 1:
         raise DataError(f"The validation fraction must lie between 0 and 1, for instance 0.1. Received: {fraction}")
@@ -65,12 +71,18 @@ def split(data: LabelledTexts, fraction: float, *, seed: int) -> tuple[LabelledT
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a training run reads: every validation and test class is one that training shows.
+    """Examples of a training run; validation and test data have only classes that the training data have.
 
     Attributes:
-        training: the examples that the weights are fitted to.
-        validation: the examples that choose the best epoch.
-        test: examples that are measured once, at the end; may be absent.
+        training: Examples that the weights are fitted to.
+        validation: Examples that choose the best epoch.
+        test: Examples that are measured once, at the end; `None` if there are none.
+
+    Example:
+        >>> texts = LabelledTexts(("hi", "hello", "bye", "see you"), ("greeting", "greeting", "farewell", "farewell"))
+        >>> data = TrainingData.prepare(texts, validation_fraction=0.5)
+        >>> data.labels, len(data.training), len(data.validation)
+        (('farewell', 'greeting'), 2, 2)
     """
 
     training: LabelledTexts
@@ -104,10 +116,17 @@ class TrainingData:
         validation_fraction: float = 0.1,
         seed: int = 0,
     ) -> "TrainingData":
-        """Take the validation examples as given, or hold a stratified share of the training examples out.
+        """Takes the validation examples as given, or holds out a stratified share of the training examples.
+
+        Args:
+            training: Examples to train on.
+            validation: Examples to validate on; `None` takes them out of `training`.
+            test: Examples to test on.
+            validation_fraction: Share of `training` to hold out, between 0 and 1.
+            seed: Seed of the choice.
 
         Raises:
-            DataError: a single class, a class with too few examples, or a class that training does not show.
+            DataError: there is a single class, a class with too few examples, or a class that is not in `training`.
         """
         if len(set(training.labels)) > 1 and validation is None:
             training, validation = split(training, validation_fraction, seed=seed)
@@ -115,7 +134,7 @@ class TrainingData:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The class names; a class's position here is its column in the classifier's output."""
+        """Class names; the index of a class here is its column in the classifier's output."""
         return class_names(self.training.labels)
 
 

@@ -1,4 +1,4 @@
-"""Read texts and labels from CSV, TSV, JSON Lines and Parquet; every complaint names the file and the row.
+"""Reads texts and labels from CSV, TSV, JSON Lines and Parquet; every error names the file and the row.
 
 Rows are numbered as a spreadsheet or an editor shows them: the header of a CSV or TSV file is row 1 and its first
 example row 2; in JSON Lines a row is a line; in Parquet, which has no header row, the first example is row 1.
@@ -44,12 +44,17 @@ LEGAL_EXTENSIONS = tuple(_READERS)
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts and the label of each.
+    """Texts with a label each.
 
     Attributes:
-        texts: the texts, none of them blank.
-        labels: the label of each text, as many as there are texts.
-        path: the file they come from, or `None` when they were made in memory.
+        texts: Texts, none of them blank.
+        labels: Label of each text, in the same order.
+        path: File that they come from; `None` if they were made in memory.
+
+    Example:
+        >>> texts = LabelledTexts(("turn it on", "turn it off"), ("on", "off"))
+        >>> len(texts), texts.name
+        (2, 'the given texts')
     """
 
     texts: tuple[str, ...]
@@ -67,17 +72,17 @@ class LabelledTexts:
 
     @property
     def name(self) -> str:
-        """The file name, for messages; never a whole path."""
+        """File name, for messages; never a whole path."""
         return self.path.name if self.path else "the given texts"
 
 
 def read_labelled_texts(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:
-    """Read texts with their labels.
+    """Reads texts and their labels.
 
     Args:
-        path: a `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json` (one JSON object a line) or `.parquet` file.
-        text_column: the column, or JSON key, that holds the text.
-        label_column: the column, or JSON key, that holds the label; numbers become their decimal string.
+        path: A `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json` (one JSON object a line) or `.parquet` file.
+        text_column: Column, or JSON key, of the text.
+        label_column: Column, or JSON key, of the label; numbers become their decimal string.
 
     Returns:
         The examples in the order of the file.
@@ -86,8 +91,9 @@ def read_labelled_texts(path: str | Path, *, text_column: str = "text", label_co
         DataError: the file, a column or a row cannot be used; the message names which.
 
     Example:
-        >>> sorted(set(read_labelled_texts("train.csv").labels))
-        ['lights', 'music', 'weather']
+        >>> texts = read_labelled_texts("train.csv")
+        >>> sorted(set(texts.labels)), texts.texts[0]
+        (['lights', 'music', 'weather'], 'turn the lights on')
     """
     source = Path(path)
     texts: list[str] = []
@@ -101,17 +107,21 @@ def read_labelled_texts(path: str | Path, *, text_column: str = "text", label_co
 
 
 def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
-    """Read texts only, as calibration needs them; a label column may be there and is not looked at.
+    """Reads texts without labels, as calibration needs them; a label column is ignored.
 
     Args:
-        path: a file as in `read_labelled_texts`.
-        text_column: the column, or JSON key, that holds the text.
+        path: A file as in `read_labelled_texts`.
+        text_column: Column, or JSON key, of the text.
 
     Returns:
         The texts in the order of the file.
 
     Raises:
         DataError: the file, the column or a row cannot be used; the message names which.
+
+    Example:
+        >>> len(read_texts("texts.csv"))
+        15
     """
     source = Path(path)
     texts = tuple(
@@ -123,17 +133,22 @@ def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
 
 
 def read_rows(path: str | Path, text_columns: tuple[str, ...]) -> Iterator[Row]:
-    """Read whole rows one after another, in bounded memory.
+    """Reads whole rows one after another, in bounded memory.
 
     Args:
-        path: a file as in `read_labelled_texts`.
-        text_columns: the columns, or JSON keys, that hold texts.
+        path: A file as in `read_labelled_texts`.
+        text_columns: Columns, or JSON keys, of texts.
 
     Yields:
         Each row with all its columns; its texts are checked as in `read_texts`, and every string in it is UTF-8.
 
     Raises:
         DataError: the file, a column or a row cannot be used; the message names which.
+
+    Example:
+        >>> row = next(read_rows("test.csv", ("text",)))
+        >>> row.number, row.values
+        (2, {'text': 'turn the lights on', 'label': 'lights'})
     """
     source = Path(path)
     for row in _rows(source, text_columns, is_whole=True):
@@ -150,15 +165,19 @@ def _rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> It
 
 
 def check_data_file(path: Path) -> None:
-    """Refuse what is no data file, before it is read.
+    """Checks a path before it is read.
 
     Raises:
-        DataError: its extension is not legal, there is no such file, it is a directory or empty.
+        DataError: the extension is not legal, there is no such file, it is a directory, or it is empty.
+
+    Example:
+        >>> check_data_file(Path("train.csv"))
+        >>> check_data_file(Path("train.xlsx"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.DataError: The extension of a data file must be one of .csv, ...
     """
     if path.suffix.lower() not in _READERS:
-        raise DataError(
-            f"The kind of a data file is told by its extension, one of {', '.join(LEGAL_EXTENSIONS)}. Received: {path}"
-        )
+        raise DataError(f"The extension of a data file must be one of {', '.join(LEGAL_EXTENSIONS)}. Received: {path}")
     if not path.exists():
         raise DataError(f"There is no data file {path}. Check the path; it is taken relative to {Path.cwd()}")
     if not path.is_file():
@@ -173,10 +192,17 @@ def no_examples(path: str | Path) -> DataError:
 
 
 def check_text(value: object, column: str, path: Path, number: int) -> str:
-    """The value of a text column in row `number`, if it is a text.
+    """Returns the value of a text column in row `number`.
 
     Raises:
-        DataError: it is no string, blank, or cannot be UTF-8.
+        DataError: the value is no string, is blank, or cannot be encoded as UTF-8.
+
+    Example:
+        >>> check_text("hello", "text", Path("a.csv"), 2)
+        'hello'
+        >>> check_text(" ", "text", Path("a.csv"), 3)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.DataError: a.csv, row 3: the text in column 'text' is empty. ...
     """
     if not isinstance(value, str):
         raise DataError(f"{path}, row {number}: the text in column {column!r} must be a string. Received: {value!r}")
@@ -206,7 +232,7 @@ def _label(row: Row, column: str, path: Path) -> str:
 
 
 def _label_name(value: Any) -> str | None:
-    """The class name a cell stands for, or `None` where it stands for none."""
+    """The class name in a cell, or `None` if it holds none."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -220,15 +246,15 @@ def _label_name(value: Any) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A string that holds every character of a value's strings."""
+    """A string that contains every character of a value's strings."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _encodable(value: str, number: int, path: Path) -> str:
     try:
-        value.encode("utf-8")  # which only surrogates prevent
+        value.encode("utf-8")  # fails only on surrogates
     except UnicodeEncodeError as error:
-        if 0xDC80 <= ord(value[error.start]) <= 0xDCFF:  # which stand for bytes, see `tables`
+        if 0xDC80 <= ord(value[error.start]) <= 0xDCFF:  # a byte that is not UTF-8, see `tables`
             raise tables.not_utf8(path, number) from error
         raise DataError(
             f"{path}, row {number}: a string holds half of a character, a lone surrogate, which JSON can write as an "

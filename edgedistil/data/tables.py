@@ -1,8 +1,8 @@
-"""Rows of the four kinds of file, each as a number and its values: of the columns that were asked for, or of all.
+"""Rows of CSV, TSV, JSON Lines and Parquet files: a number and values, of the requested columns or of all.
 
-No file is held in memory: rows are read as they are asked for. Text files are decoded with Python's `surrogateescape`,
-so that a byte that is not UTF-8 travels as a lone surrogate to the row it belongs to, and the complaint can name the
-row instead of a byte offset.
+No file is held in memory: rows are read as they are requested. Text files are decoded with Python's `surrogateescape`:
+a byte that is not UTF-8 becomes a lone surrogate in its row, so that the error can name the row instead of a byte
+offset.
 """
 
 import csv
@@ -34,9 +34,9 @@ class Row:
     """One example.
 
     Attributes:
-        number: as an editor shows it.
-        values: by column name.
-        position: about how many bytes of the file had been read when this row was; 0 where it is not known.
+        number: Row number as an editor shows it.
+        values: Column name -> value.
+        position: Approximate number of bytes of the file read so far; 0 if unknown.
     """
 
     number: int
@@ -45,7 +45,12 @@ class Row:
 
 
 def not_utf8(path: Path, number: int) -> DataError:
-    """The error for bytes that are not UTF-8, in row `number` of `path`."""
+    """The error for bytes that are not UTF-8, in row `number` of `path`.
+
+    Example:
+        >>> print(not_utf8(Path("data.csv"), 3))
+        data.csv, row 3: these bytes are not UTF-8. Save the file as UTF-8, ...
+    """
     return DataError(
         f"{path}, row {number}: these bytes are not UTF-8. Save the file as UTF-8, for instance with "
         f"`iconv -f latin1 -t utf-8 {path.name}` if it is Latin-1"
@@ -53,12 +58,24 @@ def not_utf8(path: Path, number: int) -> DataError:
 
 
 def csv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a comma-separated file with a header (RFC 4180)."""
+    """Rows of a comma-separated file with a header (RFC 4180).
+
+    Example:
+        >>> next(csv_rows(Path("test.csv"), ("label",)))
+        Row(number=2, values={'label': 'lights'}, position=...)
+    """
     return _separated_rows(path, columns, ",", is_whole=is_whole)
 
 
 def tsv_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a tab-separated file with a header; quoting as in CSV."""
+    """Rows of a tab-separated file with a header; quoting as in CSV.
+
+    Example:
+        >>> path = Path("rows.tsv")
+        >>> _ = path.write_text("text,label".replace(",", chr(9)) + chr(10) + "hi,yes".replace(",", chr(9)))
+        >>> next(tsv_rows(path, ("text", "label"))).values
+        {'text': 'hi', 'label': 'yes'}
+    """
     return _separated_rows(path, columns, "\t", is_whole=is_whole)
 
 
@@ -109,7 +126,14 @@ def _cells(path: Path, number: int, header: list[str], cells: list[str], columns
 
 
 def json_line_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a file with one JSON object a line (https://jsonlines.org)."""
+    """Rows of a file with one JSON object a line (https://jsonlines.org).
+
+    Example:
+        >>> path = Path("rows.jsonl")
+        >>> _ = path.write_text('{"text": "hi", "n": 1}')
+        >>> next(json_line_rows(path, ("text",), is_whole=True)).values
+        {'text': 'hi', 'n': 1}
+    """
     with _opened(path, newline="\n") as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
@@ -137,7 +161,14 @@ def _json_object(path: Path, number: int, line: str, columns: tuple[str, ...], *
 
 
 def parquet_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
-    """Rows of a Parquet file."""
+    """Rows of a Parquet file.
+
+    Example:
+        >>> import pyarrow.parquet
+        >>> pyarrow.parquet.write_table(pyarrow.table({"text": ["hi", "bye"], "n": [1, 2]}), "rows.parquet")
+        >>> [row.values["n"] for row in parquet_rows(Path("rows.parquet"), ("n",))]
+        [1, 2]
+    """
     names = None if is_whole else list(columns)
     number = 0
     with open_parquet(path, columns) as file:
@@ -153,7 +184,14 @@ def parquet_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False
 
 
 def open_parquet(path: Path, columns: tuple[str, ...]) -> Any:
-    """A `pyarrow.parquet.ParquetFile` that has the columns and reads a little ahead; close it."""
+    """Opens a Parquet file, which must have the columns; close it after use.
+
+    Returns:
+        A `pyarrow.parquet.ParquetFile` that reads about a megabyte ahead in each column.
+
+    Raises:
+        DataError: the file cannot be read or lacks a column.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -170,7 +208,7 @@ def open_parquet(path: Path, columns: tuple[str, ...]) -> Any:
 
 
 def parquet_batches(path: Path, file: Any, rows: int, columns: list[str] | None = None) -> Iterator[Any]:
-    """The `pyarrow.RecordBatch`es of an open Parquet file, of at most `rows` rows each."""
+    """The `pyarrow.RecordBatch`es of an open Parquet file, with at most `rows` rows each."""
     import pyarrow
 
     try:
@@ -180,7 +218,11 @@ def parquet_batches(path: Path, file: Any, rows: int, columns: list[str] | None 
 
 
 def require_columns(path: Path, present: Sequence[str], wanted: tuple[str, ...], number: int | None = None) -> None:
-    """Refuse a header, or the keys of a JSON object, in which a wanted column is missing."""
+    """Checks that a header, or the keys of a JSON object, contain the wanted columns.
+
+    Raises:
+        DataError: a column is missing.
+    """
     missing = [column for column in wanted if column not in present]
     if missing:
         where = f"{path}, row {number}:" if number else f"{path}:"
@@ -194,5 +236,5 @@ def require_columns(path: Path, present: Sequence[str], wanted: tuple[str, ...],
 
 
 def _opened(path: Path, *, newline: str) -> TextIO:
-    # utf-8-sig: Excel and Notepad begin a file with a byte order mark, which is no part of the first column's name.
+    # utf-8-sig: Excel and Notepad begin a file with a byte order mark, which is not part of the first column's name.
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)

@@ -2,8 +2,14 @@
 
     source -> chunks of rows -> classify_batch -> the same rows with new columns -> OUTPUT.partial -> OUTPUT
 
-A chunk is the unit of everything: it is read, labelled, written and recorded as a whole, so an interrupted run goes on
-behind the last one that was recorded, and writes what one run would have written.
+    sources   files or lines -> chunks
+    chunks    rows as records or as a table
+    writers   chunks and labels -> CSV, JSON Lines or Parquet
+    partial   the growing output and its record
+    run       all of it
+
+A chunk is read, labelled, written and recorded as a whole, so an interrupted run continues after the last recorded
+chunk, and writes what one run would have written.
 """
 
 from edgedistil.labelling.run import LabellingRequest, LabellingResult, Progress, label_file

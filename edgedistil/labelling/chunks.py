@@ -1,8 +1,8 @@
-"""A chunk of an input, with everything that its rows hold, as records or as a table.
+"""Chunks: some rows of an input with all their values, as records or as a table.
 
-Text files hold strings and JSON values, and JSON rows need not have the same keys: they travel as records. Parquet
-holds typed columns (times, decimals, lists) that Python values would blur: they travel as an Arrow table. A writer
-asks for the form it needs.
+Text files contain strings and JSON values, and JSON rows need not have the same keys: they are kept as records.
+Parquet has typed columns (times, decimals, lists), which Python values would lose: they are kept as an Arrow table.
+A writer takes the form that it needs.
 """
 
 import json
@@ -23,14 +23,14 @@ class Chunk(Protocol):
     """Successive rows of an input.
 
     Attributes:
-        texts: the text of each row.
-        text_pairs: the second text of each, or `None` where the input has one text a row.
-        first_number: the number of the first row, as an editor shows it.
-        fraction: the share of the input that has been read at the chunk's end, or `None` where it is not known.
+        texts: Text of each row.
+        text_pairs: Second text of each row; `None` if the input has one text a row.
+        first_number: Number of the first row, as an editor shows it.
+        fraction: Share of the input that has been read at the chunk's end; `None` if unknown.
     """
 
     @property
-    def texts(self) -> tuple[str, ...]: ...  # noqa: D102  (all four are told above)
+    def texts(self) -> tuple[str, ...]: ...  # noqa: D102  (described above)
 
     @property
     def text_pairs(self) -> tuple[str, ...] | None: ...  # noqa: D102
@@ -48,12 +48,18 @@ class Chunk(Protocol):
         """The rows as a `pyarrow.Table`."""
 
     def content(self) -> bytes:
-        """Bytes that are equal where the rows are equal."""
+        """Bytes that are equal if and only if the rows are equal."""
 
 
 @dataclass(frozen=True)
 class RecordChunk:
-    """Rows of a text file."""
+    """Rows of a text file.
+
+    Example:
+        >>> chunk = RecordChunk(("hi",), None, 2, None, ({"text": "hi", "n": 1},), Path("a.jsonl"))
+        >>> chunk.table().column("n").to_pylist()
+        [1]
+    """
 
     texts: tuple[str, ...]
     text_pairs: tuple[str, ...] | None
@@ -67,7 +73,7 @@ class RecordChunk:
         return [dict(row) for row in self.rows]
 
     def table(self) -> Any:
-        """The rows as columns of the types that their values have: strings, where the file is CSV.
+        """The rows as columns with the types of their values: strings, if the file is CSV.
 
         Raises:
             DataError: the values of a column have no common type.
@@ -98,7 +104,14 @@ class RecordChunk:
 
 @dataclass(frozen=True)
 class TableChunk:
-    """Rows of a Parquet file."""
+    """Rows of a Parquet file.
+
+    Example:
+        >>> import datetime
+        >>> table = pyarrow.table({"text": ["hi"], "day": [datetime.date(2024, 2, 29)]})
+        >>> TableChunk(("hi",), None, 1, None, table, Path("a.parquet")).records()
+        [{'text': 'hi', 'day': '2024-02-29'}]
+    """
 
     texts: tuple[str, ...]
     text_pairs: tuple[str, ...] | None
@@ -108,7 +121,7 @@ class TableChunk:
     path: Path
 
     def records(self) -> list[dict[str, Any]]:
-        """Each row as JSON values: what JSON has no literal for (times, decimals) as the string Arrow writes.
+        """Each row as JSON values; types that JSON lacks (times, decimals) become the string that Arrow writes.
 
         Raises:
             DataError: a column holds bytes, or a string that is not UTF-8.
@@ -122,7 +135,7 @@ class TableChunk:
         return self.rows
 
     def content(self) -> bytes:
-        """The texts alone; the source tells other columns apart by the file's footer."""
+        """The texts; for the other columns see `sources.file_mark`."""
         return json.dumps([self.texts, self.text_pairs]).encode()
 
     def _json_values(self, name: str) -> list[Any]:

@@ -1,11 +1,12 @@
-"""OUTPUT.partial: what is done of an output, and a record from which another run goes on.
+"""OUTPUT.partial: the finished part of an output, and a record from which another run continues.
 
     big.parquet.partial/
-    ├── progress.json   the settings, how many rows are done, the digest of these, how many bytes of `rows` hold them
-    └── rows            what has grown; whatever stands behind those bytes was cut off by the interruption
+    ├── progress.json   settings, number of finished rows, their digest, and the bytes of `rows` that hold them
+    ├── rows            the growing file; bytes after those are an incomplete chunk and are ignored
+    └── lock            held while a run uses the folder
 
-The rows reach the disk before the record that counts them, and a record takes the place of the last as a whole. So
-after a crash or a power failure the record is true.
+The rows reach the disk before the record that counts them, and a record is replaced in one step. So after a crash or
+a power failure the record is true.
 """
 
 import contextlib
@@ -28,14 +29,14 @@ _VERSION = 1  # of the folder's layout
 
 @dataclass(frozen=True)
 class ProgressRecord:
-    """How far an output is.
+    """Record of the finished rows.
 
     Attributes:
-        settings: all that decides what is written, by name.
-        rows: of the input, that are done.
-        size: bytes of `rows` that hold them.
-        input_sha256: of the input's rows that are done.
-        version: of the folder's layout.
+        settings: Name -> value, of everything that decides what is written.
+        rows: Rows of the input that are finished.
+        size: Bytes of the file `rows` that hold them.
+        input_sha256: Digest of the finished rows of the input.
+        version: Version of the folder's layout.
     """
 
     settings: Mapping[str, Any]
@@ -46,7 +47,12 @@ class ProgressRecord:
 
 
 def partial_path(output: Path) -> Path:
-    """The folder in which an output grows."""
+    """The folder in which an output grows.
+
+    Example:
+        >>> partial_path(Path("labels.csv")).name
+        'labels.csv.partial'
+    """
     return output.with_name(output.name + ".partial")
 
 
@@ -54,23 +60,22 @@ class PartialOutput:
     """The folder, open for one run; `open_partial` makes it.
 
     Attributes:
-        folder: the path.
-        record: how far the output is.
-        grown: the file that grows.
+        folder: Path of the folder.
+        record: Record of the finished rows.
+        grown: Path of the growing file.
     """
 
     def __init__(self, folder: Path, record: ProgressRecord) -> None:
-        """Takes the folder as it is."""
         self.folder, self.record, self.grown = folder, record, folder / _ROWS
         self._stream: BinaryIO | None = None
 
     def append(self, content: bytes, rows: int, input_sha256: str) -> None:
-        """Adds a chunk and records it.
+        """Appends a chunk and records it.
 
         Args:
-            content: of the chunk.
-            rows: in the chunk.
-            input_sha256: the digest of all rows up to its end.
+            content: Bytes of the chunk.
+            rows: Rows of the chunk.
+            input_sha256: Digest of all rows up to its end.
         """
         if self._stream is None:
             self._stream = self.grown.open("ab")
@@ -85,7 +90,7 @@ class PartialOutput:
         self.save()
 
     def trim(self) -> None:
-        """Cuts off what the record does not count: a chunk that was being written when the run was interrupted."""
+        """Removes bytes that the record does not count: a chunk that was being written when the run was interrupted."""
         os.truncate(self.grown, self.record.size)
 
     def save(self) -> None:
@@ -110,7 +115,7 @@ class PartialOutput:
         self.remove()
 
     def close(self) -> None:
-        """Closes the file that grows; a second call does nothing."""
+        """Closes the growing file; a second call does nothing."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -125,20 +130,27 @@ class PartialOutput:
 def open_partial(
     output: Path, settings: Mapping[str, Any], *, resumes: bool, replaces: bool
 ) -> Iterator[PartialOutput]:
-    """Opens the folder of an output, alone.
+    r"""Opens the folder of an output; no other run can use it meanwhile.
 
     Args:
-        output: what is to be written.
-        settings: of this run.
-        resumes: whether to go on with what is there.
-        replaces: whether to do away with what is there, unless `resumes`.
+        output: File to write.
+        settings: Settings of this run.
+        resumes: Continue the interrupted run, if there is one.
+        replaces: Discard the interrupted run, unless `resumes`.
 
     Yields:
-        The folder. When the block is left by an error before any row was recorded, the folder is removed.
+        The folder. If the block is left by an error before any row was recorded, the folder is removed.
 
     Raises:
-        OutputError: it is in use; it is there and is neither to be resumed nor replaced; or what is there was made with
-            other settings.
+        OutputError: another run uses the folder; it holds rows and is neither to be resumed nor replaced; or its rows
+            were made with other settings.
+
+    Example:
+        >>> with open_partial(Path("out.csv"), {"model": "a"}, resumes=False, replaces=False) as partial:
+        ...     partial.append(b"text,label\n", rows=0, input_sha256="")
+        ...     partial.publish(partial.grown, Path("out.csv"), force=False)
+        >>> Path("out.csv").read_bytes()
+        b'text,label\n'
     """
     folder = partial_path(output)
     with contextlib.suppress(FileExistsError):
@@ -178,7 +190,7 @@ def _begin(folder: Path, settings: Mapping[str, Any], *, resumes: bool, replaces
 
 
 def _found(folder: Path) -> ProgressRecord | None:
-    """The record in the folder, or `None` where the folder is empty but for what a run writes before its record."""
+    """The record in the folder, or `None` if the folder holds at most what a run writes before its record."""
     foreign = [path.name for path in folder.iterdir() if path.name not in (*_FILES, LOCK_FILE)]
     if foreign:
         raise OutputError(

@@ -1,4 +1,4 @@
-"""From an input to an output: what is read, what is skipped because it is done, what is labelled and written."""
+"""Labels an input: reads it, skips the rows that are done, labels the others and writes them."""
 
 import hashlib
 import time
@@ -24,18 +24,18 @@ __all__ = ["LabellingRequest", "LabellingResult", "Progress", "label_file"]
 
 @dataclass(frozen=True)
 class LabellingRequest:
-    """What is to be labelled, by what, and where the result goes.
+    """Input, model and output of a labelling run.
 
     Attributes:
-        model: a `.tflite` file that EdgeDistil wrote.
-        source: a data file, or the rows of a stream (`sources.line_rows`).
-        output: the file to write; its extension is one of `OUTPUT_EXTENSIONS`.
-        columns: which columns are texts.
-        top: how many labels a row gets; all of them if there are fewer.
-        column_prefix: stands before the names of the new columns.
-        is_resumed: whether to go on behind what an interrupted run left; without any, a run starts at the beginning.
-        force: whether an output that is there is replaced, and what an interrupted run left is discarded.
-        limits: of the chunks.
+        model: A `.tflite` file that EdgeDistil wrote.
+        source: A data file, or the rows of a stream (`sources.line_rows`).
+        output: File to write; its extension is one of `OUTPUT_EXTENSIONS`.
+        columns: Columns that are texts.
+        top: Labels for each row; all of them if there are fewer.
+        column_prefix: Prefix of the names of the new columns.
+        is_resumed: Continue an interrupted run; if there is none, start at the beginning.
+        force: Replace the output, and discard an interrupted run.
+        limits: Limits of the chunks.
     """
 
     model: Path
@@ -51,11 +51,11 @@ class LabellingRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        rows: that are done, those of an earlier run included.
-        fraction: of the input that is done, or `None` where its size is not known.
+        rows: Rows that are done, those of an earlier run included.
+        fraction: Share of the input that is done; `None` if its size is unknown.
     """
 
     rows: int
@@ -64,14 +64,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class LabellingResult:
-    """What a run has done.
+    """Summary of a run.
 
     Attributes:
-        output: the file.
-        rows: in it.
-        resumed_rows: of these, those that an earlier run had done.
-        seconds: from the first row that this run labelled until the output was in its place.
-        runtime_info: what ran the model.
+        output: File that was written.
+        rows: Rows of the file.
+        resumed_rows: Rows that an earlier run had done.
+        seconds: Time from the first row that this run labelled until the output was complete.
+        runtime_info: Backend and device that ran the model.
     """
 
     output: Path
@@ -82,7 +82,7 @@ class LabellingResult:
 
     @property
     def rows_per_second(self) -> float:
-        """Of this run alone."""
+        """Rows of this run a second."""
         return (self.rows - self.resumed_rows) / max(self.seconds, 1e-9)
 
 
@@ -92,38 +92,40 @@ def label_file(
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> LabellingResult:
-    """Label every row of an input and write it with its labels, in the same order and in bounded memory.
+    """Labels every row of an input and writes it with its labels, in the same order and in bounded memory.
 
-    The output stands in its place when it is whole. Until then the rows are in a folder beside it
-    (`partial.partial_path`), where they stay if the run is interrupted.
+    The output appears when it is complete. Until then the rows are in a folder beside it (`partial.partial_path`),
+    where they stay if the run is interrupted.
 
     Args:
-        request: what to do.
-        open_classifier: loads the model; called when the input's first rows are found to be sound.
-        on_progress: called after each chunk, and once before the first that is labelled.
+        request: Input, model and output.
+        open_classifier: Loads the model; called after the input's first rows are found to be valid.
+        on_progress: Called after each chunk, and once before the first that is labelled.
 
     Returns:
-        What was done.
+        A summary of the run.
 
     Raises:
-        OutputError: the output cannot be written or is there already, or an interrupted run cannot be gone on with.
-        DataError: the input cannot be used; what was labelled before the row at fault stays for a resumed run.
+        OutputError: the output cannot be written or exists already, or an interrupted run cannot be continued.
+        DataError: the input cannot be used; rows that were labelled before the invalid one are kept for a resumed run.
         ArtifactError: the model file is missing or damaged.
-        BackendError: nothing here can run it.
+        BackendError: no backend here can run it.
         InputError: the model does not take texts, or pairs.
 
     Example:
-        ```python
-        request = LabellingRequest(Path("intent.tflite"), Path("big.csv"), Path("labels.parquet"))
-        print(label_file(request, TextClassifier).rows)
-        ```
+        >>> from edgedistil_runtime import TextClassifier
+        >>> request = LabellingRequest(Path("intents.tflite"), Path("texts.csv"), Path("labels.csv"))
+        >>> label_file(request, TextClassifier).rows
+        15
+        >>> print(Path("labels.csv").read_text().splitlines()[0])
+        text,label,score
     """
     writer = open_writer(request.output)
     _check_places(request)
     labels = read_artifact(request.model).metadata.labels
     names = _column_names(request.column_prefix, min(request.top, len(labels)))
     chunks = read_chunks(request.source, request.columns, names, request.limits)
-    first = next(chunks)  # what is wrong with the input is told before the model is loaded
+    first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
         open_classifier(request.model) as classifier,
         open_partial(
@@ -167,7 +169,7 @@ class _Run:
         )
 
     def _skip(self, chunks: Iterator[Chunk], digest: Any) -> float | None:
-        """Reads what is done, and makes sure that it is what it was."""
+        """Reads the rows that are done, and checks that they are the same as before."""
         record = self.partial.record
         rows = 0
         for chunk in chunks:
@@ -192,7 +194,7 @@ class _Run:
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)
-        check_output(self.request.output, force=self.request.force)  # it may have come meanwhile
+        check_output(self.request.output, force=self.request.force)  # another process may have written it meanwhile
         self.partial.publish(finished, self.request.output, force=self.request.force)
 
 
@@ -210,7 +212,7 @@ def _column_names(prefix: str, top: int) -> tuple[str, ...]:
 
 
 def _settings(request: LabellingRequest, names: tuple[str, ...], info: "RuntimeInfo") -> dict[str, Any]:
-    """All that the rows of an output depend on beside the input; as JSON holds it."""
+    """Everything beside the input that the rows of an output depend on, as JSON stores it."""
     with request.model.open("rb") as file:
         model = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -230,7 +232,7 @@ def _check_places(request: LabellingRequest) -> None:
     check_output(request.output, force=request.force)
     folder = partial_path(request.output)
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is where the output grows, and must be free. Received: a file. Move it away.")
+        raise OutputError(f"The output grows in the folder {folder}. Received: a file of that name. Move it away.")
 
 
 def _chained(first: Chunk, rest: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""Where rows come from: a data file of any kind, or lines of a stream; read a chunk at a time, never further ahead."""
+"""Sources of rows: a data file of any kind, or lines of a stream, read a chunk at a time and never further ahead."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -20,11 +20,11 @@ STDIN = Path("stdin")  # the name of the stream in messages
 
 @dataclass(frozen=True)
 class ChunkLimits:
-    """How large a chunk may be, which bounds the memory of a run.
+    """Limits of a chunk, which bound the memory of a run.
 
     Attributes:
-        rows: at most.
-        size: bytes of the input after which a chunk ends, whatever its rows.
+        rows: Rows of a chunk, at most.
+        size: Bytes of the input after which a chunk ends, however few its rows.
     """
 
     rows: int = 512
@@ -33,11 +33,15 @@ class ChunkLimits:
 
 @dataclass(frozen=True)
 class TextColumns:
-    """The columns that are classified.
+    """Columns that are classified.
 
     Attributes:
-        text: holds the text.
-        text_pair: holds the second text, for a model of pairs.
+        text: Column of the text.
+        text_pair: Column of the second text, for a model of pairs.
+
+    Example:
+        >>> TextColumns("premise", "hypothesis").names
+        ('premise', 'hypothesis')
     """
 
     text: str = "text"
@@ -52,19 +56,24 @@ class TextColumns:
 def read_chunks(
     source: Path | Iterable[Row], columns: TextColumns, added: tuple[str, ...], limits: ChunkLimits
 ) -> Iterator[Chunk]:
-    """Read an input from its beginning.
+    """Reads an input from its beginning.
 
     Args:
-        source: a data file, or the rows of a stream.
-        columns: which columns are texts.
-        added: names of the columns that the output adds, which the input must not have.
-        limits: of a chunk.
+        source: A data file, or the rows of a stream.
+        columns: Columns that are texts.
+        added: Names of the columns that the output adds, which the input must not have.
+        limits: Limits of a chunk.
 
     Yields:
         Chunks; together they are every row of the input, in its order. The same input gives the same chunks.
 
     Raises:
-        DataError: the input, a column or a row cannot be used; there is no row; or a column is there already.
+        DataError: the input, a column or a row cannot be used; there is no row; or a column exists already.
+
+    Example:
+        >>> chunks = read_chunks(Path("texts.csv"), TextColumns(), ("label",), ChunkLimits(rows=10))
+        >>> [len(chunk.texts) for chunk in chunks]
+        [10, 5]
     """
     chunks: Iterator[Chunk]
     if isinstance(source, Path):
@@ -84,10 +93,14 @@ def read_chunks(
 
 
 def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
-    """One text a line, as a row with one column; an empty line is an empty text.
+    r"""Rows of one column, a line each; an empty line is an empty text.
 
     Raises:
         DataError: a line is not UTF-8.
+
+    Example:
+        >>> [row.values for row in line_rows([b"lights on\n", b"lights off"], "text")]
+        [{'text': 'lights on'}, {'text': 'lights off'}]
     """
     position = 0
     for number, line in enumerate(lines, start=1):
@@ -181,7 +194,17 @@ def _check_free(chunk: Chunk, path: Path, added: tuple[str, ...]) -> None:
 
 
 def file_mark(path: Path) -> bytes:
-    """What tells a Parquet file from another beside its texts: its footer, with sizes and extremes of all columns."""
+    """Digest of a Parquet file's footer, which has the sizes and extremes of all columns; empty for other files.
+
+    A chunk's `content` holds only the texts of a Parquet file; this recognizes a change of its other columns.
+
+    Example:
+        >>> import pyarrow.parquet
+        >>> for name, number in (("a", 1), ("b", 2)):
+        ...     pyarrow.parquet.write_table(pyarrow.table({"text": ["hi"], "n": [number]}), f"{name}.parquet")
+        >>> file_mark(Path("a.parquet")) == file_mark(Path("b.parquet")), file_mark(Path("texts.csv"))
+        (False, b'')
+    """
     if path.suffix.lower() != ".parquet":
         return b""
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""The kinds of output: how a chunk becomes bytes at the end of a growing file, and that file the output.
+"""Writers: a chunk -> bytes that are appended to a growing file, and that file -> the output.
 
-CSV and JSON Lines grow by lines, and what has grown is the output. Parquet ends with a footer that lists every part of
-the file, so it cannot be cut off and continued: its chunks are kept as Arrow streams (one behind the other, each with
+CSV and JSON Lines grow by lines, and the grown file is the output. Parquet ends with a footer that lists every part of
+the file, so it cannot be cut off and continued: its chunks are kept as Arrow streams (one after another, each with
 its own schema) and rewritten as row groups at the end, a few at a time.
 """
 
@@ -27,33 +27,38 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 class Writer(Protocol):
-    """Makes an output of one kind, chunk after chunk."""
+    """Writes an output of one kind, chunk after chunk."""
 
     def restore(self, grown: Path) -> None:
-        """Learns from what an interrupted run left, before the first `encode`; an empty file tells nothing."""
+        """Reads the columns from what an interrupted run left, before the first `encode`; an empty file has none."""
 
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
-        """What to append for a chunk: its rows with new columns behind their own.
+        """Bytes to append for a chunk: its rows, with the new columns after their own.
 
         Raises:
             DataError: this kind of file cannot hold the rows.
         """
 
     def finish(self, grown: Path) -> Path:
-        """The output, in the folder of what has grown."""
+        """Path of the output, in the folder of the grown file."""
 
 
 def open_writer(output: Path) -> Writer:
-    """The writer for an output's extension.
+    r"""The writer for an output's extension.
 
     Raises:
-        OutputError: it is none of `OUTPUT_EXTENSIONS`.
+        OutputError: the extension is none of `OUTPUT_EXTENSIONS`.
+
+    Example:
+        >>> from edgedistil.labelling.chunks import RecordChunk
+        >>> chunk = RecordChunk(("hi",), None, 2, None, ({"text": "hi"},), Path("in.csv"))
+        >>> open_writer(Path("out.csv")).encode(chunk, {"label": ["greeting"]})
+        b'text,label\nhi,greeting\n'
     """
     make = _WRITERS.get(output.suffix.lower())
     if make is None:
         raise OutputError(
-            f"The kind of the output is told by its extension, one of {', '.join(OUTPUT_EXTENSIONS)}. "
-            f"Received: {output}"
+            f"The extension of the output must be one of {', '.join(OUTPUT_EXTENSIONS)}. Received: {output}"
         )
     return make()
 
@@ -62,17 +67,16 @@ class SeparatedWriter:
     """CSV or TSV (RFC 4180, lines ended by a line feed), with the columns of the first chunk."""
 
     def __init__(self, delimiter: str) -> None:
-        """Nothing is known of the columns yet."""
         self._delimiter = delimiter
         self._columns: list[str] = []
 
     def restore(self, grown: Path) -> None:
-        """Takes the columns from the header."""
+        """Reads the columns from the header."""
         with grown.open(encoding="utf-8", newline="") as stream:
             self._columns = next(csv.reader(stream, delimiter=self._delimiter, strict=True), [])
 
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
-        """Lines; the first time, with the header before them."""
+        """Lines; the first time, after the header."""
         rows = list(_with_added(chunk.records(), added))
         lines: list[list[str]] = []
         if not self._columns:
@@ -87,7 +91,7 @@ class SeparatedWriter:
         return self._text(lines).encode()
 
     def finish(self, grown: Path) -> Path:
-        """What has grown."""
+        """The grown file."""
         return grown
 
     def _text(self, lines: list[list[str]]) -> str:
@@ -97,7 +101,7 @@ class SeparatedWriter:
             for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
         )
         for line in lines:
-            # A bare carriage return ends a row for a reader, and Python's writer quotes it from 3.13 on only.
+            # A bare carriage return ends a row for a reader; Python's writer quotes it only from 3.13 on.
             writer = quoting if any("\r" in cell for cell in line) else plain
             writer.writerow(line)
         return stream.getvalue()
@@ -110,29 +114,28 @@ class SeparatedWriter:
 
 
 class JSONLinesWriter:
-    """One JSON object a line, each with the keys that its row has."""
+    """One JSON object a line, each with the keys of its row."""
 
     def restore(self, grown: Path) -> None:
-        """Nothing to learn."""
+        """Does nothing: lines have their own keys."""
 
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
         """Lines."""
         return "".join(f"{_json(row)}\n" for row in _with_added(chunk.records(), added)).encode()
 
     def finish(self, grown: Path) -> Path:
-        """What has grown."""
+        """The grown file."""
         return grown
 
 
 class ParquetWriter:
-    """Arrow streams, rewritten as one Parquet file; columns that not all chunks have are null elsewhere."""
+    """Arrow streams, rewritten as one Parquet file; columns that some chunks lack are null there."""
 
     def __init__(self) -> None:
-        """Nothing is known of the columns yet."""
         self._schema = pyarrow.schema([])
 
     def restore(self, grown: Path) -> None:
-        """Takes the columns from the chunks."""
+        """Reads the columns from the chunks."""
         for table in _stored_tables(grown):
             self._schema = _common(self._schema, table.schema)
 
@@ -190,12 +193,12 @@ def _cell(value: Any) -> str:
 def _json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_value)
-    except ValueError:  # infinity or not a number, which Python reads and JSON has no literal for
+    except ValueError:  # infinity or NaN, which Python's JSON reader accepts and JSON lacks
         return json.dumps(_finite(value), ensure_ascii=False, default=_json_value)
 
 
 def _json_value(value: Any) -> str:
-    """What stands for a value within a list or an object of a Parquet file: a time, a date, a decimal."""
+    """Replaces a value within a list or an object of a Parquet file that JSON lacks: a time, a date, a decimal."""
     if isinstance(value, bytes):
         raise DataError(
             "A text file cannot hold bytes, and a list or an object of a column does. Write .parquet, which keeps them "
@@ -213,7 +216,7 @@ def _finite(value: Any) -> Any:
 
 
 def _common(first: Any, second: Any) -> Any:
-    """The schema that rows of both have: null is every type, a whole number can be a fractional one."""
+    """A schema for the rows of both: null fits every type, a whole number fits a fractional one."""
     return second if not first.names else pyarrow.unify_schemas([first, second], promote_options="permissive")
 
 
@@ -227,7 +230,7 @@ def _stored_tables(path: Path) -> Iterator[Any]:
 
 
 def _row_groups(tables: Iterable[Any], schema: Any) -> Iterator[Any]:
-    """Successive tables joined until they make a row group; memory for one."""
+    """Successive tables joined until they make a row group, so that memory for one is enough."""
     held: list[Any] = []
     for table in tables:
         held.append(_cast(table, schema))

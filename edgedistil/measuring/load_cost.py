@@ -1,19 +1,19 @@
-"""What it costs to start: milliseconds to the first label and peak memory, in a child process that does nothing else.
+"""The cost of a start: milliseconds to the first label and peak memory, in a child process that does nothing else.
 
     python -m edgedistil.measuring.load_cost MODEL ACCELERATOR THREADS < text
 
-The child imports the runtime alone, as a program on a device would; the parent, which may hold TensorFlow and other
-models, would only measure itself.
+The child imports only the runtime, as a program on a device would; the parent, which may hold TensorFlow and other
+models, would measure itself too.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edgedistil_runtime.child_process import python_environment, python_module_command
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["LoadCost", "measure_load", "peak_memory"]
@@ -25,14 +25,14 @@ _LONGEST_WAIT = 600.0  # seconds
 
 @dataclass(frozen=True)
 class LoadCost:
-    """What one process needed.
+    """Time and memory of one process.
 
     Attributes:
-        load_ms: from the file to its first label, with the digest of the file and the replay of its golden cases, and
-            without the imports of Python.
-        import_ms: of the Python packages: NumPy, the interpreter and the runtime.
-        peak_bytes: the most memory that the process held; None where the system does not tell.
-        bare_bytes: that before the model was opened: Python, NumPy and the interpreter.
+        load_ms: Milliseconds from opening the file to its first label, with the digest of the file and the replay of
+            its golden cases, but without the imports of Python.
+        import_ms: Milliseconds to import the Python packages: NumPy, the interpreter and the runtime.
+        peak_bytes: Peak memory of the process; `None` if the system does not report it.
+        bare_bytes: Peak memory before the model was opened: Python, NumPy and the interpreter.
     """
 
     load_ms: float
@@ -42,27 +42,29 @@ class LoadCost:
 
 
 def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads: int | None = None) -> LoadCost:
-    """Opens a file in a new process and has it label one text.
+    """Opens a file in a new process and labels one text there.
 
     Args:
-        path: a `.tflite` file that EdgeDistil wrote.
-        text: what to label.
-        accelerator: as in `TextClassifier`.
-        num_threads: as in `TextClassifier`.
+        path: A `.tflite` file that EdgeDistil wrote.
+        text: Text to label.
+        accelerator: As in `TextClassifier`.
+        num_threads: As in `TextClassifier`.
 
     Raises:
         BackendError: the process failed, or took longer than ten minutes.
+
+    Example:
+        >>> cost = measure_load(Path("intents.tflite"), "turn the lights off")
+        >>> cost.load_ms > 0
+        True
     """
-    # The child finds the packages where the parent found them, and not in the folder that it happens to be in (-P).
-    arguments = [str(path.resolve()), accelerator, str(num_threads or 0)]
-    command = [sys.executable, "-P", "-m", "edgedistil.measuring.load_cost", *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    arguments = (str(path.resolve()), accelerator, str(num_threads or 0))
     try:
         done = subprocess.run(
-            command,
+            python_module_command("edgedistil.measuring.load_cost", *arguments),
             input=text.encode("utf-8", errors="replace"),
             capture_output=True,
-            env=environment,
+            env={**python_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
             timeout=_LONGEST_WAIT,
             check=False,
         )
@@ -71,7 +73,7 @@ def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads
             f"{path.name} gave no label within {_LONGEST_WAIT:.0f} s in a process of its own."
         ) from error
     if done.returncode:
-        last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise BackendError(
             f"{path.name} could not be opened in a process of its own, which ended with status {done.returncode}: "
             f"{last[0][:300]}. Try: edgedistil predict {path.name} hello"
@@ -80,10 +82,14 @@ def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads
 
 
 def peak_memory() -> int | None:
-    """Bytes that this process has held at most; None where the system does not tell.
+    """Peak memory of this process in bytes; `None` if the system does not report it.
 
-    On Linux not `getrusage`: its figure outlives `exec`, so that a child begins with the peak of the parent that made
-    it. `VmHWM` belongs to the memory of the new program (proc_pid_status(5)).
+    On Linux `getrusage` is not used: its figure outlives `exec`, so a child would begin with the peak of its parent.
+    `VmHWM` belongs to the memory of the new program (proc_pid_status(5)).
+
+    Example:
+        >>> peak_memory() > 1_000_000
+        True
     """
     try:
         lines = _STATUS.read_text("ascii", errors="replace").splitlines()
@@ -102,7 +108,7 @@ def _peak_by_getrusage() -> int | None:
 
 
 def main(path: str, accelerator: str, threads: str) -> None:
-    """The child: opens the file, labels the text on stdin and writes what that cost on stdout, as JSON."""
+    """The child: opens the file, labels the text on stdin and writes the cost to stdout as JSON."""
     started = time.perf_counter()
     from edgedistil_runtime import TextClassifier
 
@@ -119,7 +125,7 @@ def main(path: str, accelerator: str, threads: str) -> None:
 
 
 def _import_an_interpreter() -> None:
-    """The one that the runtime will take, so that its import does not count as loading."""
+    """Imports the interpreter that the runtime will use, so that its import does not count as loading."""
     import contextlib
     import importlib
 

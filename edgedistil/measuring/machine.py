@@ -1,4 +1,4 @@
-"""What kind of machine numbers were measured on: its processor, and neither its name nor its owner's."""
+"""The type of machine that was measured on: its processor, but neither its name nor its owner's."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["Machine", "read_machine"]
 
-_BOARD = Path("/proc/device-tree/model")  # boards such as the Raspberry Pi say here what they are
+_BOARD = Path("/proc/device-tree/model")  # boards such as the Raspberry Pi put their model here
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
@@ -17,10 +17,14 @@ class Machine:
     """A type of machine.
 
     Attributes:
-        cpu: the model of the processor or of the board, as the system names it.
+        cpu: Model of the processor or of the board, as the system names it.
         architecture: `x86_64`, `aarch64`, ...
-        cores: logical cores that this process may use.
+        cores: Logical cores that this process may use.
         system: `Linux`, `Darwin` or `Windows`.
+
+    Example:
+        >>> str(Machine("Cortex-A76", "aarch64", 4, "Linux"))
+        'Cortex-A76, aarch64, 4 cores, Linux'
     """
 
     cpu: str
@@ -34,7 +38,12 @@ class Machine:
 
 
 def read_machine() -> Machine:
-    """The machine that this process runs on."""
+    """The machine that this process runs on.
+
+    Example:
+        >>> read_machine().cores >= 1
+        True
+    """
     return Machine(
         cpu=_board() or _linux_processor() or _mac_processor() or platform.processor() or platform.machine(),
         architecture=platform.machine(),

@@ -33,12 +33,12 @@ _NORMAL_95 = 1.959964  # two-sided quantile of the normal distribution
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The labelled texts.
+    """Facts about the labelled texts.
 
     Attributes:
-        name: of the file, never a whole path.
-        texts: how many.
-        sha256: of the file, so that two reports can be told to be about the same texts.
+        name: File name, never a whole path.
+        texts: Number of texts.
+        sha256: Digest of the file, to see whether two reports are about the same texts.
     """
 
     name: str
@@ -48,7 +48,14 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class ChangedText:
-    """A text to which a model gives another label than the reference does."""
+    """A text with another label from a model than from the reference.
+
+    Attributes:
+        text: The text.
+        right: Right label.
+        reference: Label from the reference.
+        given: Label from the model.
+    """
 
     text: str
     right: str
@@ -58,14 +65,14 @@ class ChangedText:
 
 @dataclass(frozen=True)
 class Changes:
-    """How a model's labels differ from the reference's, text by text.
+    """Differences between a model's labels and the reference's.
 
     Attributes:
-        same: texts with the same label, right or wrong.
-        broken: that the reference has right and the model wrong.
-        repaired: that the model has right and the reference wrong.
-        otherwise: that both have wrong, with different labels.
-        examples: some of the texts that changed, the broken ones first.
+        same: Texts with the same label, right or wrong.
+        broken: Texts that the reference has right and the model wrong.
+        repaired: Texts that the model has right and the reference wrong.
+        otherwise: Texts that both have wrong, with different labels.
+        examples: Some of the texts that changed, the broken ones first.
     """
 
     same: int
@@ -77,7 +84,13 @@ class Changes:
 
 @dataclass(frozen=True)
 class OpCount:
-    """How many ops of a kind and version are in a file, over all signatures."""
+    """Number of ops of a kind and version in a file, over all signatures.
+
+    Attributes:
+        op: Name, such as `FULLY_CONNECTED`.
+        version: Version of the op.
+        count: Number of ops.
+    """
 
     op: str
     version: int
@@ -86,21 +99,21 @@ class OpCount:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What an artefact says about itself, and what is in it.
+    """Metadata and contents of an artifact.
 
     Attributes:
-        name: what the model is called.
-        sha256: of the whole file.
-        flatbuffer_size, flatbuffer_sha256: of the TFLite model without its archive.
-        quantization: the plan.
-        target, oldest_runtime: where it runs.
-        tokenizer: its kind and settings.
-        architecture, parity, preparation, versions: as in `ArtifactMetadata`.
-        golden_cases: how many.
-        ops: by name.
-        matmul_weights: dtype -> matmuls.
-        integer_ops: op -> how many put out int8.
-        constant_bytes: dtype -> bytes.
+        name: Name of the model.
+        sha256: Digest of the whole file.
+        flatbuffer_size, flatbuffer_sha256: Bytes and digest of the TFLite model without its archive.
+        quantization: Quantization plan.
+        target, oldest_runtime: Accelerator, and oldest TFLite version that runs the file.
+        tokenizer: Kind and settings of the tokenizer.
+        architecture, parity, preparation, versions: As in `ArtifactMetadata`.
+        golden_cases: Number of golden cases.
+        ops: Ops by name and version.
+        matmul_weights: Dtype of the weights -> number of matmuls.
+        integer_ops: Op -> number of those with int8 outputs.
+        constant_bytes: Dtype -> bytes.
     """
 
     name: str
@@ -124,14 +137,14 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class KerasFacts:
-    """What is known of a Keras preset.
+    """Facts about a Keras preset.
 
     Attributes:
-        source: the preset's name or that of its directory.
-        parameters: how many weights it has.
-        weight_bytes: of these, in the dtype that they are computed in.
-        sequence_length: tokens that a text is cut to.
-        versions: of the packages that ran it.
+        source: Name of the preset or of its directory.
+        parameters: Number of weights.
+        weight_bytes: Bytes of the weights, in the dtype that they are computed in.
+        sequence_length: Tokens that a text is cut to.
+        versions: Package -> version, of the packages that ran it.
     """
 
     source: str
@@ -143,15 +156,15 @@ class KerasFacts:
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """One model.
+    """Measurements of one model.
 
     Attributes:
-        name: of its file or directory; different from that of every other model.
-        evaluation: its scores, classes in the order of `Measurements.labels`.
-        changes: against the reference; None for the reference itself.
-        speed: None for a Keras preset.
-        file: None for a Keras preset.
-        keras: None for a file.
+        name: Name of its file or directory, unique in a report.
+        evaluation: Scores, with classes in the order of `Measurements.labels`.
+        changes: Differences from the reference; `None` for the reference itself.
+        speed: Speed; `None` for a Keras preset.
+        file: Facts about the file; `None` for a Keras preset.
+        keras: Facts about the preset; `None` for a file.
     """
 
     name: str
@@ -163,17 +176,24 @@ class MeasuredModel:
 
     @property
     def size(self) -> int:
-        """Bytes: of the file, or of the weights of a Keras preset."""
+        """Bytes of the file, or of the weights of a Keras preset."""
         if self.speed:
             return self.speed.size
         return self.keras.weight_bytes if self.keras else 0
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """Where the accuracy on many more texts of the kind lies, with a confidence of 95 %.
+        """95 % confidence interval of the accuracy.
 
         Wilson's score interval: E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference,
         Journal of the American Statistical Association 22 (1927).
+
+        Example:
+            >>> from edgedistil.scores import evaluate_labels
+            >>> scores = evaluate_labels(["a"] * 10, ["a"] * 8 + ["b"] * 2, ["a", "b"])
+            >>> model = MeasuredModel("x.tflite", scores, changes=None, speed=None, file=None, keras=None)
+            >>> [round(end, 3) for end in model.accuracy_interval]
+            [0.49, 0.943]
         """
         share, count = self.evaluation.accuracy, self.evaluation.texts
         spread = _NORMAL_95**2 / count
@@ -183,7 +203,7 @@ class MeasuredModel:
 
     @property
     def is_keras(self) -> bool:
-        """Whether it is a preset that Keras ran."""
+        """True if it is a preset that Keras ran."""
         return self.keras is not None
 
     @property
@@ -193,25 +213,25 @@ class MeasuredModel:
 
     @property
     def scheme(self) -> str:
-        """How it is quantized, in a word."""
+        """Quantization scheme, or `Keras`."""
         return str(self.file.quantization["scheme"]) if self.file else "Keras"
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that a report shows.
+    """Everything that a report shows.
 
     Attributes:
-        data: the labelled texts.
-        labels: the classes, in the reference's order.
-        models: in the order in which they were given.
-        reference: which of them the others are compared with.
-        machine: where it was measured.
-        measured_at: when, ISO 8601 in UTC.
-        timed: the texts whose latency was taken; None where no file was timed.
-        settings: how latency was taken.
-        edgedistil: the version that measured.
-        schema_version: of this structure.
+        data: Facts about the labelled texts.
+        labels: Classes, in the reference's order.
+        models: Models, in the order in which they were given.
+        reference: Index of the model that the others are compared with.
+        machine: Machine that was measured on.
+        measured_at: Time of the measurement, ISO 8601 in UTC.
+        timed: Facts about the texts that were timed; `None` if no file was timed.
+        settings: Settings of the speed measurement.
+        edgedistil: Version that measured.
+        schema_version: Version of this structure.
     """
 
     data: DataFacts

@@ -1,4 +1,4 @@
-"""Measures models on labelled texts for a report: scores, changes against a reference, speed, and what is in a file."""
+"""Measures models on labelled texts: scores, changes against a reference, speed, and facts about the files."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -55,17 +55,24 @@ def measure(
     Args:
         paths: `.tflite` files that EdgeDistil wrote, and preset directories, which Keras runs. The reference is the
             first directory, or else the first file.
-        examples: labelled texts.
-        settings: how to take the time.
-        num_examples: texts whose label changed to keep for each model; 0 keeps users' texts out of the report.
-        on_progress: called with a line for people before each step.
+        examples: Labelled texts.
+        settings: Settings of the speed measurement.
+        num_examples: Texts with a changed label to keep for each model; 0 keeps users' texts out of the report.
+        on_progress: Called with a line for people before each step.
 
     Raises:
         ArtifactError: a file is missing, foreign or damaged.
         InputError: a file has no tokenizer.
         PresetError: a directory cannot be loaded.
-        DataError: there is no model, the data has a label that a model lacks, or the models' labels differ.
+        DataError: there is no model, the data have a label that a model lacks, or the models' labels differ.
         BackendError: a file cannot be run here.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> settings = BenchmarkSettings(runs=1, starts=1, largest_sample=2)
+        >>> measured = measure([Path("intents.tflite")], read_labelled_texts("test.csv"), settings=settings)
+        >>> measured.models[0].scheme, measured.models[0].evaluation.texts
+        ('int8', 15)
     """
     models = tuple(dict.fromkeys(paths))
     files = [path for path in models if not path.is_dir()]
@@ -110,10 +117,16 @@ def count_changes(
     """Compares a model's labels with the reference's.
 
     Args:
-        examples: texts and right labels.
-        reference: the reference's label of each text.
-        given: the model's.
-        num_examples: how many texts to keep; the broken ones come first, then the repaired.
+        examples: Texts and right labels.
+        reference: Label of each text from the reference.
+        given: Label of each text from the model.
+        num_examples: Changed texts to keep; the broken ones come first, then the repaired.
+
+    Example:
+        >>> examples = LabelledTexts(("lights on", "lights off"), ("on", "off"))
+        >>> changes = count_changes(examples, ["on", "on"], ["off", "off"], num_examples=1)
+        >>> changes.broken, changes.repaired, changes.examples[0].text
+        (1, 1, 'lights on')
     """
     rows = [ChangedText(*row) for row in zip(examples.texts, examples.labels, reference, given, strict=True)]
     changed = [row for row in rows if row.reference != row.given]
@@ -135,15 +148,16 @@ def _file_labels(path: Path) -> tuple[str, ...]:
 
 
 def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examples: LabelledTexts) -> None:
-    """All before anything is run: every model has the reference's labels, and these are enough for the data."""
+    """Checks that every model has the reference's labels, and that these include the data's, before anything is run."""
     for path, own in labels.items():
         if set(own) != set(labels[reference]):
-            due = set(labels[reference])
+            expected = set(labels[reference])
             raise DataError(
                 f"Models in one report must have the same labels, those of {reference.name}. Received: {path.name}, "
-                f"which lacks {_some(due - set(own))} and adds {_some(set(own) - due)}. Make a report for each."
+                f"which lacks {_some(expected - set(own))} and adds {_some(set(own) - expected)}. Make a report for "
+                "each."
             )
-    evaluate_labels(examples.labels, examples.labels, labels[reference])  # raises where the data has other labels
+    evaluate_labels(examples.labels, examples.labels, labels[reference])  # raises if the data has other labels
 
 
 def _some(labels: Set[str]) -> str:
@@ -152,7 +166,7 @@ def _some(labels: Set[str]) -> str:
 
 
 def _load_preset(path: Path, on_progress: Progress) -> Any:
-    """A `LabelledClassifier`."""
+    """Returns a `LabelledClassifier`."""
     from edgedistil.presets.loading import load_labelled_classifier
 
     on_progress(f"loading {path.name} into Keras")
@@ -170,7 +184,7 @@ def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> 
 def _measure_files(
     files: Sequence[Path], examples: LabelledTexts, settings: BenchmarkSettings, on_progress: Progress
 ) -> tuple[Benchmark | None, dict[Path, tuple[str, ...]]]:
-    """Speeds of all files, and the label that each gives to each text."""
+    """Speeds of all files, and the label of each text from each."""
     if not files:
         return None, {}
     answers = {}

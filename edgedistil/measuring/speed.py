@@ -1,8 +1,8 @@
-"""How fast `.tflite` files are, several of them side by side: latency, throughput, start and memory.
+"""Speed of `.tflite` files, measured side by side: latency, throughput, start-up and memory.
 
-A *run* is every text once through one model. The models take turns, run by run, and what counts is the median over a
-model's runs, so that a machine that is busy for a moment disturbs all models alike and none for long: of a text, the
-median of its milliseconds; of the throughput, the median of the runs'.
+A *run* classifies every text once with one model. The models take turns, run by run, and the result is the median over
+a model's runs, so that a machine that is busy for a moment disturbs all models equally: the latency of a text is the
+median of its milliseconds, the throughput the median of the runs'.
 """
 
 import statistics
@@ -38,21 +38,26 @@ __all__ = [
 
 Progress = Callable[[str], None]
 
-# Upper bounds of the groups by length: characters, each twice the one before; longer texts are the last group.
+# Upper bounds of the groups by length, in characters; longer texts are the last group.
 _LENGTHS = (16, 32, 64, 128, 256)
 _WARM_UP_TEXTS = 20
 
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """How to measure.
+    """Settings of a measurement.
 
     Attributes:
-        runs: of each model.
-        largest_sample: texts of a data file that are timed at most.
-        starts: processes in which each model is opened.
-        accelerator: as in `TextClassifier`.
-        num_threads: threads for one text; None leaves it to the interpreter.
+        runs: Runs of each model.
+        largest_sample: Texts of a data file that are timed, at most.
+        starts: Processes in which each model is opened.
+        accelerator: As in `TextClassifier`.
+        num_threads: Threads for one text; `None` leaves it to the interpreter.
+
+    Example:
+        >>> BenchmarkSettings(runs=0)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.InputError: runs must be at least 1. Received: 0.
     """
 
     runs: int = 5
@@ -69,12 +74,12 @@ class BenchmarkSettings:
 
 @dataclass(frozen=True)
 class LengthLatency:
-    """Latency of texts of about one length.
+    """Latency of texts of similar length.
 
     Attributes:
-        name: the lengths, in characters: `17–32`.
-        texts: how many of them.
-        p50_ms, p90_ms: milliseconds that half and nine tenths of them do not exceed.
+        name: Lengths in characters, such as `17–32`.
+        texts: Number of texts.
+        p50_ms, p90_ms: Percentiles over the texts, in milliseconds.
     """
 
     name: str
@@ -85,18 +90,18 @@ class LengthLatency:
 
 @dataclass(frozen=True)
 class ModelSpeed:
-    """How fast one file is.
+    """Speed of one file.
 
     Attributes:
-        model: its file name.
-        size: its bytes.
-        p50_ms, p90_ms, p99_ms: milliseconds that half, nine tenths and 99 of 100 texts do not exceed, one by one.
-        texts_per_second: one text after the other.
-        batch_texts_per_second: all texts in one call of `classify_batch`.
-        load: what it costs to start.
-        backend: what ran it, with its version.
-        accelerator: on what.
-        lengths: latency by length of text, the shortest first.
+        model: File name.
+        size: Bytes of the file.
+        p50_ms, p90_ms, p99_ms: Percentiles of the latency over the texts, classified one by one, in milliseconds.
+        texts_per_second: Throughput, one text after the other.
+        batch_texts_per_second: Throughput, all texts in one call of `classify_batch`.
+        load: Cost of a start.
+        backend: Backend that ran it, with its version.
+        accelerator: Device that it ran on.
+        lengths: Latency by length of text, the shortest first.
     """
 
     model: str
@@ -114,7 +119,14 @@ class ModelSpeed:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Speeds of several files on one machine, with the same texts."""
+    """Speeds of several files on one machine, with the same texts.
+
+    Attributes:
+        machine: Machine that was measured on.
+        texts: Texts that were timed.
+        settings: Settings of the measurement.
+        models: Speed of each file.
+    """
 
     machine: Machine
     texts: TimedTexts
@@ -137,17 +149,23 @@ def benchmark(
     """Measures files side by side.
 
     Args:
-        paths: of `.tflite` files that EdgeDistil wrote.
-        texts: what to classify; of more than `settings.largest_sample`, a sample that has their lengths.
-        source: the name of the file that the texts come from.
-        settings: how to measure.
-        on_progress: called with a line for people before each step.
+        paths: `.tflite` files that EdgeDistil wrote.
+        texts: Texts to classify; if there are more than `settings.largest_sample`, a sample of all lengths.
+        source: Name of the file that the texts come from.
+        settings: Settings of the measurement.
+        on_progress: Called with a line for people before each step.
 
     Raises:
         ArtifactError: a file is missing, foreign or damaged.
         InputError: a file has no tokenizer.
         BackendError: a file cannot be run here.
         DataError: there are no texts.
+
+    Example:
+        >>> settings = BenchmarkSettings(runs=1, starts=1, largest_sample=3)
+        >>> [speed] = benchmark([Path("intents.tflite")], ["lights off", "play music"], settings=settings).models
+        >>> speed.model, 0 < speed.p50_ms <= speed.p99_ms
+        ('intents.tflite', True)
     """
     chosen = settings or BenchmarkSettings()
     with open_classifiers(paths, chosen) as classifiers:
@@ -163,7 +181,7 @@ def time_classifiers(
     settings: BenchmarkSettings,
     on_progress: Progress = lambda _: None,
 ) -> Benchmark:
-    """As `benchmark`, with classifiers that are open already: `paths[i]` is the file of `classifiers[i]`."""
+    """Measures classifiers that are already open, as `benchmark` does: `paths[i]` is the file of `classifiers[i]`."""
     sample = choose_texts(texts, settings.largest_sample)
     names = display_names(paths)
     runs = _alternate(classifiers, sample, settings.runs, on_progress)
@@ -177,10 +195,15 @@ def time_classifiers(
 
 @contextmanager
 def open_classifiers(paths: Sequence[Path], settings: BenchmarkSettings) -> Iterator[list[TextClassifier]]:
-    """Classifiers of files that take text, closed at the end.
+    """Opens classifiers of files that take text, and closes them at the end of the block.
 
     Raises:
         ArtifactError, InputError, BackendError: as `benchmark`.
+
+    Example:
+        >>> with open_classifiers([Path("intents.tflite")], BenchmarkSettings()) as [classifier]:
+        ...     classifier.labels
+        ('lights', 'music', 'weather')
     """
     for path in paths:
         require_text_input(path)
@@ -193,11 +216,17 @@ def open_classifiers(paths: Sequence[Path], settings: BenchmarkSettings) -> Iter
 
 
 def require_text_input(path: Path) -> None:
-    """Refuses what is no file of EdgeDistil that takes text.
+    """Checks that a path is a file of EdgeDistil that takes text.
 
     Raises:
         ArtifactError: the file is missing, foreign or damaged.
-        InputError: it is a directory, or has no tokenizer.
+        InputError: the path is a directory, or the file has no tokenizer.
+
+    Example:
+        >>> require_text_input(Path("intents.tflite"))
+        >>> require_text_input(Path("intents"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.InputError: Speed is measured on .tflite files. ...
     """
     if path.is_dir():
         raise InputError(
@@ -212,7 +241,7 @@ def require_text_input(path: Path) -> None:
 
 
 def display_names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The file names; with the folder where two are alike, and a number where that does not help either.
+    """File names; equal ones get their folder in front, or a number if that does not help.
 
     Example:
         >>> display_names([Path("a/x.tflite"), Path("b/x.tflite"), Path("y.tflite")])
@@ -230,7 +259,7 @@ def display_names(paths: Sequence[Path]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Run:
-    """Milliseconds of each text by itself, and of all of them in one call."""
+    """Milliseconds of each text classified by itself, and of all of them in one call."""
 
     each_ms: tuple[float, ...]
     batch_ms: float
@@ -239,7 +268,7 @@ class _Run:
 def _alternate(
     classifiers: Sequence[TextClassifier], texts: Sequence[str], runs: int, on_progress: Progress
 ) -> list[list[_Run]]:
-    """The runs of each classifier; who begins changes from turn to turn."""
+    """The runs of each classifier; the one that begins changes from turn to turn."""
     for classifier in classifiers:
         classifier.classify_batch(texts[:_WARM_UP_TEXTS])
         for text in texts[:_WARM_UP_TEXTS]:
@@ -267,7 +296,7 @@ def _milliseconds(call: Callable[[], object]) -> float:
 def _loads(
     paths: Sequence[Path], texts: Sequence[str], settings: BenchmarkSettings, on_progress: Progress
 ) -> list[LoadCost]:
-    """The median cost of starting each file, in turns."""
+    """The median cost of a start of each file; the files take turns."""
     found: list[list[LoadCost]] = [[] for _ in paths]
     for turn in range(settings.starts):
         for path, costs in zip(paths, found, strict=True):
@@ -297,7 +326,7 @@ def _speed(
     each = np.array([run.each_ms for run in runs])
     if not each.all():
         raise BackendError(f"The clock of this machine is too coarse to time {name}. Time longer texts.")
-    of_text = np.median(each, axis=0)
+    of_text = np.median(each, axis=0)  # each: [runs, texts] -> [texts], milliseconds
     p50, p90, p99 = map(float, np.percentile(of_text, (50, 90, 99)))
     info = classifier.runtime_info
     return ModelSpeed(
@@ -316,7 +345,7 @@ def _speed(
 
 
 def _lengths(texts: Sequence[str], milliseconds: NDArray[np.float64]) -> Iterator[LengthLatency]:
-    groups = np.searchsorted(_LENGTHS, [len(text) for text in texts])  # a bound belongs to the group below it
+    groups = np.searchsorted(_LENGTHS, [len(text) for text in texts])  # [texts]; a bound belongs to the group below it
     starts, ends = (0, *(bound + 1 for bound in _LENGTHS)), (*map(str, _LENGTHS), "")
     for group in sorted(set(groups.tolist())):
         chosen = milliseconds[groups == group]

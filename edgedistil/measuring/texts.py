@@ -1,4 +1,4 @@
-"""Which texts are timed: built-in ones of many lengths, or a sample of a file."""
+"""Texts to time: built-in ones of many lengths, or a sample of a file."""
 
 import random
 import statistics
@@ -43,14 +43,14 @@ BENCHMARK_TEXTS = (
 
 @dataclass(frozen=True)
 class TimedTexts:
-    """Texts that were timed.
+    """Facts about the texts that were timed.
 
     Attributes:
-        source: the name of their file, never a whole path; None for the built-in ones.
-        count: how many.
-        shortest: characters of the shortest.
-        median: characters of the median text.
-        longest: characters of the longest.
+        source: Name of their file, never a whole path; `None` for the built-in ones.
+        count: Number of texts.
+        shortest: Characters of the shortest text.
+        median: Median number of characters.
+        longest: Characters of the longest text.
     """
 
     source: str | None
@@ -61,13 +61,16 @@ class TimedTexts:
 
 
 def choose_texts(texts: Sequence[str], largest_sample: int) -> tuple[str, ...]:
-    """A sample whose lengths are spread as those of all texts: every k-th by length, the shortest and the longest too.
+    """A sample with the lengths of all texts: every k-th by length, the shortest and the longest among them.
 
-    A sample of one is the text of median length. The order is shuffled, always alike: neighbours of one length would
-    spare the interpreter its allocations.
+    The order is shuffled, always in the same way: neighbours of one length would spare the interpreter its allocations.
 
     Raises:
-        DataError: no texts.
+        DataError: there are no texts.
+
+    Example:
+        >>> sorted(map(len, choose_texts(["a" * length for length in range(1, 100)], 3)))
+        [1, 50, 99]
     """
     if not texts:
         raise DataError("There is nothing to time: no texts were given.")
@@ -82,6 +85,11 @@ def choose_texts(texts: Sequence[str], largest_sample: int) -> tuple[str, ...]:
 
 
 def describe_texts(texts: Sequence[str], source: str | None) -> TimedTexts:
-    """How many texts there are, and how long."""
+    """Number and lengths of texts.
+
+    Example:
+        >>> describe_texts(["on", "lights off"], None)
+        TimedTexts(source=None, count=2, shortest=2, median=6.0, longest=10)
+    """
     lengths = sorted(map(len, texts))
     return TimedTexts(source, len(lengths), lengths[0], float(statistics.median(lengths)), lengths[-1])

@@ -1,8 +1,7 @@
-"""A preset's name, handle or path, to a local directory that holds its files.
+"""Finds the files of a preset: a name, handle or path -> a local directory.
 
-Hubs fail in many ways and types (requests, httpx, kagglehub, huggingface_hub, TensorFlow's file systems); out of
-here comes one `PresetError` that names the handle. KerasHub's `get_file` does the downloading, so its caches are
-shared.
+Hubs fail with errors of many kinds (requests, httpx, kagglehub, huggingface_hub, TensorFlow's file systems), which
+become one `PresetError` that names the handle. KerasHub's `get_file` downloads, so its caches are shared.
 """
 
 import json
@@ -41,17 +40,21 @@ _HANDLE_FORMS = {
 
 
 def locate(preset: str, *, load_weights: bool = True) -> Path:
-    """Find, and where needed download, the files of a preset.
+    """Finds the files of a preset, and downloads them if needed.
 
     Args:
-        preset: a bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory.
-        load_weights: `False` leaves the weights where they are.
+        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory.
+        load_weights: Download the weights too.
 
     Returns:
         A local directory in KerasHub's or Hugging Face's format.
 
     Raises:
-        PresetError: nothing goes by that name, the hub did not answer, or it refused.
+        PresetError: there is no such preset, the hub did not answer, or it refused.
+
+    Example:
+        >>> locate("smart_home_tiny_en").name, locate("intents").name
+        ('smart_home_tiny_en', 'intents')
     """
     if preset in BUNDLED:
         return bundled_preset_path(preset)
@@ -109,7 +112,7 @@ def _files(preset: str, handle: str, config: Path, *, load_weights: bool) -> Ite
 
 
 def _fetch(preset: str, handle: str, name: str) -> Path | None:
-    """One file of a preset, or `None` where the hub says that there is no such file."""
+    """One file of a preset, or `None` if the hub has no such file."""
     try:
         return Path(get_file(handle, name))
     except FileNotFoundError as error:
@@ -122,7 +125,7 @@ def _fetch(preset: str, handle: str, name: str) -> Path | None:
 
 
 def _require_hugging_face(preset: str, repository: str) -> None:
-    """Fail within seconds where huggingface_hub itself would retry for half a minute, once a file."""
+    """Fails within seconds; huggingface_hub itself would retry for half a minute, for every file."""
     import huggingface_hub
 
     if isinstance(huggingface_hub.try_to_load_from_cache(repository, "config.json"), str):

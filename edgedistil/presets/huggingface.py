@@ -2,7 +2,7 @@
 
 KerasHub 0.32 loads the backbone and the tokenizer of such a checkpoint and leaves the head random. The head is the
 same one under other names (transformers, models/distilbert/modeling_distilbert.py): `pre_classifier`, ReLU,
-`classifier`, read at the first token.
+`classifier`, computed from the first token.
 """
 
 from pathlib import Path
@@ -20,15 +20,27 @@ _ARCHITECTURE = "DistilBertForSequenceClassification"
 
 
 def has_trained_head(config: dict[str, Any]) -> bool:
-    """Whether the checkpoint's config announces a text classifier."""
+    """Returns True if the checkpoint's config names a text classifier.
+
+    Example:
+        >>> has_trained_head({"architectures": ["DistilBertForSequenceClassification"]})
+        True
+        >>> has_trained_head({"architectures": ["DistilBertForMaskedLM"]})
+        False
+    """
     return _ARCHITECTURE in (config.get("architectures") or [])
 
 
 def check_config(config: dict[str, Any], preset: str) -> None:
-    """Refuse a variant that KerasHub would load as something else than it is, without a word.
+    """Refuses a variant that KerasHub would load wrongly without an error.
 
     Raises:
-        PresetError: another activation than GELU, or a head that does not choose one class of several.
+        PresetError: the activation is not GELU, or the head does not choose one class of several.
+
+    Example:
+        >>> check_config({"activation": "relu"}, "hf://someone/model")
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.PresetError: ... Received: activation 'relu'
     """
     activation = config.get("activation", "gelu")
     if activation != "gelu":
@@ -42,19 +54,24 @@ def check_config(config: dict[str, Any], preset: str) -> None:
 
 
 def num_classes(directory: Path) -> int:
-    """The number of classes of the head, read from its weights."""
+    """Number of classes of the head, read from its weights."""
     with SafetensorLoader(str(directory), prefix="") as loader:
         return int(loader.get_tensor("classifier.bias").shape[0])
 
 
 def labels(config: dict[str, Any], count: int) -> tuple[str, ...]:
-    """The class names of `id2label`, which transformers leaves out where they are its defaults, `LABEL_0` and on."""
+    """Class names of `id2label`; transformers leaves out its defaults, `LABEL_0` and so on.
+
+    Example:
+        >>> labels({"id2label": {"0": "off", "1": "on"}}, 2), labels({}, 2)
+        (('off', 'on'), ('LABEL_0', 'LABEL_1'))
+    """
     names = {int(index): str(name) for index, name in (config.get("id2label") or {}).items()}
     return tuple(names.get(index, f"LABEL_{index}") for index in range(max(count, len(names))))
 
 
 def load_head(classifier: keras.Model, directory: Path) -> None:
-    """Copy the head's weights; transformers stores a kernel as (out, in), Keras as (in, out)."""
+    """Copies the weights of the head; transformers stores a kernel as [out, in], Keras as [in, out]."""
     with SafetensorLoader(str(directory), prefix="") as loader:
         for layer, name in ((classifier.pooled_dense, "pre_classifier"), (classifier.output_dense, "classifier")):
             layer.kernel.assign(np.transpose(loader.get_tensor(f"{name}.weight")))

@@ -1,4 +1,4 @@
-"""A preset directory, to the real `keras_hub.models.DistilBertTextClassifier`, with its labels where it has them."""
+"""A preset directory -> a `keras_hub.models.DistilBertTextClassifier`, with its labels if it has a trained head."""
 
 import json
 from collections.abc import Iterator
@@ -27,18 +27,23 @@ _FROM_PRESET: Final = "from_preset"
 
 
 class NoTrainedHead(PresetError):
-    """A preset that is a backbone alone, where a classifier is needed."""
+    """A preset without a classification head, if a classifier is needed.
+
+    Example:
+        >>> issubclass(NoTrainedHead, PresetError)
+        True
+    """
 
 
 @dataclass(frozen=True)
 class LabelledClassifier:
-    """A trained classifier and what its outputs mean.
+    """A trained classifier with the names of its outputs.
 
     Attributes:
-        classifier: a `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
-        labels: the class names, in the order of the outputs.
-        name: a short name, fit for a file name.
-        source: where it comes from: a preset's name or handle, or the name of its directory, never a whole path.
+        classifier: A `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
+        labels: Class names, in the order of the outputs.
+        name: Short name, fit for a file name.
+        source: Name or handle of the preset, or the name of its directory; never a whole path.
     """
 
     classifier: Any
@@ -68,17 +73,17 @@ def load_classifier(
     dropout: float | None = None,
     load_weights: bool = True,
 ) -> Any:
-    """Load a classifier through KerasHub's `from_preset`.
+    """Loads a classifier with KerasHub's `from_preset`.
 
     Args:
-        preset: a bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory in
+        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory in
             KerasHub's or Hugging Face's format.
-        num_classes: a number makes a new, random head; `None` keeps the trained head of the preset.
-        preprocessor: the default takes the preset's own; `None` gives a classifier that is fed integers.
-        sequence_length: how many tokens, with `[CLS]` and `[SEP]`, a text is cut to; `None` keeps the preset's.
-        activation: of the output; `None` keeps the preset's, which is linear (logits) where it says nothing.
-        hidden_dim: width of the head's pooling layer; `None` is the backbone's width.
-        dropout: between the head's two layers; `None` keeps the preset's, which is 0.2 where it says nothing.
+        num_classes: Outputs of a new, random head; `None` keeps the trained head of the preset.
+        preprocessor: Preprocessor to use instead of the preset's; `None` gives a classifier that takes integers.
+        sequence_length: Tokens, `[CLS]` and `[SEP]` among them, that a text is cut to; `None` keeps the preset's.
+        activation: Activation of the output; `None` keeps the preset's, which is linear (logits) by default.
+        hidden_dim: Width of the head's pooling layer; `None` is the backbone's width.
+        dropout: Dropout rate between the head's two layers; `None` keeps the preset's, which is 0.2 by default.
         load_weights: `False` gives the architecture with random weights.
 
     Returns:
@@ -111,15 +116,19 @@ def load_classifier(
 
 
 def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | None = None) -> LabelledClassifier:
-    """Load a classifier whose head is trained, with its class names.
+    """Loads a classifier with a trained head, and its class names.
 
     Args:
-        preset: as in `load_classifier`.
-        labels: class names in the order of the outputs; `None` reads them from `labels.txt` (KerasHub's format) or
-            `id2label` (Hugging Face's), and numbers them (`class_0`) where there are none.
+        preset: As in `load_classifier`.
+        labels: Class names in the order of the outputs; `None` reads them from `labels.txt` (KerasHub's format) or
+            `id2label` (Hugging Face's), and numbers them (`class_0`) if there are none.
 
     Raises:
         PresetError: as `load_classifier`, or the number of labels is not the number of outputs.
+
+    Example:
+        >>> load_labelled_classifier("intents").labels
+        ('lights', 'music', 'weather')
     """
     name = str(preset)
     classifier = load_classifier(name)
@@ -170,7 +179,7 @@ def _read_config(directory: Path, preset: str) -> dict[str, Any]:
 def _has_trained_head(directory: Path, config: dict[str, Any]) -> bool:
     if "model_type" in config:
         return huggingface.has_trained_head(config)
-    # KerasHub fills in a random head, silently, where task.weights.h5 is missing.
+    # KerasHub silently makes a random head if task.weights.h5 is missing.
     if not (directory / "task.json").is_file() or not (directory / "task.weights.h5").is_file():
         return False
     with _read_errors_of(directory.name):
@@ -183,25 +192,31 @@ def _labels(directory: Path, config: dict[str, Any], count: int) -> tuple[str, .
         return huggingface.labels(config, count)
     path = directory / LABELS_FILE
     if path.is_file():
-        # utf-8-sig: some editors begin a file with a byte order mark, which is no part of the first label.
+        # utf-8-sig: some editors begin a file with a byte order mark, which is not part of the first label.
         return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
     return tuple(f"class_{index}" for index in range(count))
 
 
 def set_sequence_length(classifier: Any, sequence_length: int | None, preset: str) -> None:
-    """Set how many tokens a text is cut to; `None` keeps the preprocessor's own, within the backbone's positions.
+    """Sets how many tokens a text is cut to; `None` keeps the preprocessor's own, within the backbone's positions.
 
     Raises:
         PresetError: fewer than three tokens, or more than the backbone has positions.
+
+    Example:
+        >>> classifier = load_classifier("intents")
+        >>> set_sequence_length(classifier, 8, "intents")
+        >>> classifier.preprocessor.sequence_length
+        8
     """
     longest = classifier.backbone.max_sequence_length
     if sequence_length is not None and not 3 <= sequence_length <= longest:
         raise PresetError(
             f"{preset}: the sequence length must be from 3 ([CLS], one token, [SEP]) to {longest}, the number of "
-            f"positions that the backbone knows. Received: {sequence_length}"
+            f"positions of the backbone. Received: {sequence_length}"
         )
     if classifier.preprocessor is not None:
-        # KerasHub's default of 512 stands even where the backbone is shorter.
+        # KerasHub's default is 512, even if the backbone has fewer positions.
         own = min(classifier.preprocessor.sequence_length, longest)
         classifier.preprocessor.sequence_length = sequence_length or own
 

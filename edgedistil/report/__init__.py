@@ -1,8 +1,16 @@
-"""One self-contained HTML page that compares models: how good, how large, how fast, and what changed.
+"""One self-contained HTML page that compares models: scores, size, speed, and changed labels.
 
-measurements   what a report shows, as frozen values that JSON carries
-measuring      makes them from models and labelled texts
-page           draws them: sections of tables, and plots as inline SVG
+    page         the page: its sections in order
+    tradeoffs    sections on accuracy, size and speed
+    quality      sections on classes, changed texts and confusions
+    provenance   sections on the files and the measurement
+    tables       tables of the sections
+    plots, axes  plots as inline SVG
+    heat_maps    confusion matrices as inline SVG
+    style        colours and style sheet
+    markup       HTML and SVG elements, escaped
+
+`edgedistil.measuring.models` measures what the page shows.
 """
 
 from edgedistil.measuring.measurements import Measurements

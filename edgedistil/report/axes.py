@@ -1,4 +1,4 @@
-"""Axes of a plot: round ticks, linear or logarithmic, and where a value lies on the paper."""
+"""Axes of a plot: round ticks, linear or logarithmic, and the coordinate of a value."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,17 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of values over a range of coordinates.
+    """A range of values that is mapped to a range of coordinates.
 
     Attributes:
-        low, high: values at its ends.
-        start, end: coordinates there.
-        ticks: values to mark.
-        is_logarithmic: whether equal ratios are equally far apart.
+        low, high: Values at the ends.
+        start, end: Coordinates at the ends.
+        ticks: Values to mark.
+        is_logarithmic: True if equal ratios are equally far apart.
+
+    Example:
+        >>> Axis(low=0, high=10, start=100, end=0, ticks=(0, 5, 10)).at(2.5)
+        75.0
     """
 
     low: float
@@ -37,15 +41,21 @@ class Axis:
 def fitted_axis(
     values: Sequence[float], start: float, end: float, *, has_zero: bool, limits: tuple[float, float]
 ) -> Axis:
-    """An axis that holds values, with a margin.
+    """An axis that contains values, with a margin.
 
     Args:
-        values: what is to be seen.
-        start: coordinate of its beginning.
-        end: coordinate of its end.
-        has_zero: whether it begins at 0, as lengths that are compared by eye must; positive values that are more than
-            twelvefold apart get a logarithmic axis instead.
-        limits: values beyond which there is nothing, such as 0 and 1 for a share.
+        values: Values to show.
+        start: Coordinate of its beginning.
+        end: Coordinate of its end.
+        has_zero: Begin at 0, as lengths that are compared by eye must; positive values that are more than twelvefold
+            apart get a logarithmic axis instead.
+        limits: Least and greatest value that the axis may have, such as 0 and 1 for a share.
+
+    Example:
+        >>> fitted_axis([2, 9], 0, 100, has_zero=True, limits=(0, 100)).ticks
+        (0.0, 2.5, 5.0, 7.5, 10.0)
+        >>> fitted_axis([1, 500], 0, 100, has_zero=True, limits=(0, 1e9)).is_logarithmic
+        True
     """
     low, high = min(values), max(values)
     if has_zero and low > 0 and high / low > _LARGEST_LINEAR_RATIO:
@@ -60,7 +70,12 @@ def fitted_axis(
 
 
 def shown(value: float) -> str:
-    """A value as text, with three digits that count at most."""
+    """A value as text, with at most three significant digits.
+
+    Example:
+        >>> shown(0.012345), shown(12345.6)
+        ('0.0123', '12,346')
+    """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrices as SVG: shares of each class, and what a model changes against the reference."""
+"""Confusion matrices as SVG: shares of each class, and differences between a model and the reference."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,29 @@ __all__ = ["confusion_map", "difference_map"]
 
 Matrix = Sequence[Sequence[int]]
 
-_MOST_NAMED = 40  # classes whose names stand beside the matrix; of more, every tenth number
-_MOST_NUMBERED = 26  # classes with the counts in the cells
-_LONGEST_NAME = 22
-_LETTER = 6.4  # of 11 px
+_MOST_NAMED = 40  # classes: up to here names beside the matrix, then every tenth number
+_MOST_NUMBERED = 26  # classes: up to here counts in the cells
+_LONGEST_NAME = 22  # characters
+_LETTER = 6.4  # width of an average letter of 11 px
 
 
 def confusion_map(matrix: Matrix, labels: Sequence[str], *, title: str, key: str) -> Markup:
-    """A row for each right label, a column for each given one; a stronger colour is a larger share of the row.
+    """A confusion matrix with a row for each right label and a column for each predicted one.
 
-    The scale is that of the square root, so that a few texts among many are seen.
+    A stronger colour is a larger share of the row, on a square-root scale, so that a few texts among many are visible.
 
     Args:
-        matrix: counts.
-        labels: of rows and columns.
-        title: of the picture.
-        key: of the picture.
+        matrix: Counts [right label][predicted label].
+        labels: Labels of rows and columns.
+        title: Title of the picture.
+        key: Prefix of the picture's ids, unique on the page.
+
+    Example:
+        >>> svg = confusion_map([[3, 1], [0, 2]], ["on", "off"], title="Confusions", key="matrix")
+        >>> "5 of 6 texts lie on the diagonal" in svg
+        True
     """
-    lowest = 1 if len(labels) <= _MOST_NUMBERED else 3  # small cells without a number must stand out by colour alone
+    lowest = 1 if len(labels) <= _MOST_NUMBERED else 3  # a small cell shows no number, only its colour
     cells = (
         (row, column, str(count), f"s{max(lowest, round(math.sqrt(count / sum(counts)) * RAMP_STEPS['s']))}")
         for row, counts in enumerate(matrix)
@@ -42,9 +47,14 @@ def confusion_map(matrix: Matrix, labels: Sequence[str], *, title: str, key: str
 
 
 def difference_map(matrix: Matrix, reference: Matrix, labels: Sequence[str], *, title: str, key: str) -> Markup:
-    """Where a model's counts differ from the reference's: blue for better, orange for worse, with the sign.
+    """Differences of a model's counts from the reference's: blue is better, orange is worse, numbers have their sign.
 
-    More on the diagonal is better, and less beside it.
+    More texts on the diagonal are better, and fewer beside it. The arguments are those of `confusion_map`.
+
+    Example:
+        >>> svg = difference_map([[4, 0], [0, 2]], [[3, 1], [0, 2]], ["on", "off"], title="Changes", key="changes")
+        >>> "2 cells differ" in svg
+        True
     """
     differences = [
         (row, column, count - before)
@@ -98,7 +108,7 @@ def _cell(row: int, column: int, text: str, class_: str, size: float, labels: Se
 
 
 def _frame(side: float, count: int, size: float) -> Markup:
-    """The border, and on small matrices the lines between cells."""
+    """The border, and in small matrices the lines between cells."""
     lines = ""
     if count <= _MOST_NAMED:
         inner = (number(i * size) for i in range(1, count))

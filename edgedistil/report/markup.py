@@ -1,7 +1,7 @@
-"""HTML and SVG as values: whatever is no `Markup` is text, and text is escaped.
+"""HTML and SVG as values: everything that is not `Markup` is text, and text is escaped.
 
-Labels, texts and file names are other people's. A page that is built of `element` calls alone cannot forget to escape
-one of them.
+Labels, texts and file names come from other people. A page that is built only of `element` calls cannot forget to
+escape one of them.
 """
 
 import html
@@ -11,12 +11,17 @@ from collections.abc import Iterable
 __all__ = ["Attribute", "Child", "Markup", "element", "joined", "number"]
 
 _VOID = frozenset({"br", "link", "meta"})
-# HTML allows no control characters but these white ones (https://infra.spec.whatwg.org/#noncharacter, #control).
+# HTML allows no control characters except white space (https://infra.spec.whatwg.org/#noncharacter, #control).
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 class Markup(str):
-    """HTML that is to be taken as it is."""
+    """HTML that is not escaped again.
+
+    Example:
+        >>> element("p", "a < b"), element("p", Markup("a &lt; b"))
+        ('<p>a &lt; b</p>', '<p>a &lt; b</p>')
+    """
 
     __slots__ = ()
 
@@ -26,13 +31,13 @@ Attribute = str | int | float | bool | None
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
-    """One element.
+    """Returns one element.
 
     Args:
         name: `td`, `svg`, ...
-        children: `Markup`, or text; None is left out.
-        attributes: a trailing underscore is dropped and others become hyphens; None and False are left out, True is an
-            attribute without a value.
+        children: `Markup`, or text; `None` is left out.
+        attributes: Attributes by name; a trailing underscore is dropped and others become hyphens. `None` and `False`
+            are left out, `True` is an attribute without a value.
 
     Example:
         >>> element("b", "1 < 2", class_="x")
@@ -45,12 +50,22 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """Children one behind the other."""
+    """Children one after another.
+
+    Example:
+        >>> joined([element("br"), "a & b", None])
+        '<br>a &amp; b'
+    """
     return Markup("".join(_markup(child) for child in children))
 
 
 def number(value: float) -> str:
-    """A coordinate: at most two decimals."""
+    """A coordinate with at most two decimals.
+
+    Example:
+        >>> number(2.5), number(3.0), number(1 / 3)
+        ('2.5', '3', '0.33')
+    """
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

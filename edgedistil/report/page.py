@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts that loads nothing, from measurements."""
+"""The page: one HTML file without scripts that loads nothing."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from edgedistil_converters.files import atomic_path
 
 __all__ = ["render_page", "write_report"]
 
-# Nothing may be loaded and nothing may run, whatever a label says (https://www.w3.org/TR/CSP3/).
+# Nothing may be loaded and nothing may run, whatever a label contains (https://www.w3.org/TR/CSP3/).
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _SECTIONS = (
     ("summary", "Models", summary_section),
@@ -28,7 +28,7 @@ _SECTIONS = (
 
 
 def render_page(measurements: Measurements) -> str:
-    """The page as HTML; equal measurements give equal pages."""
+    """Returns the page as HTML; equal measurements give equal pages."""
     drawn = [(key, heading, draw(measurements)) for key, heading, draw in _SECTIONS]
     present = [(key, heading, body) for key, heading, body in drawn if body]
     links = (element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in present)
@@ -48,8 +48,23 @@ def render_page(measurements: Measurements) -> str:
 def write_report(measurements: Measurements, path: Path, *, force: bool = False) -> None:
     """Writes the page to a file.
 
+    Args:
+        measurements: Measurements to show.
+        path: File to write.
+        force: Replace a file at `path`.
+
     Raises:
         OutputError: the file exists and `force` is false, or cannot be written.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.measuring.models import measure
+        >>> from edgedistil.measuring.speed import BenchmarkSettings
+        >>> settings = BenchmarkSettings(runs=1, starts=1, largest_sample=2)
+        >>> measured = measure([Path("intents.tflite")], read_labelled_texts("test.csv"), settings=settings)
+        >>> write_report(measured, Path("report.html"))
+        >>> "<script" in Path("report.html").read_text()
+        False
     """
     page = render_page(measurements)
     with atomic_path(path, force=force) as temporary:

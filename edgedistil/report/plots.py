@@ -1,4 +1,4 @@
-"""Plots as SVG: points, points by group, and stacked bars. Colours and fonts are the style sheet's."""
+"""Plots as SVG: points, points by group, and stacked bars. The style sheet has the colours and fonts."""
 
 import math
 import unicodedata
@@ -27,8 +27,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 388.0, 14.0, 242.0
 _LETTER = 6.4  # width of an average letter of 12 px
 _LINE = 14.0
 _LONGEST_NAME = 24
-_TEXT_IN_BAR = 46.0
-_PART_STEPS = (7, 3, 5, 1, 8, 4, 6, 2)  # of the ramp: neighbours in a bar differ much
+_TEXT_IN_BAR = 46.0  # least width of a part that shows its name
+_PART_STEPS = (7, 3, 5, 1, 8, 4, 6, 2)  # steps of the ramp, ordered so that neighbours in a bar differ much
 _SHARE = (0.0, 1.0)
 _ANY = (0.0, math.inf)
 
@@ -38,10 +38,10 @@ class Point:
     """A model in a plot.
 
     Attributes:
-        name: beside the point.
-        series: number of the model, from 0.
-        x, y: what is compared; y is a share.
-        low, high: ends of y's interval.
+        name: Name beside the point.
+        series: Number of the model, from 0.
+        x, y: Values that are compared; y is a share.
+        low, high: Ends of y's interval.
     """
 
     name: str
@@ -54,7 +54,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Group:
-    """A model's values in one group: the middle, and how far up nine tenths of them reach."""
+    """A model's values in one group.
+
+    Attributes:
+        series: Number of the model, from 0.
+        middle: Median.
+        upper: 90th percentile.
+    """
 
     series: int
     middle: float
@@ -62,16 +68,21 @@ class Group:
 
 
 def picture(title: str, description: str, width: float, height: float, body: Markup, class_: str, key: str) -> Markup:
-    """An SVG with its name and description for those who cannot see it.
+    """An SVG with a title and a description for people who cannot see it.
 
     Args:
-        title: what it shows.
-        description: the same as its plot, in words and numbers.
-        width: in the units of its coordinates.
-        height: likewise.
-        body: what is drawn.
-        class_: `plot` and `bars` are as wide as there is room, `map` is as wide as it says.
-        key: different from that of every other picture on the page.
+        title: Title of the picture.
+        description: Its contents in words and numbers.
+        width: Width in the units of its coordinates.
+        height: Height in the same units.
+        body: Contents of the picture.
+        class_: `plot` and `bars` fill the available width, `map` is `width` pixels wide.
+        key: Prefix of its ids, unique on the page.
+
+    Example:
+        >>> svg = picture("Dot", "One dot.", 20, 20, marker(0, 10, 10), "plot", "dot")
+        >>> 'aria-labelledby="dot-title dot-desc"' in svg
+        True
     """
     size = {"width": width, "height": height} if class_ == "map" else {}
     return element(
@@ -88,7 +99,12 @@ def picture(title: str, description: str, width: float, height: float, body: Mar
 
 
 def marker(series: int, x: float, y: float, size: float = 5.0) -> Markup:
-    """A model's mark: its colour, and a shape of its own."""
+    """A model's mark, with its own colour and shape.
+
+    Example:
+        >>> marker(0, 10, 20)
+        '<circle cx="10" cy="20" r="5" class="m1"></circle>'
+    """
     class_ = f"m{series % SERIES + 1}"
     shape = (series + series // SERIES) % SERIES  # the seventh model has the first one's colour, not its shape
     if shape == 0:
@@ -102,12 +118,18 @@ def scatter(
     """Shares against a quantity, each with its interval and its name.
 
     Args:
-        points: at least one.
-        reference: a share to draw a line at, for a model that has no x.
-        x_label: what is on the horizontal axis.
-        y_label: what is on the vertical axis.
-        title: of the picture.
-        key: of the picture.
+        points: Points, at least one.
+        reference: Share of a model that has no x, drawn as a line.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        title: Title of the picture.
+        key: Prefix of the picture's ids.
+
+    Example:
+        >>> points = [Point("int8", 0, 2.1, 0.98, 0.97, 0.99)]
+        >>> svg = scatter(points, None, x_label="MB", y_label="accuracy", title="Size", key="size")
+        >>> "accuracy against MB. int8: 2.1, 98.00%." in svg
+        True
     """
     shares = [share for point in points for share in (point.low, point.high)]
     y = fitted_axis(
@@ -141,14 +163,20 @@ def scatter(
 def grouped_points(
     groups: Mapping[str, Sequence[Group]], *, x_label: str, y_label: str, title: str, key: str
 ) -> Markup:
-    """Values of several models in ordered groups: a mark at the middle, a whisker up to the ninth tenth, lines between.
+    """Values of models in ordered groups: marks at the medians, whiskers up to the 90th percentiles, lines between.
 
     Args:
-        groups: name -> the models' values in it.
-        x_label: what the groups are.
-        y_label: what the values are.
-        title: of the picture.
-        key: of the picture.
+        groups: Group name -> values of the models.
+        x_label: Label of the groups.
+        y_label: Label of the values.
+        title: Title of the picture.
+        key: Prefix of the picture's ids.
+
+    Example:
+        >>> groups = {"short": [Group(0, 1.5, 2.0)], "long": [Group(0, 4.0, 4.5)]}
+        >>> svg = grouped_points(groups, x_label="length", y_label="ms", title="Latency", key="latency")
+        >>> "ms by length. short: 1.5; long: 4." in svg
+        True
     """
     y = fitted_axis([one.upper for some in groups.values() for one in some], _BOTTOM, _TOP, has_zero=True, limits=_ANY)
     if y.is_logarithmic:
@@ -174,13 +202,18 @@ def grouped_points(
 
 
 def stacked_bars(bars: Mapping[str, Mapping[str, float]], *, unit: str, title: str, key: str) -> Markup:
-    """Amounts as parts of a bar for each name, on one scale.
+    """A bar for each name, made of parts, all on one scale.
 
     Args:
-        bars: name -> part -> amount; a part has one colour in all bars.
-        unit: of the amounts.
-        title: of the picture.
-        key: of the picture.
+        bars: Name -> part -> amount; a part has the same colour in all bars.
+        unit: Unit of the amounts.
+        title: Title of the picture.
+        key: Prefix of the picture's ids.
+
+    Example:
+        >>> svg = stacked_bars({"a.tflite": {"int8": 2.0, "float32": 0.5}}, unit="MB", title="Constants", key="bars")
+        >>> "a.tflite (2.5 MB)" in svg
+        True
     """
     parts = _parts(bars)
     longest = max(sum(bar.values()) for bar in bars.values()) or 1.0
@@ -201,7 +234,12 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]], *, unit: str, title: s
 
 
 def bar_legend(bars: Mapping[str, Mapping[str, float]]) -> Markup:
-    """What the colours of `stacked_bars` are."""
+    """Legend of the colours of `stacked_bars`.
+
+    Example:
+        >>> bar_legend({"a.tflite": {"int8": 2.0}}).count("<li>")
+        1
+    """
     items = []
     for i, part in enumerate(_parts(bars)):
         swatch = element("rect", x=1, y=1, width=14, height=14, class_=f"s{_PART_STEPS[i % len(_PART_STEPS)]} outlined")
@@ -281,7 +319,7 @@ class _Box:
 
 
 def _names(points: Sequence[Point], x: Axis, y: Axis) -> list[Markup]:
-    """Each point's name beside it, where it covers least of the points and of the names that stand already."""
+    """Each point's name, placed where it covers least of the points and of the names before it."""
     taken = [_Box(x.at(p.x) - 7, y.at(p.y) - 7, x.at(p.x) + 7, y.at(p.y) + 7) for p in points]
     taken += [_Box(x.at(p.x) - 3, y.at(p.high), x.at(p.x) + 3, y.at(p.low)) for p in points]
     found = []
@@ -306,17 +344,27 @@ def _names(points: Sequence[Point], x: Axis, y: Axis) -> list[Markup]:
 
 
 def _cost(offer: _Box, taken: Sequence[_Box], y: float) -> float:
-    """What a name's place covers, and a little for being far from its point."""
+    """The area that a name would cover, and a little for the distance to its point."""
     return sum(offer.overlap(other) for other in taken) + abs((offer.top + offer.bottom) / 2 - y)
 
 
 def text_width(text: str, letter: float = _LETTER) -> float:
-    """About how wide a text is: letters of East Asian scripts are twice as wide as others."""
+    """Approximate width of a text; letters of East Asian scripts are twice as wide as others.
+
+    Example:
+        >>> text_width("言語") == text_width("abcd")
+        True
+    """
     return letter * sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def shortened(name: str, length: int) -> str:
-    """The name, with the middle left out where it is too long."""
+    """The name, without its middle if it is too long.
+
+    Example:
+        >>> shortened("a_long_file_name", 10)
+        'a_lon…name'
+    """
     if len(name) <= length:
         return name
     return f"{name[: length // 2]}…{name[len(name) - length // 2 + 1 :]}"

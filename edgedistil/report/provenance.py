@@ -1,4 +1,4 @@
-"""Sections on what is in the files, where they come from, and how all of it was measured."""
+"""Sections on the contents of the files, their origin, and how everything was measured."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ __all__ = ["circumstances_section", "files_section", "origin_section"]
 
 
 def files_section(measurements: Measurements) -> Markup | None:
-    """Constants by dtype, matmuls and ops of each file; None where there are none."""
+    """Constants by dtype, matmuls and ops of each file; `None` if there are no files."""
     files = [(model, model.file) for model in measurements.models if model.file]
     if not files:
         return None
@@ -55,7 +55,7 @@ def _count_table(
 
 
 def origin_section(measurements: Measurements) -> Markup:
-    """What each model says about itself, side by side."""
+    """Metadata of the models, side by side."""
     facts = [_facts(model) for model in measurements.models]
     keys = list(dict.fromkeys(key for some in facts for key in some))
     rows = [[key, *(_fact(key, some.get(key)) for some in facts)] for key in keys]
@@ -101,7 +101,7 @@ def _file_facts(model: MeasuredModel, file: FileFacts) -> dict[str, str]:
 
 
 def circumstances_section(measurements: Measurements) -> Markup:
-    """When, where and how it was measured."""
+    """Time, place and method of the measurement."""
     settings, timed, data = measurements.settings, measurements.timed, measurements.data
     facts: dict[str, Child] = {
         "when": measurements.measured_at,

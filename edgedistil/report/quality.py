@@ -1,4 +1,4 @@
-"""Sections on what models get right: changes of each class against the reference, changed texts, confusions."""
+"""Sections on right and wrong labels: changes of each class against the reference, changed texts, and confusions."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _STRONG_CHANGE = 10.0  # percentage points with the strongest colour
 
 
 def changes_section(measurements: Measurements) -> Markup:
-    """The scores of each class, and how much those of the other models differ from the reference's."""
+    """Scores of each class for the reference, and the differences of the other models from them."""
     parts: list[Child] = [_change_counts(measurements)] if measurements.others else []
     classes = range(len(measurements.labels))
     if len(measurements.labels) <= _MOST_CLASSES:
@@ -80,7 +80,7 @@ def _class_row(measurements: Measurements, number: int) -> list[Child]:
 
 
 def _differences(scores: ClassScores, reference: ClassScores) -> tuple[float, float]:
-    """Percentage points of recall and of F1."""
+    """Differences of recall and of F1, in percentage points."""
     return 100 * (scores.recall - reference.recall), 100 * (scores.f1 - reference.f1)
 
 
@@ -116,7 +116,7 @@ def _examples(measurements: Measurements) -> Markup | None:
 
 
 def confusion_section(measurements: Measurements) -> Markup:
-    """The reference's confusions, what the others change in them, and the pairs that are confused most."""
+    """Confusions of the reference, changes to them by the others, and the pairs that are confused most."""
     reference = measurements.reference_model
     title = f"Confusion matrix of {reference.name}"
     parts: list[Child] = [

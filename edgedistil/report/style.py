@@ -1,4 +1,4 @@
-"""Colours and style sheet of the page, light and dark; a test holds every pair of text and ground to its contrast.
+"""Colours and style sheet of the page, light and dark; a test checks the contrast of every pair of text and background.
 
 Colour is never the only carrier: series have shapes and names, shares have numbers or tooltips, changes have signs.
 """
@@ -42,7 +42,7 @@ DARK: Mapping[str, str] = {
     "m5": "#ff8fa3",
     "m6": "#c9c2bb",
 }
-# How much of the colour is over the ground, by step. None lies where neither dark nor light text would be legible.
+# Opacity of the colour over the background, by step; on each, dark or light text is legible.
 _OPACITIES = {
     "s": (0.07, 0.15, 0.24, 0.33, 0.41, 0.49, 0.86, 1.0),
     "b": (0.1, 0.22, 0.36, 0.48),
@@ -52,7 +52,12 @@ _RAMPS = {"s": "share", "b": "better", "w": "worse"}
 
 
 def variables(theme: Mapping[str, str]) -> dict[str, str]:
-    """All colours of a theme by CSS variable: its own, the steps of its ramps (`s1`) and the text on these (`ts1`)."""
+    """All colours of a theme by CSS variable: its own, the steps of its ramps (`s1`) and the text on those (`ts1`).
+
+    Example:
+        >>> variables(LIGHT)["ts8"]  # white text on the darkest step
+        '#ffffff'
+    """
     found = dict(theme)
     for ramp, color in _RAMPS.items():
         for step, opacity in enumerate(_OPACITIES[ramp], start=1):
@@ -63,13 +68,23 @@ def variables(theme: Mapping[str, str]) -> dict[str, str]:
 
 
 def contrast(first: str, second: str) -> float:
-    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio).
+
+    Example:
+        >>> contrast("#000000", "#ffffff")
+        21.0
+    """
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def style_sheet() -> str:
-    """The page's CSS."""
+    """The page's CSS.
+
+    Example:
+        >>> "prefers-color-scheme: dark" in style_sheet()
+        True
+    """
     return "\n".join(
         [
             f":root {{ color-scheme: light dark; {_declarations(LIGHT)} }}",

@@ -1,4 +1,4 @@
-"""Sections on what a model gives for what it costs: the summary, accuracy against size and time, latency by length."""
+"""Sections on quality against cost: the summary, accuracy against size and time, and latency by length."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ _COST = ("model", "size MB", "p50 ms", "p90 ms", "p99 ms", "texts/s", "in batche
 
 
 def summary_section(measurements: Measurements) -> Markup:
-    """What all models give, and what they cost."""
+    """Tables of quality, and of size and speed, of all models."""
     models = measurements.models
     caption = f"Quality on the {measurements.data.texts:,} texts of {measurements.data.name}"
     costs = f"Size and speed on {measurements.machine.cpu}" if measurements.timed else "Size"
@@ -34,9 +34,9 @@ def summary_section(measurements: Measurements) -> Markup:
             data_table(caption, _QUALITY, (_quality_row(measurements, model) for model in models)),
             element(
                 "p",
-                "The interval says how far the accuracy on many more texts of this kind may be from the one measured "
-                "here. Models saw the same texts, so a difference between two of them is judged better by the labels "
-                "that changed. Against reference: percentage points of accuracy.",
+                "The accuracy on many more texts of this kind probably lies in the interval. All models were measured "
+                "on the same texts, so compare two of them by the labels that changed. Against reference: percentage "
+                "points of accuracy.",
                 class_="note",
             ),
             data_table(costs, cost_columns, (_cost_row(measurements, model)[: len(cost_columns)] for model in models)),
@@ -79,7 +79,7 @@ def _cost_row(measurements: Measurements, model: MeasuredModel) -> list[Child]:
 
 
 def tradeoff_section(measurements: Measurements) -> Markup | None:
-    """Accuracy against size and against milliseconds; None where no file was measured."""
+    """Accuracy against size and against milliseconds; `None` if no file was measured."""
     timed = [model for model in measurements.models if model.speed]
     if not timed:
         return None
@@ -117,7 +117,7 @@ def _point(measurements: Measurements, model: MeasuredModel, x: float) -> Point:
 
 
 def latency_section(measurements: Measurements) -> Markup | None:
-    """Latency by length of text, as a plot and a table; None where no file was measured."""
+    """Latency by length of text, as a plot and a table; `None` if no file was measured."""
     timed = [(i, model, model.speed) for i, model in enumerate(measurements.models) if model.speed]
     if not timed:
         return None

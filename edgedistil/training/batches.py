@@ -25,8 +25,8 @@ class TokenizedTexts:
 
     Attributes:
         token_ids: int32 [texts, sequence length], padded.
-        padding_mask: int32 [texts, sequence length], 1 where there is a token.
-        lengths: int64 [texts], tokens of each text with `[CLS]` and `[SEP]`.
+        padding_mask: int32 [texts, sequence length], 1 for a token, 0 for padding.
+        lengths: int64 [texts], tokens of each text, `[CLS]` and `[SEP]` among them.
     """
 
     token_ids: NDArray[np.int32]
@@ -37,7 +37,7 @@ class TokenizedTexts:
         return len(self.lengths)
 
     def batch(self, rows: NDArray[np.int64], *, is_full_length: bool) -> dict[str, NDArray[np.int32]]:
-        """The inputs of a step: some texts, padded to the longest of them."""
+        """The inputs of a step: the texts of `rows`, padded to the longest of them or to the full length."""
         length = self.token_ids.shape[1] if is_full_length else int(self.lengths[rows].max())
         return {
             "token_ids": self.token_ids[rows, :length],
@@ -46,11 +46,17 @@ class TokenizedTexts:
 
 
 def tokenize(preprocessor: Any, texts: Sequence[str]) -> TokenizedTexts:
-    """Tokenize texts, some at a time.
+    """Tokenizes texts, 1024 at a time.
 
     Args:
-        preprocessor: of the classifier; its `sequence_length` is what texts are cut to.
-        texts: at least one.
+        preprocessor: Preprocessor of the classifier; its `sequence_length` is what texts are cut to.
+        texts: Texts, at least one.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> texts = tokenize(load_classifier("intents").preprocessor, ["lights off", "is it raining ?"])
+        >>> texts.lengths.tolist(), texts.token_ids.shape
+        ([4, 7], (2, 7))
     """
     parts = [
         preprocessor(tf.constant(texts[start : start + _TEXTS_PER_CALL]))
@@ -73,16 +79,23 @@ def training_batches(
     unknown_id: int = 0,
     is_full_length: bool = False,
 ) -> tf.data.Dataset:
-    """Batches in a new order every time the data set is iterated, the same orders for the same seed.
+    """Batches in a new order every time the data set is iterated; the same seed gives the same orders.
 
     Args:
-        texts: the inputs.
-        targets: one row a text.
-        batch_size: texts a batch; the last one may be smaller.
-        seed: of the orders.
-        token_dropout: share of the tokens that are replaced, anew every time a text is shown.
-        unknown_id: what they are replaced with.
-        is_full_length: pad every batch to the longest text of all, so that XLA compiles once.
+        texts: Inputs.
+        targets: Targets, one row a text.
+        batch_size: Texts in a batch; the last one may be smaller.
+        seed: Seed of the orders.
+        token_dropout: Share of the tokens to replace, drawn anew every time a text is shown.
+        unknown_id: Token id that replaces them.
+        is_full_length: Pad every batch to the longest text of all, so that XLA compiles once.
+
+    Example:
+        >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
+        >>> texts = TokenizedTexts(ids, (ids > 0).astype("int32"), np.array([3, 4]))
+        >>> batches = training_batches(texts, np.eye(2), batch_size=1, seed=0)
+        >>> sorted(inputs["token_ids"].shape[1] for inputs, _ in batches)
+        [3, 4]
     """
     generator = np.random.default_rng(seed)
 
@@ -101,7 +114,14 @@ def training_batches(
 def evaluation_batches(
     texts: TokenizedTexts, *, batch_size: int
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.int32]]]]:
-    """Row numbers and inputs of batches, shortest texts first."""
+    """Row numbers and inputs of batches, the shortest texts first.
+
+    Example:
+        >>> ids = np.array([[2, 7, 8, 3], [2, 7, 3, 0]], "int32")
+        >>> texts = TokenizedTexts(ids, (ids > 0).astype("int32"), np.array([4, 3]))
+        >>> [rows.tolist() for rows, _ in evaluation_batches(texts, batch_size=1)]
+        [[1], [0]]
+    """
     order = np.argsort(texts.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
@@ -111,6 +131,8 @@ def evaluation_batches(
 def _grouped_rows(
     lengths: NDArray[np.int64], batch_size: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
+    # Sorting all texts by length would show the same texts together in every epoch; sorting 20 shuffled batches at a
+    # time leaves little padding and mixes the texts.
     shuffled = generator.permutation(len(lengths))
     chunk = batch_size * _BATCHES_PER_CHUNK
     for start in range(0, len(shuffled), chunk):
@@ -128,8 +150,8 @@ def _drop_tokens(
     unknown_id: int,
     generator: np.random.Generator,
 ) -> None:
-    """Replace some tokens in place; never `[CLS]` at the start, `[SEP]` at the end or the padding behind it."""
-    position = np.arange(token_ids.shape[1])
+    """Replaces some tokens in place, but never `[CLS]` at the start, `[SEP]` at the end or the padding after it."""
+    position = np.arange(token_ids.shape[1])  # [length], against lengths[:, None], [texts, 1]
     is_word = (position > 0) & (position < lengths[:, None] - 1)
     token_ids[is_word & (generator.random(token_ids.shape) < share)] = unknown_id
 

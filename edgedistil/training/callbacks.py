@@ -10,14 +10,28 @@ __all__ = ["BestEpoch", "ProgressReporter", "TrainingProgress"]
 
 
 class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measure every epoch, keep the weights of the best one, stop when it has long been past.
+    """Measures every epoch, keeps the weights of the best one, and stops after `patience` epochs without a better one.
 
     Keras' `EarlyStopping` compares one number; here the loss decides between epochs of equal accuracy, which a small
-    validation set gives often. After `fit`, the model has the weights of the best epoch, however it ended.
+    validation set gives often. After `fit`, the model has the weights of the best epoch, even after an interruption.
+
+    Args:
+        measure: Returns the metrics on the validation data.
+        monitor: Metric that decides: `accuracy` (the loss decides a tie) or `loss`.
+        patience: Epochs without a better one after which training stops.
 
     Attributes:
-        history: one mapping an epoch: `epoch` from 1 up, `loss`, `accuracy`, `val_loss`, `val_accuracy` …
-        best_epoch: the number of the best epoch; 0 before the first one ends.
+        history: One mapping an epoch: `epoch` from 1 up, `loss`, `accuracy`, `val_loss`, `val_accuracy` …
+        best_epoch: Number of the best epoch; 0 before the first one ends.
+
+    Example:
+        >>> losses = iter([0.5, 0.3, 0.4])
+        >>> best = BestEpoch(lambda: {"accuracy": 0.9, "loss": next(losses)}, monitor="accuracy", patience=5)
+        >>> best.set_model(keras.Sequential([keras.layers.Dense(1)]))
+        >>> for epoch in range(3):
+        ...     best.on_epoch_end(epoch)
+        >>> best.best_epoch  # the accuracies are equal
+        2
     """
 
     def __init__(self, measure: Callable[[], Mapping[str, Any]], *, monitor: str, patience: int) -> None:
@@ -31,7 +45,7 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         self.best_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Measure on the validation data, compare, and stop training when patience is over."""
+        """Measures on the validation data, compares, and stops training if patience is exhausted."""
         training = {name: round(float(value), 6) for name, value in (logs or {}).items()}
         validation = {f"val_{name}": value for name, value in self._measure().items() if name != "rows"}
         self.history.append({"epoch": epoch + 1, **training, **validation})
@@ -45,7 +59,7 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Put the best weights back."""
+        """Restores the best weights."""
         if self._best_weights:
             self.model.set_weights(self._best_weights)
 
@@ -56,12 +70,12 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far training is.
+    """Progress of a training.
 
     Attributes:
-        epoch: The number of the epoch, from 1 up.
-        step: Batches done in the epoch.
-        metrics: Metric name -> value, so far in the epoch.
+        epoch: Number of the epoch, from 1 up.
+        step: Batches of the epoch that are done.
+        metrics: Metric name -> value, over the epoch so far.
         is_epoch_done: True for the last report of an epoch, whose metrics include those on the validation data.
     """
 
@@ -76,6 +90,14 @@ class ProgressReporter(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         on_progress: Called with a `TrainingProgress`.
+
+    Example:
+        >>> reports = []
+        >>> reporter = ProgressReporter(reports.append)
+        >>> reporter.on_epoch_begin(0)
+        >>> reporter.on_train_batch_end(0, {"loss": 0.5})
+        >>> reports
+        [TrainingProgress(epoch=1, step=1, metrics={'loss': 0.5}, is_epoch_done=False)]
     """
 
     def __init__(self, on_progress: Callable[[TrainingProgress], None]) -> None:

@@ -1,4 +1,4 @@
-"""Draw the curves of a training run."""
+"""Plots of a training run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,15 +14,21 @@ _VALIDATION_COLOR = "#0b6bcb"
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]], best_epoch: int, path: str | Path) -> None:
-    """Write a PNG with the loss and the accuracy of every epoch, training beside validation.
+    """Writes a PNG with the loss and the accuracy of every epoch, on the training and on the validation data.
 
-    The figure is made without pyplot, so no display is needed and no global state is touched; the same history gives
-    the same bytes.
+    The figure is made without pyplot, so it needs no display and changes no global state; the same history gives the
+    same bytes.
 
     Args:
-        history: one mapping an epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
-        best_epoch: the epoch to mark.
-        path: where to write.
+        history: One mapping an epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        best_epoch: Epoch to mark.
+        path: File to write.
+
+    Example:
+        >>> epoch = {"epoch": 1, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6}
+        >>> draw_curves([epoch], 1, "curves.png")
+        >>> Path("curves.png").read_bytes()[1:4]
+        b'PNG'
     """
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Probabilities that a Keras classifier gives, many texts at a time."""
+"""Outputs of a Keras classifier for many texts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +16,17 @@ _BATCH_SIZE = 64
 
 
 class Predictor:
-    """A classifier, traced once, that is asked again and again while its weights change.
+    """A classifier that is traced once and evaluated again and again while its weights change.
 
     Args:
-        classifier: a `keras_hub.models.DistilBertTextClassifier`.
+        classifier: A `keras_hub.models.DistilBertTextClassifier`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> classifier = load_classifier("intents")
+        >>> texts = tokenize(classifier.preprocessor, ["play music", "is it raining ?"])
+        >>> Predictor(classifier).probabilities(texts).sum(axis=1).round(5)
+        array([1., 1.], dtype=float32)
     """
 
     def __init__(self, classifier: Any) -> None:
@@ -31,14 +38,14 @@ class Predictor:
         )
 
     def outputs(self, texts: TokenizedTexts) -> NDArray[np.float32]:
-        """What the classifier puts out, logits or probabilities: float32 [texts, classes]."""
+        """Logits or probabilities, whichever the classifier returns: float32 [texts, classes]."""
         outputs = np.zeros((len(texts), self._classifier.num_classes), "float32")
         for rows, batch in evaluation_batches(texts, batch_size=_BATCH_SIZE):
             outputs[rows] = self._run(batch).numpy()
         return outputs
 
     def probabilities(self, texts: TokenizedTexts) -> NDArray[np.float32]:
-        """The probability of every class for every text: float32 [texts, classes]."""
+        """Probability of every class for every text: float32 [texts, classes]."""
         outputs = self.outputs(texts)
         if gives_probabilities(self._classifier):
             return outputs
@@ -46,12 +53,26 @@ class Predictor:
 
 
 def predict_probabilities(classifier: Any, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Probabilities of every class for every text: float32 [texts, classes]."""
+    """Probability of every class for every text: float32 [texts, classes].
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> predict_probabilities(load_classifier("intents"), ["turn the lights on"]).argmax(axis=1)
+        array([0])
+    """
     return Predictor(classifier).probabilities(tokenize(classifier.preprocessor, texts))
 
 
 def gives_probabilities(classifier: Any) -> bool:
-    """Whether the classifier ends in a softmax; otherwise its outputs are logits, as KerasHub has it."""
+    """Returns True if the classifier ends in a softmax; otherwise its outputs are logits, KerasHub's default.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> gives_probabilities(load_classifier("intents"))
+        False
+        >>> gives_probabilities(load_classifier("intents", activation="softmax"))
+        True
+    """
     return bool(classifier.activation is keras.activations.softmax)
 
 

@@ -1,4 +1,4 @@
-"""Fit a classifier to labelled texts and measure it."""
+"""Fits a classifier to labelled texts and measures it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ __all__ = ["TrainingResult", "steps_per_epoch", "train"]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained classifier and how it came about.
+    """A trained classifier and how it was trained.
 
     Attributes:
-        trained: the classifier, with the weights of the best epoch, and its labels.
-        settings: what it was trained with.
-        history: one mapping an epoch, as `training.json` shows them.
-        best_epoch: the number of the best epoch, from 1 up.
-        metrics: `validation`, and `test` where there are test data, each with accuracy, macro_f1, loss, rows.
+        trained: Classifier with the weights of the best epoch, and its labels.
+        settings: Settings of the training.
+        history: One mapping an epoch, as in `training.json`.
+        best_epoch: Number of the best epoch, from 1 up.
+        metrics: `validation`, and `test` if there are test data, each with accuracy, macro_f1, loss, rows.
     """
 
     trained: LabelledClassifier
@@ -48,24 +48,24 @@ def train(
     name: str = "classifier",
     callbacks: Iterable[Any] = (),
 ) -> TrainingResult:
-    """Fit a classifier, keeping the epoch that is best on the validation data.
+    """Fits a classifier, and keeps the epoch that is best on the validation data.
 
     The classifier is changed in place. Its own compilation is left as it is: training uses a second Keras model over
     the same layers, which takes token ids, so that every text is tokenized once and not once an epoch.
 
     Args:
-        classifier: a `keras_hub.models.DistilBertTextClassifier` with a preprocessor.
-        data: what to train, validate and test on.
-        settings: how; the same settings and data give the same classifier on the same machine.
-        name: of the result.
-        callbacks: Keras callbacks to add, such as a progress bar.
+        classifier: A `keras_hub.models.DistilBertTextClassifier` with a preprocessor.
+        data: Data to train, validate and test on.
+        settings: Settings; the same settings and data give the same classifier on the same machine.
+        name: Name of the result.
+        callbacks: Keras callbacks to add, such as a `ProgressReporter`.
 
     Returns:
         The trained classifier with its labels, history and metrics.
 
     Raises:
         PresetError: the classifier has no preprocessor, or another number of outputs than the data have classes.
-        DataError: the loss is not a number any more.
+        DataError: the loss is not a finite number.
 
     Example:
         >>> from edgedistil.data import read_labelled_texts
@@ -99,7 +99,13 @@ def train(
 
 
 def steps_per_epoch(data: TrainingData, settings: TrainingSettings) -> int:
-    """Batches in which training shows all its texts once."""
+    """Number of batches in an epoch.
+
+    Example:
+        >>> texts = LabelledTexts(("a", "b", "c"), ("x", "y", "y"))
+        >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
+        2
+    """
     return -(-len(data.training) // settings.batch_size)
 
 
@@ -130,12 +136,12 @@ def _fit(
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=settings.is_jit_compiled,
     )
-    # shuffle=False: the batches come in a new order every epoch by themselves.
+    # shuffle=False: training_batches gives a new order every epoch.
     network.fit(batches, epochs=settings.epochs, callbacks=[_FiniteLoss(), *callbacks], verbose=0, shuffle=False)
 
 
 class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop with an error when training has diverged, instead of keeping a classifier of NaN weights."""
+    """Stops with an error when training has diverged, instead of keeping a classifier of NaN weights."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs and not np.isfinite(logs["loss"]):

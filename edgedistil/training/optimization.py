@@ -1,4 +1,4 @@
-"""The optimizer of a run: AdamW, a learning rate that rises and falls in straight lines, and clipped gradients."""
+"""The optimizer of a run: AdamW, a learning rate that rises and falls linearly, and clipped gradients."""
 
 from typing import Any
 
@@ -10,7 +10,18 @@ __all__ = ["WarmupLinearDecay", "build_optimizer"]
 
 
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """From 0 to the peak over the warm-up steps, then to 0 by the last step (BERT, appendix A.2)."""
+    """Learning rate from 0 to the peak over the warm-up steps, then to 0 by the last step (BERT, appendix A.2).
+
+    Args:
+        peak: Highest learning rate.
+        warmup_steps: Steps in which it rises.
+        total_steps: Steps of the whole run.
+
+    Example:
+        >>> rate = WarmupLinearDecay(0.5, warmup_steps=2, total_steps=4)
+        >>> [float(rate(step)) for step in range(4)]
+        [0.25, 0.5, 0.25, 0.0]
+    """
 
     def __init__(self, peak: float, *, warmup_steps: int, total_steps: int) -> None:
         self.peak = peak
@@ -19,7 +30,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):  # typ
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step, counted from 0."""
-        # The first step is 1 of warmup_steps and not 0: a step with rate 0 would be wasted.
+        # + 1: a first step with rate 0 would be wasted.
         position = keras.ops.cast(step, "float32") + 1.0
         rising = position / self.warmup_steps
         falling = (self.total_steps - position) / (self.total_steps - self.warmup_steps)
@@ -31,7 +42,13 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):  # typ
 
 
 def build_optimizer(settings: TrainingSettings, *, steps_per_epoch: int) -> Any:
-    """AdamW for a run of `settings.epochs` epochs."""
+    """AdamW for a run of `settings.epochs` epochs.
+
+    Example:
+        >>> optimizer = build_optimizer(TrainingSettings(epochs=2), steps_per_epoch=50)
+        >>> optimizer.weight_decay, optimizer.global_clipnorm
+        (0.01, 1.0)
+    """
     total = steps_per_epoch * settings.epochs
     optimizer = keras.optimizers.AdamW(
         WarmupLinearDecay(
@@ -40,6 +57,6 @@ def build_optimizer(settings: TrainingSettings, *, steps_per_epoch: int) -> Any:
         weight_decay=settings.weight_decay,
         global_clipnorm=settings.clip_norm,
     )
-    # Biases and layer norms have no direction to shrink towards 0; decaying them only fights the loss.
+    # Biases and layer norms are left out, as in BERT: decay would only work against the loss there.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -1,11 +1,11 @@
-"""A training result, to a preset directory.
+"""Writes a training result as a preset directory.
 
     config.json, model.weights.h5, task.json, …   KerasHub's preset, as its save_to_preset writes it
     labels.txt                                    one class name a line, in the order of the outputs
     training.json                                 settings, versions, data, per-epoch history, final metrics
     training.png                                  the curves
 
-The same run writes the same text files, byte for byte: no path, time or host name goes into them.
+The same run writes the same text files, byte for byte: they contain no path, time or host name.
 """
 
 import hashlib
@@ -36,23 +36,34 @@ def write_training(
     origin: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write a trained classifier as a preset directory that `edgedistil convert` takes.
+    """Writes a trained classifier as a preset directory that `edgedistil convert` takes.
 
     Args:
-        result: of `train`.
-        data: what it was trained on; file names, row counts and hashes are recorded.
-        directory: the target.
-        origin: what the classifier was made from, for the record, such as `{"preset": "distil_bert_base_en"}`.
+        result: Result of `train`.
+        data: Data it was trained on; file names, row counts and hashes are recorded.
+        directory: Directory to write.
+        origin: Facts about the start of the training to record, such as `{"preset": "distil_bert_base_en"}`.
         force: Replace a directory that an earlier call wrote.
 
     Returns:
-        The target.
+        The directory.
 
     Raises:
-        OutputError: the target cannot be written; nothing is left of the attempt.
+        OutputError: the directory cannot be written; nothing is left of the attempt.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil.training import TrainingSettings
+        >>> from edgedistil.training.loop import train
+        >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
+        >>> result = train(load_classifier("intents"), data, TrainingSettings(epochs=1))
+        >>> directory = write_training(result, data, "again")
+        >>> (directory / "labels.txt").read_text().split()
+        ['lights', 'music', 'weather']
     """
     target = Path(directory)
-    # The files are hashed before anything is written, so that a data file that has gone leaves nothing behind.
+    # The data files are hashed first: if one is gone, nothing is written.
     record = _record(result, data, dict(origin or {}))
     with atomic_directory(target, force=force) as work:
         result.trained.classifier.save_to_preset(str(work))

@@ -1,4 +1,4 @@
-"""What training starts from: a preset with a new head, or a new backbone with a vocabulary of its own."""
+"""Classifiers that training starts from: a preset with a new head, or a new backbone with its own vocabulary."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,16 +17,22 @@ __all__ = ["from_preset", "from_scratch"]
 def from_preset(
     preset: str, data: TrainingData, settings: TrainingSettings, *, keeps_sequence_length: bool = False
 ) -> Any:
-    """A preset's backbone and preprocessor under a new head with an output for every class of the data.
+    """A preset's backbone and preprocessor with a new head that has an output for every class of the data.
 
     Args:
-        preset: as `load_classifier`.
-        data: its labels are the classes.
-        settings: seed, dropout and sequence length are taken from here.
-        keeps_sequence_length: whether texts are cut where the preset cuts them, whatever the settings say.
+        preset: As in `load_classifier`.
+        data: Training data; its labels are the classes.
+        settings: Seed, dropout and sequence length are used.
+        keeps_sequence_length: Cut texts to the preset's sequence length instead of the settings'.
 
     Raises:
         PresetError: as `load_classifier`.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
+        >>> from_preset("intents", data, TrainingSettings(sequence_length=16)).num_classes
+        3
     """
     keras.utils.set_random_seed(settings.seed)
     return load_classifier(
@@ -49,16 +55,23 @@ def from_scratch(
     """A new classifier for the data.
 
     Args:
-        size: a name or numbers, as `build_backbone` takes them.
-        data: its training texts are what the vocabulary is learned from.
-        settings: seed, dropout and sequence length are taken from here.
-        vocabulary: word pieces, or how many to learn at most.
-        lowercase: fold the case of texts.
-        strip_accents: remove the accents of texts.
+        size: Name or numbers, as in `build_backbone`.
+        data: Training data; the vocabulary is learned from its training texts.
+        settings: Seed, dropout and sequence length are used.
+        vocabulary: Word pieces, or how many to learn at most.
+        lowercase: Fold the case of texts.
+        strip_accents: Remove the accents of texts.
 
     Raises:
         PresetError: an unknown size.
         DataError: a vocabulary that cannot be used, or too small a number of pieces.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
+        >>> classifier = from_scratch("tiny", data, TrainingSettings(sequence_length=16), vocabulary=200)
+        >>> classifier.backbone.num_layers, classifier.num_classes
+        (2, 3)
     """
     keras.utils.set_random_seed(settings.seed)
     if isinstance(vocabulary, int):

@@ -34,6 +34,26 @@ def train_from_scratch(csv_file, output, *more):
 # Help
 
 
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS), ["--version"]])
+def test_help_imports_nothing_that_is_slow(arguments):
+    imported = modules_after(arguments)
+    assert not imported & {"tensorflow", "keras", "numpy", "pyarrow", "matplotlib", "rich"}
+    assert "click" in imported
+
+
+def modules_after(arguments):
+    """Top-level names of the modules that a command imports."""
+    program = (
+        "import sys\n"
+        "from edgedistil.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        "sys.stderr.write(' '.join({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["presets", "--json"], ["--version"]])
 def test_help_is_instant_and_brings_no_tensorflow(arguments):
     program = (

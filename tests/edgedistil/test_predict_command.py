@@ -77,9 +77,9 @@ def test_printed_as_before(model, answers, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["text", "-o", "out.csv"], "-o goes with --input"),
-        (["--input", "in.csv", "--resume"], "go with -o"),
-        (["text", "--force"], "go with -o"),
+        (["text", "-o", "out.csv"], "-o needs --input"),
+        (["--input", "in.csv", "--resume"], "need -o"),
+        (["text", "--force"], "need -o"),
         (["text", "--input", "in.csv"], "one of the two"),
         (["--input", "-", "--text-pair-column", "b"], "--text-pair-column with a data file"),
     ],
@@ -119,7 +119,7 @@ def test_interrupted_command_says_explain_resume(model, tmp_path, monkeypatch):
     monkeypatch.setattr(TextClassifier, "classify_batch", interrupted)
     done = invoke(model, "--input", source, "-o", output)
     assert (done.exit_code, done.stdout) == (130, "")
-    assert re.fullmatch(r"Interrupted: .*out\.csv\.partial; the same command with --resume goes on\.\n", done.stderr)
+    assert re.fullmatch(r"Interrupted: .*out\.csv\.partial; the same command with --resume continues\.\n", done.stderr)
     done = invoke(model, "--input", source, "-o", output, "--resume")
     assert "1,100 rows, 512 of them by an earlier run" in done.stdout
     assert len(read_back(output)) == 1100

@@ -38,7 +38,7 @@ def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
     _write_texts(folder)
     train_data, test_data = (read_labelled_texts(folder / name) for name in ("train.csv", "test.csv"))
     data = TrainingData.prepare(train_data, validation=test_data)
-    keras.utils.set_random_seed(7)
+    keras.utils.set_random_seed(0)  # the first weights too, or some runs would learn less than the examples show
     backbone = build_backbone(
         BackboneSize(num_layers=2, hidden_dim=16, num_heads=2, intermediate_dim=32),
         vocabulary_size=len(tiny_vocabulary),
@@ -47,7 +47,7 @@ def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
     classifier = build_classifier(
         backbone, len(data.labels), preprocessor=build_preprocessor(tiny_vocabulary, sequence_length=16)
     )
-    settings = replace(FROM_SCRATCH, epochs=20, batch_size=8, learning_rate=5e-3, sequence_length=16)
+    settings = replace(FROM_SCRATCH, epochs=30, patience=30, batch_size=8, learning_rate=2e-3, sequence_length=16)
     trained = train(classifier, data, settings, name="intents").trained
     trained.classifier.save_to_preset(str(folder / "intents"))
     (folder / "intents" / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
