@@ -183,9 +183,9 @@ def test_the_form_that_mediapipe_reads(use, classifier, scheme):
     [
         ({"tokenizer": "bert"}, "one of builtin, tftext, none. Received: 'bert'"),
         ({"tokenizer": "none", "metadata": "tasks"}, "one of mediapipe. Received: 'tasks'"),
-        ({"metadata": "mediapipe"}, r"brings its own tokenizer.*--tokenizer none"),
-        ({"tokenizer": "tftext", "takes_text_pair": True}, "Pairs of texts need the tokenizer `builtin`"),
-        ({"tokenizer": "none", "takes_text_pair": True}, "Pairs of texts need the tokenizer `builtin`"),
+        ({"metadata": "mediapipe"}, r"brings its own tokenizer.*Pass `tokenizer`='none'"),
+        ({"tokenizer": "tftext", "takes_text_pair": True}, "`takes_text_pair`. need the tokenizer builtin"),
+        ({"tokenizer": "none", "takes_text_pair": True}, "`takes_text_pair`. need the tokenizer builtin"),
     ],
     ids=str,
 )

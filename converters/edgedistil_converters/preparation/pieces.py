@@ -111,8 +111,8 @@ def _check_size(size: int, smallest: int, needed: int) -> None:
     if size < smallest:
         raise ConversionError(
             f"The special tokens and the characters of these texts are {smallest} pieces, so `vocabulary_size` must be "
-            f"at least that. Received: {size}. Without it, the {needed} pieces that the texts and single characters need "
-            "are kept."
+            f"at least that. Received: {size}. Without it, the {needed} pieces that the texts and single characters "
+            "need are kept."
         )
 
 
@@ -126,7 +126,7 @@ def _ranks(
     ranks[list(characters.values())] = _Rank.CHARACTER
     ranks[text_counts > 0] = _Rank.USED
     used = {vocabulary[i] for i in np.flatnonzero(text_counts).tolist()} - special_tokens
-    # A suffix indicator counts as text: with one that is a letter, the piece may have stood at the start of a word.
+    # A suffix indicator counts as text: if it is a letter, the piece may have been at the start of a word.
     forms = {form for character in set("".join(used)) for form in (character, suffix_indicator + character)}
     ranks[[characters[form] for form in forms if form in characters]] = _Rank.CHARACTER_OF_TEXTS
     ranks[[id_of[token] for token in special_tokens if token in id_of]] = _Rank.SPECIAL

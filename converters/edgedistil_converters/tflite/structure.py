@@ -14,8 +14,8 @@ __all__ = ["Structure", "TensorInfo", "read_structure", "version_key"]
 
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _MATMUL = "FULLY_CONNECTED"
-# Steps of a layer that a file with fixed ranges computes in int8, besides matmuls with weights. Attention with a mask is
-# excepted, because the mask would widen its range.
+# Steps of a layer that a file with fixed ranges computes in int8, besides matmuls with weights. Attention with a mask
+# stays float, because the mask would widen its range.
 _INTEGER_STEPS = ("BATCH_MATMUL", "SOFTMAX", "GELU")
 # Values. Biases, LayerNorm vectors and scales, which an int8 file may contain in float32, are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
