@@ -73,6 +73,9 @@ def _quantized(model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str,
             _check_ranges(ranges or {}, weight_dtypes)
             _add_static_recipe(work, weight_dtypes)
             statistics = quantizer_statistics(content, ranges or {})
+            # It would run an interpreter over the model, which fails with custom ops, to find signatures with empty
+            # statistics. There are none: every entry has a minimum and a maximum.
+            work._ensure_model_qsv_sufficient = lambda _: None
         else:
             _add_dynamic_recipe(work, weight_dtypes, _input_widths(content), is_per_tensor=bool(plan.oldest_runtime))
         try:

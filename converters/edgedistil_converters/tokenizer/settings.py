@@ -59,10 +59,14 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Return the tokens that a text may spell out, in the order in which KerasHub looks for them."""
+    """Return the tokens that a text may spell out.
+
+    Sorted, because KerasHub keeps them in a set, whose order differs between processes, and equal classifiers must give
+    equal files. The order does not matter otherwise: tokens cannot overlap.
+    """
     if not (tokenizer.split and tokenizer.special_tokens_in_strings):
         return ()
-    return tuple(dict.fromkeys(map(str, tokenizer._special_tokens_for_splitting())))
+    return tuple(sorted({str(token) for token in tokenizer._special_tokens_for_splitting()}))
 
 
 def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
