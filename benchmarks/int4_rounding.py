@@ -34,7 +34,7 @@ from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.quantization.gptq import round_by_gptq
-from edgedistil_converters.quantization.int4 import BLOCK, MOST_TEXTS, input_hessians, with_scales, write_weights
+from edgedistil_converters.quantization.int4 import BLOCK, MOST_TEXTS, fill_zero_blocks, input_hessians, write_weights
 from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
 from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.signatures import TextClassifierModule
@@ -81,7 +81,7 @@ def by_quantizer(
     granularity, key = qtyping.QuantGranularity, algorithm_manager.AlgorithmName[algorithm]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "float.tflite")
-        path.write_bytes(with_scales(model, even))
+        path.write_bytes(fill_zero_blocks(model, even))
         work = quantizer.Quantizer(str(path))
         for sites, scales in ((even, granularity.BLOCKWISE_32), (uneven, granularity.CHANNELWISE)):
             if sites:

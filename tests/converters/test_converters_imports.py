@@ -68,6 +68,16 @@ def test_light_modules_load_nothing_heavy(module):
     assert done.stdout.strip() == "[]"
 
 
+NUMERIC = {"numpy", "ai_edge_litert", "flatbuffers", "tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("module", ["interface", "quantization.plan", "sites", "targets.plans"])
+def test_modules_that_a_command_line_lists_choices_from_load_no_numbers(module):
+    code = f"import sys, edgedistil_converters.{module}; print(sorted({NUMERIC!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
 def project(folder):
     return tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -240,7 +240,7 @@ def test_equal_texts_give_equal_files(files, float_model, rows, dtypes):
 
 
 def test_hessians_are_of_what_the_matmuls_saw(make_file, rows, wide, monkeypatch):
-    monkeypatch.setattr(int4, "_ROWS_AT_ONCE", 50)  # so that sums are taken in parts
+    monkeypatch.setattr(int4, "_POSITIONS_AT_ONCE", 50)  # so that sums are taken in parts
     model = make_file(QuantizationPlan("fp32"))
     found = input_hessians(model, SITES, rows)
     assert set(found) == set(SITES)
@@ -314,7 +314,7 @@ def test_rows_are_not_asked_for_where_nothing_needs_them(make_file):
 def test_gptq_without_texts_is_refused(make_file, float_model, dtypes):
     with pytest.raises(ConversionError, match="GPTQ needs texts. Received: sample_rows=None"):
         make_file(GPTQ)
-    with pytest.raises(ConversionError, match="Received: none. Pass --calibration-data FILE"):
+    with pytest.raises(ConversionError, match="Received: none. Pass `calibration_texts`"):
         quantize(float_model, GPTQ, dtypes)
 
 

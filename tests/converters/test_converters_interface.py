@@ -19,12 +19,16 @@ SEGMENTS = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
 def use(classifier, labels, tmp_path_factory):
     """`use(interface, classifier=..., scheme="fp32")`: the conversion and a classifier that runs it."""
     from edgedistil_converters import QuantizationPlan, convert_classifier
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
     opened = []
 
     def convert(interface, classifier=classifier, scheme="fp32"):
-        path = tmp_path_factory.mktemp("interfaces") / "model.tflite"
-        conversion = convert_classifier(classifier, labels, path, plan=QuantizationPlan(scheme), interface=interface)
+        path, plan = tmp_path_factory.mktemp("interfaces") / "model.tflite", QuantizationPlan(scheme)
+        texts = VERIFICATION_TEXTS if plan.needs else ()
+        conversion = convert_classifier(
+            classifier, labels, path, plan=plan, interface=interface, calibration_texts=texts
+        )
         opened.append(TextClassifier(path))
         return conversion, opened[-1]
 
@@ -135,10 +139,11 @@ def test_token_ids_in(use, classifier, scheme):
         assert list(classification.probabilities.values()) == pytest.approx(answer.probabilities, abs=tolerance)
 
 
-@pytest.mark.parametrize("scheme", ["fp32", "int8"])
+@pytest.mark.parametrize("scheme", ["fp32", "int8", "int8-static"])
 def test_tensorflow_texts_ops(use, scheme):
     conversion, runner = use(ModelInterface("tftext"), scheme=scheme)
     assert conversion.structure.custom_ops
+    assert set(conversion.structure.matmul_weights) == {"float32" if scheme == "fp32" else "int8"}
     assert conversion.artifact.metadata.tokenizer.kind == "tftext"
     assert runner.runtime_info.backend == "ai-edge-litert"
     assert [tensor.dtype for tensor in conversion.structure.signatures["classify_text"][0]] == ["string"]
@@ -183,9 +188,9 @@ def test_the_form_that_mediapipe_reads(use, classifier, scheme):
     [
         ({"tokenizer": "bert"}, "one of builtin, tftext, none. Received: 'bert'"),
         ({"tokenizer": "none", "metadata": "tasks"}, "one of mediapipe. Received: 'tasks'"),
-        ({"metadata": "mediapipe"}, r"brings its own tokenizer.*--tokenizer none"),
-        ({"tokenizer": "tftext", "takes_text_pair": True}, "Pairs of texts need the tokenizer `builtin`"),
-        ({"tokenizer": "none", "takes_text_pair": True}, "Pairs of texts need the tokenizer `builtin`"),
+        ({"metadata": "mediapipe"}, r"brings its own tokenizer.*Pass `tokenizer`='none'"),
+        ({"tokenizer": "tftext", "takes_text_pair": True}, "`takes_text_pair`. need the tokenizer builtin"),
+        ({"tokenizer": "none", "takes_text_pair": True}, "`takes_text_pair`. need the tokenizer builtin"),
     ],
     ids=str,
 )

@@ -85,7 +85,7 @@ def test_a_size_beyond_the_need_is_filled_in_the_order_of_the_vocabulary():
 def test_a_size_too_small_for_the_characters_of_the_texts_is_refused():
     vocabulary = [*SPECIAL, "ab", "a", "##a", "b", "##b", "c"]
     assert len(choose(vocabulary, {"ab": 1}, vocabulary_size=9)) == 9
-    with pytest.raises(ConversionError, match=r"are 9 pieces.*need are 11\. Received: vocabulary_size=8"):
+    with pytest.raises(ConversionError, match=r"are 9 pieces.*`vocabulary_size`.*Received: 8\. .*the 11 pieces"):
         choose(vocabulary, {"ab": 1}, vocabulary_size=8)
 
 

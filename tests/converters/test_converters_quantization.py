@@ -352,7 +352,7 @@ def no_work(monkeypatch):
 
 
 def test_a_static_plan_without_calibration_texts_is_refused(no_work, wide, labels, tmp_path):
-    with pytest.raises(ConversionError, match="Received: none. Pass --calibration-data FILE"):
+    with pytest.raises(ConversionError, match="Received: none. Pass `calibration_texts`"):
         convert_classifier(wide, labels, tmp_path / "m.tflite", plan=STATIC)
 
 

@@ -98,6 +98,12 @@ def test_the_three_kinds_of_entries(tokenizer_file):
     assert {character: entry(table, ord(character)) for character in expected} == expected
 
 
+def test_special_tokens_have_one_order_in_every_process(tokenizer_file):
+    """KerasHub keeps them in a set, whose order is that of the process; equal classifiers must give equal files."""
+    tokens = read_tokenizer(tokenizer_file("special_tokens").preprocessor)[0].special_tokens
+    assert tokens == tuple(sorted(tokens)) and {"<x>", "[SEP]"} < set(tokens)
+
+
 def test_tables_are_closed(tokenizer_file):
     for name in ("lowercase", "cased", "special_tokens"):
         settings = read_tokenizer(tokenizer_file(name).preprocessor)[0]

@@ -288,7 +288,7 @@ def test_limits_of_ops(edgetpu, edit, op, reason):
 @pytest.mark.parametrize(
     ("compute", "shape", "op", "reason"),
     [
-        (lambda tf, x: tf.matmul(x, np.ones((8, 3), np.float32)), (4, 8), "FULLY_CONNECTED", "it puts out 4 rows"),
+        (lambda tf, x: tf.matmul(x, np.ones((8, 3), np.float32)), (4, 8), "FULLY_CONNECTED", "its output has 4 rows"),
         (lambda tf, x: tf.matmul(x, np.ones((8, 3), np.float32)), (1, 8), "FULLY_CONNECTED", ""),
         (lambda tf, x: x[:, ::2], (4, 8), "STRIDED_SLICE", "its strides are not all 1"),
         (lambda tf, x: tf.concat([x, np.ones((4, 8), np.float32)], 1), (4, 8), "CONCATENATION", "a constant input"),

@@ -95,5 +95,5 @@ def test_the_compiler_is_run(tmp_path, monkeypatch):
 def test_a_refusal_says_what_the_compiler_said(tmp_path, monkeypatch):
     make_compiler(tmp_path, "echo 'Compilation failed due to large activation tensors in model.'\nexit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(ConversionError, match="large activation tensors in model.*--sequence-length"):
+    with pytest.raises(ConversionError, match="large activation tensors in model.*`sequence_length`"):
         run_edgetpu_compiler(tmp_path / "encoder.tflite", tmp_path)

@@ -26,11 +26,11 @@ def test_schemes_of_targets():
 @pytest.mark.parametrize(
     ("target", "plan", "message"),
     [
-        ("gpu", QuantizationPlan("int8-static"), "computes in float.*zeros.*--quantize int8-static.*fp32, fp16, int8"),
+        ("gpu", QuantizationPlan("int8-static"), "computes in float.*zeros.*`scheme` int8-static.*fp32, fp16, int8"),
         ("gpu", QuantizationPlan("int8-qat"), "A GPU cannot run a plan of int8-qat"),
         ("gpu", QuantizationPlan("int4"), "abort"),
-        ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*'logits=int4'"),
-        ("edgetpu", QuantizationPlan("int8"), "int8 alone.*Use one of int8-static, int8-qat"),
+        ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*logits=int4 in `layers`"),
+        ("edgetpu", QuantizationPlan("int8"), "only in int8.*Use one of int8-static, int8-qat"),
         ("edgetpu", QuantizationPlan("int8-static", (LayerScheme("logits", "fp32"),)), "layers of fp32"),
         ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu. Received: 'tpu'"),
     ],
@@ -44,7 +44,7 @@ def test_plans_that_a_target_cannot_run(target, plan, message):
     ("interface", "message"),
     [
         (ModelInterface("tftext"), "builtin or none. Received: 'tftext'"),
-        (ModelInterface("none", metadata="mediapipe"), "--target gpu with --metadata mediapipe"),
+        (ModelInterface("none", metadata="mediapipe"), "`target` gpu with `metadata` mediapipe"),
     ],
 )
 def test_interfaces_that_an_accelerator_cannot_have(interface, message):

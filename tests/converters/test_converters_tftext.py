@@ -292,8 +292,8 @@ def test_equal_subtrees_are_stored_once():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        (b"", 1, "A key has bytes"),
-        (b"a\0", 1, "no zero among them. Received: b'a"),
+        (b"", 1, "at least one byte"),
+        (b"a\0", 1, "no zero byte. Received: b'a"),
         (b"a", -1, "Received: -1 for b'a'"),
         (b"a", LARGEST_VALUE + 1, "from 0 to 2147483647"),
     ],

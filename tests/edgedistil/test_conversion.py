@@ -89,7 +89,7 @@ def test_layers_are_checked_before_a_head_is_trained(request_for, headless, text
 
 def test_a_static_plan_without_texts_is_refused_before_anything_is_loaded(request_for, monkeypatch):
     monkeypatch.setattr("edgedistil.conversion._trained", lambda *a: pytest.fail("loaded"))
-    with pytest.raises(ConversionError, match="--calibration-data FILE"):
+    with pytest.raises(ConversionError, match="`calibration_texts`"):
         convert_preset(request_for(plan=STATIC))
 
 

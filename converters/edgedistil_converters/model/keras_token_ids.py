@@ -1,7 +1,7 @@
-"""What KerasHub's own preprocessor makes of texts: the definition of correct, and where training and calibration start.
+"""Token ids from KerasHub's own preprocessor: what a file must reproduce, and the input of training and calibration.
 
-Two habits of KerasHub's are met here and nowhere else: its graph path ends a text at a NUL, which its Python path does
-not, and a tokenizer with `split=False` takes lists of words.
+Works around two KerasHub behaviours: its graph path ends a text at a NUL and its Python path does not, and a tokenizer
+with `split=False` takes lists of words.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,35 @@ __all__ = ["keras_features", "row_lengths", "scalar_values", "token_id_rows", "u
 
 Ids = NDArray[np.int32]
 
-_BATCH = 256
+_BATCH = 256  # texts per call of the preprocessor
 
 
 def scalar_values(text: str) -> str:
-    """The text with U+FFFD for every lone surrogate, which UTF-8 cannot hold."""
+    """Return the text with U+FFFD for every lone surrogate, which UTF-8 cannot encode.
+
+    Example:
+        >>> scalar_values("a" + chr(0xD800)) == "a" + chr(0xFFFD)
+        True
+    """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def keras_features(preprocessor: Any, *columns: Sequence[str]) -> tuple[Ids, NDArray[np.bool_]]:
-    """Token ids and padding mask of texts, or of pairs of texts.
+    """Return the token ids and padding mask of texts or of pairs of texts.
 
     Args:
-        preprocessor: a `DistilBertTextClassifierPreprocessor`.
-        columns: the texts, and for pairs the second texts; a NUL ends a text, and a lone surrogate is U+FFFD.
+        preprocessor: A `DistilBertTextClassifierPreprocessor`.
+        columns: The texts; for pairs also the second texts. A NUL ends a text, and a lone surrogate counts as U+FFFD.
 
     Returns:
-        int32[texts, sequence_length] and bool of that shape, True at tokens.
+        int32[texts, sequence_length], and bool of the same shape, True at tokens.
+
+    Example:
+        >>> import keras_hub
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> token_ids, padding_mask = keras_features(preprocessor, ["turn on the light"])
+        >>> token_ids.shape, padding_mask.sum().item()
+        ((1, 16), 6)
     """
     whole: list[Any] = [[scalar_values(text).split("\0")[0] for text in column] for column in columns]
     if not preprocessor.tokenizer.split:
@@ -40,20 +52,34 @@ def keras_features(preprocessor: Any, *columns: Sequence[str]) -> tuple[Ids, NDA
 
 
 def token_id_rows(preprocessor: Any, *columns: Sequence[str]) -> Ids:
-    """Token ids of any number of texts or pairs, padded: int32[texts, sequence_length]; see `keras_features`."""
+    """Return the token ids of any number of texts or pairs, int32[texts, sequence_length]; see `keras_features`."""
     starts = range(0, len(columns[0]), _BATCH)
     batches = ([column[first : first + _BATCH] for column in columns] for first in starts)
     return np.concatenate([keras_features(preprocessor, *batch)[0] for batch in batches])
 
 
 def row_lengths(token_ids: Ids, end_id: int) -> NDArray[np.int64]:
-    """Tokens of each row up to and including its last `[SEP]`: a text may spell one out where it is allowed to."""
+    """Return the number of tokens in each row up to and including its last `[SEP]`, int64[texts].
+
+    The last, because a text may spell `[SEP]` out if its tokenizer allows special tokens in strings.
+
+    Example:
+        >>> row_lengths(np.array([[2, 5, 3, 0], [2, 3, 3, 0]], np.int32), end_id=3).tolist()
+        [3, 3]
+    """
     lengths: NDArray[np.int64] = token_ids.shape[1] - np.argmax(token_ids[:, ::-1] == end_id, axis=1)
     return lengths
 
 
 def unpadded_rows(preprocessor: Any, *columns: Sequence[str]) -> list[tuple[int, ...]]:
-    """Token ids of any number of texts or pairs, each row without its padding."""
+    """Return the token ids of any number of texts or pairs, each row without its padding.
+
+    Example:
+        >>> import keras_hub
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> unpadded_rows(preprocessor, ["turn on the light"])
+        [(2, 5, 10, 6, 7, 3)]
+    """
     ids = token_id_rows(preprocessor, *columns)
     lengths = row_lengths(ids, int(preprocessor.tokenizer.end_token_id))
     return [tuple(row[:length].tolist()) for row, length in zip(ids, lengths, strict=True)]

@@ -1,8 +1,8 @@
-"""Which pieces of a vocabulary a smaller one keeps.
+"""Chooses the pieces of a vocabulary that a smaller one keeps.
 
-Pieces are ranked, and the first ones stay; how many is either what the texts and all single characters need, or a
-given number. One order serves both: a smaller number takes away what matters least, a larger one adds the pieces that
-are the most frequent in the language.
+Pieces are ranked, and the first ones are kept: either all that the texts and single characters need, or a given number.
+The order is the same in both cases: a smaller number drops the least important pieces, a larger one adds the pieces
+that are most frequent in the language.
 """
 
 import re
@@ -19,28 +19,28 @@ __all__ = ["PieceChoice", "choose_pieces", "texts_with_piece"]
 
 Ids = NDArray[np.int32]
 
-# Rows that BERT's authors left free; no text reaches them, since "[" is a word of its own.
+# Rows that BERT's authors left free. No text reaches them, because "[" is a word by itself.
 _UNUSED_PIECE = re.compile(r"\[unused\d+\]")
 
 
 class _Rank(IntEnum):
-    """What a piece is kept for; lower ranks stay longer."""
+    """The reason to keep a piece; lower ranks are kept longer."""
 
     SPECIAL = 0
     CHARACTER_OF_TEXTS = 1
     USED = 2
     CHARACTER = 3
     OTHER = 4
-    UNREACHABLE = 5  # free rows, and pieces that a later equal one hides
+    UNREACHABLE = 5  # free rows, and pieces that equal a later one
 
 
 @dataclass(frozen=True, eq=False)
 class PieceChoice:
-    """Which pieces of a vocabulary stay.
+    """The pieces of a vocabulary that are kept.
 
     Attributes:
-        kept: int32[pieces], the old id of each new id, ascending: the order of pieces does not change.
-        is_lasting: bool[old vocabulary], whether the piece would also be kept if the texts were one fewer.
+        kept: int32[pieces], the old id of each new id, ascending, so the order of pieces does not change.
+        is_lasting: bool[old vocabulary], True for pieces that would also be kept without any one of the texts.
     """
 
     kept: Ids
@@ -55,23 +55,23 @@ def choose_pieces(
     suffix_indicator: str = "##",
     vocabulary_size: int | None = None,
 ) -> PieceChoice:
-    """Ranks the pieces of a vocabulary and keeps the first ones.
+    """Rank the pieces of a vocabulary and keep the first ones.
 
-    In this order: special tokens; the single characters that the used pieces are made of, as starts and as
-    continuations; used pieces, those of most texts first; all other single characters; then everything else by id,
-    because BERT's vocabularies are sorted by frequency; last what no text can reach. Without `vocabulary_size`, all
-    single characters are the end; with it, exactly so many pieces are kept. No piece is invented: a character without
-    a piece of its own stays without.
+    The order: special tokens; single characters of used pieces, as starts and as continuations; used pieces, those in
+    most texts first; all other single characters; everything else by id, because BERT's vocabularies are sorted by
+    frequency; pieces that no text can reach. Without `vocabulary_size`, the pieces up to the single characters are
+    kept; with it, exactly that many. No pieces are added: a character that has no piece still has none.
 
     Args:
-        vocabulary: one piece an id. Of equal pieces the last counts, as in KerasHub's map from token to id.
-        text_counts: int64[vocabulary], in how many texts each piece occurs.
-        special_tokens: pieces that must stay; those not in the vocabulary are passed over.
-        suffix_indicator: what a piece begins with that continues a word.
-        vocabulary_size: how many pieces to keep; if larger than the vocabulary, all are kept.
+        vocabulary: Pieces; a piece's index is its id. The last of equal pieces counts, as in KerasHub's map from token
+            to id.
+        text_counts: int64[vocabulary], the number of texts in which each piece occurs.
+        special_tokens: Pieces that must be kept; those not in the vocabulary are ignored.
+        suffix_indicator: The beginning of pieces that continue a word.
+        vocabulary_size: Number of pieces to keep; all of them if it is larger than the vocabulary.
 
     Raises:
-        ConversionError: special tokens and characters of the texts are more than `vocabulary_size`.
+        ConversionError: There are more special tokens and characters of the texts than `vocabulary_size`.
 
     Example:
         >>> choose_pieces(["[UNK]", "a", "##a", "aa", "b"], np.array([0, 0, 0, 5, 0]), special_tokens=["[UNK]"]).kept
@@ -79,6 +79,7 @@ def choose_pieces(
     """
     ranks = _ranks(vocabulary, text_counts, frozenset(special_tokens), suffix_indicator)
     ids = np.arange(len(vocabulary))
+    # Sorted by the last key first: rank, then texts (descending, used pieces only), then id.
     order = np.lexsort((ids, np.where(ranks == _Rank.USED, -text_counts, 0), ranks))
     needed = int((ranks <= _Rank.CHARACTER).sum())
     size = needed if vocabulary_size is None else vocabulary_size
@@ -89,8 +90,18 @@ def choose_pieces(
 
 
 def texts_with_piece(rows: Ids, size: int) -> NDArray[np.int64]:
-    """In how many rows each id occurs, int64[size]."""
+    """Return the number of rows in which each id occurs, int64[size].
+
+    Args:
+        rows: Token ids, int32[texts, sequence_length].
+        size: Size of the vocabulary.
+
+    Example:
+        >>> texts_with_piece(np.array([[1, 2, 2], [1, 0, 0]], np.int32), size=4).tolist()
+        [1, 2, 1, 0]
+    """
     in_order = np.sort(rows, axis=1)
+    # An id that occurs twice in a row counts once: at its first place in the sorted row.
     is_first = np.ones(rows.shape, np.bool_)
     is_first[:, 1:] = in_order[:, 1:] != in_order[:, :-1]
     return np.bincount(in_order[is_first], minlength=size).astype(np.int64)
@@ -99,9 +110,9 @@ def texts_with_piece(rows: Ids, size: int) -> NDArray[np.int64]:
 def _check_size(size: int, smallest: int, needed: int) -> None:
     if size < smallest:
         raise ConversionError(
-            f"The special tokens and the characters of these texts are {smallest} pieces, and all that the texts and "
-            f"single characters need are {needed}. Received: vocabulary_size={size}. Ask for at least {smallest}, or "
-            f"for no size, which gives {needed}."
+            f"The special tokens and the characters of these texts are {smallest} pieces, so `vocabulary_size` must be "
+            f"at least that. Received: {size}. Without it, the {needed} pieces that the texts and single characters "
+            "need are kept."
         )
 
 
@@ -115,7 +126,7 @@ def _ranks(
     ranks[list(characters.values())] = _Rank.CHARACTER
     ranks[text_counts > 0] = _Rank.USED
     used = {vocabulary[i] for i in np.flatnonzero(text_counts).tolist()} - special_tokens
-    # A suffix indicator counts as text: with one that is a letter, the piece may have stood at the start of a word.
+    # A suffix indicator counts as text: if it is a letter, the piece may have been at the start of a word.
     forms = {form for character in set("".join(used)) for form in (character, suffix_indicator + character)}
     ranks[[characters[form] for form in forms if form in characters]] = _Rank.CHARACTER_OF_TEXTS
     ranks[[id_of[token] for token in special_tokens if token in id_of]] = _Rank.SPECIAL
@@ -125,10 +136,10 @@ def _ranks(
 def _is_lasting(
     ranks: NDArray[np.int64], text_counts: NDArray[np.int64], kept: NDArray[np.int64], dropped: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Pieces that stay if a text that holds them is taken away, as far as that can be told from the counts.
+    """Return bool[vocabulary], True for pieces that are kept without one of their texts, judging by the counts.
 
-    A used piece then ranks as one of a text fewer. It either still ranks before the first used piece that was
-    dropped, or its id is low enough for it to stay among those that no text needs.
+    A used piece then ranks by one text fewer. It is kept if it still ranks before the first used piece that was
+    dropped, or if its id is low enough for a piece that no text needs.
     """
     if not dropped.size:
         return np.ones(len(ranks), np.bool_)
@@ -136,13 +147,13 @@ def _is_lasting(
     dropped_used = dropped[ranks[dropped] == _Rank.USED]
     count, first_id = (text_counts[dropped_used[0]], dropped_used[0]) if dropped_used.size else (1, len(ranks))
     is_before = (text_counts - 1 > count) | ((text_counts - 1 == count) & (ids < first_id))
-    others = kept[ranks[kept] == _Rank.OTHER]
+    others = kept[ranks[kept] == _Rank.OTHER]  # pieces that no text needs are kept up to the largest of these ids
     is_low = ids < (others.max() if others.size else 0)
     return np.asarray((ranks != _Rank.USED) | is_before | is_low)
 
 
 def _characters(vocabulary: Sequence[str], suffix_indicator: str) -> dict[str, int]:
-    """Pieces of a single code point, or of a suffix indicator and one, with their ids."""
+    """Return piece -> id for pieces of a single code point, with or without a suffix indicator."""
     continuation = len(suffix_indicator) + 1
     return {
         piece: token_id

@@ -1,13 +1,12 @@
-"""Vocabulary pruning: a smaller classifier that knows only the pieces that its texts need.
+"""Vocabulary pruning: a smaller classifier with only the pieces that its texts need.
 
-A multilingual DistilBERT keeps two thirds of its parameters in the embeddings of 119,547 pieces, and a file in one
-language for one task meets a few thousand of them. Dropping a row of the embedding table changes nothing for a text
-that does not use it: the tokenizer takes the longest piece that fits, so a piece that was the longest among all is
-still the longest among fewer. Words of dropped pieces fall apart into shorter pieces, in the end into characters.
+A multilingual DistilBERT has two thirds of its parameters in the embeddings of 119,547 pieces; one task in one language
+uses a few thousand of them. Dropping a row of the embedding table changes nothing for a text that does not use it: the
+tokenizer takes the longest piece that fits, and the longest of all pieces is also the longest of those kept. Words of
+dropped pieces are split into shorter pieces, in the end into characters.
 
-The result is a classifier of KerasHub's own classes, so that everything after it (conversion, verification, the
-golden cases) goes on as if the classifier had had the small vocabulary from the start. What pruning itself changed
-against the full classifier stands in the report.
+The result is an ordinary KerasHub classifier, so the steps after it (conversion, verification, golden cases) work as if
+it had always had the small vocabulary. The report contains the differences from the full classifier.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,27 +27,26 @@ __all__ = ["PrunedClassifier", "PruningReport", "prune_classifier"]
 
 Ids = NDArray[np.int32]
 
-_BATCH = 1024
-_TEXTS_TO_CLASSIFY = 256  # of those whose ids changed; enough to know the label agreement to some percent
+_TEXTS_TO_CLASSIFY = 256  # at most, of those whose ids changed: enough for an error of a few percent
 
 
 @dataclass(frozen=True)
 class PruningReport:
-    """What pruning changed.
+    """The effects of pruning.
 
     Attributes:
-        vocabulary_before: pieces of the full vocabulary.
-        vocabulary_after: pieces that were kept.
-        texts: how many texts the pieces were chosen by.
-        unchanged: share of these texts whose token ids, mapped back, are the full tokenizer's, 0 to 1. Their
-            probabilities are the same too. Below 1 only with a given `vocabulary_size`, or where a word that was
-            unknown can now be read.
-        unchanged_unseen: estimate of that share for texts of the same kind that were not among these: each text is
-            taken as if the others alone had chosen the pieces (leave-one-out).
-        unknown_before: share of unknown tokens in these texts, by the full tokenizer.
-        unknown_after: the same by the pruned one.
-        label_agreement: share of these texts that keep their label. Of the texts with changed ids, at most 256 are
-            classified.
+        vocabulary_before: Number of pieces in the full vocabulary.
+        vocabulary_after: Number of pieces that were kept.
+        texts: Number of texts that chose the pieces.
+        unchanged: Share of these texts, 0 to 1, whose token ids, mapped back, are the full tokenizer's; their
+            probabilities are equal too. Below 1 only with a given `vocabulary_size`, or if an unknown word has become
+            known.
+        unchanged_unseen: Estimate of that share for other texts of the same kind (leave-one-out: for each text, as if
+            only the others had chosen the pieces).
+        unknown_before: Share of unknown tokens in these texts with the full tokenizer.
+        unknown_after: Share of unknown tokens in these texts with the pruned tokenizer.
+        label_agreement: Share of these texts that keep their label, estimated from at most 256 of those with changed
+            token ids.
     """
 
     vocabulary_before: int
@@ -61,7 +59,7 @@ class PruningReport:
     label_agreement: float
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data."""
+        """Return the report as plain data."""
         return asdict(self)
 
 
@@ -70,9 +68,9 @@ class PrunedClassifier:
     """A classifier with a smaller vocabulary.
 
     Attributes:
-        classifier: a new `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
-        kept: int32[pieces], the full classifier's id of each of its ids; `kept[token_ids]` maps ids back.
-        report: what pruning changed.
+        classifier: A new `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
+        kept: int32[pieces], the old id of each new id; `kept[token_ids]` maps new ids back.
+        report: The effects of pruning.
     """
 
     classifier: Any
@@ -81,23 +79,23 @@ class PrunedClassifier:
 
 
 def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: int | None = None) -> PrunedClassifier:
-    """Builds a classifier with the same weights, and only the pieces that texts need.
+    """Build a classifier with the same weights and only the pieces that texts need.
 
-    Kept are the special tokens, every piece that the texts use, and every single character of the vocabulary, both
-    at the start of a word and inside of one; see `choose_pieces` for what a given size does to them.
+    Keeps the special tokens, all pieces that the texts use, and all single characters of the vocabulary, at the start
+    of words and inside them. See `choose_pieces` for the order in which a given size keeps them.
 
     Args:
-        classifier: a `keras_hub.models.DistilBertTextClassifier` with its preprocessor; it is not changed.
-        texts: what the classifier will meet; its training texts, for instance. Only the first `sequence_length`
-            tokens of a text count.
-        vocabulary_size: how many pieces to keep.
+        classifier: A `keras_hub.models.DistilBertTextClassifier` with its preprocessor; it is not changed.
+        texts: Texts like those that the classifier will classify, such as its training texts. Only the first
+            `sequence_length` tokens of a text count.
+        vocabulary_size: Number of pieces to keep; all that the texts and single characters need by default.
 
     Returns:
-        The new classifier and what pruning changed.
+        The new classifier and a report.
 
     Raises:
-        DataError: no texts, or texts that are no strings.
-        ConversionError: the classifier has no preprocessor or one that cannot be converted, its weights cannot be
+        DataError: There are no texts, or not all texts are strings.
+        ConversionError: The classifier has no preprocessor or one that cannot be converted, its weights cannot be
             copied, or `vocabulary_size` is too small.
 
     Example:
@@ -125,16 +123,16 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
 
 def _checked_texts(texts: Iterable[str]) -> tuple[str, ...]:
     found = (texts,) if isinstance(texts, (str, bytes)) else tuple(texts)
-    strange = [text for text in found if not isinstance(text, str)]
-    if strange or isinstance(texts, str):
+    wrong = [text for text in found if not isinstance(text, str)]
+    if wrong or isinstance(texts, str):
         raise DataError(
             "The texts that choose the vocabulary must be a list of strings. "
-            f"Received: {strange[0] if strange else texts!r}"[:200]
+            f"Received: {wrong[0] if wrong else texts!r}"[:200]
         )
     if not found:
         raise DataError(
-            "The vocabulary is pruned to the pieces that texts need, so there must be texts, best the training texts. "
-            "Received: 0 texts"
+            "The vocabulary is pruned to the pieces that texts need, so there must be texts. Received: 0 texts. Pass "
+            "the training texts."
         )
     return found
 
@@ -142,14 +140,14 @@ def _checked_texts(texts: Iterable[str]) -> tuple[str, ...]:
 def _check_classifier(classifier: Any) -> None:
     if getattr(classifier, "preprocessor", None) is None:
         raise ConversionError(
-            "The classifier needs its preprocessor: the vocabulary is in it. Received: preprocessor=None. "
+            "The classifier needs its preprocessor, which contains the vocabulary. Received: preprocessor=None. "
             "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
         )
     backbone = classifier.backbone
     if type(backbone).__name__ != "DistilBertBackbone":
         raise ConversionError(
             "Only a DistilBertTextClassifier with a DistilBertBackbone can be pruned. "
-            f"Received a backbone of type {type(backbone).__name__}."
+            f"Received: a backbone of type {type(backbone).__name__}."
         )
     size = classifier.preprocessor.tokenizer.vocabulary_size()
     if size > backbone.vocabulary_size:
@@ -160,12 +158,12 @@ def _check_classifier(classifier: Any) -> None:
 
 
 def _special_tokens(preprocessor: Any) -> set[str]:
-    """KerasHub's own, and BERT's unknown token, which a tokenizer with another one only carries along."""
+    """Return KerasHub's special tokens and [UNK], which the vocabulary may contain besides another unknown token."""
     return {*map(str, preprocessor.tokenizer.special_tokens), "[UNK]"}
 
 
 def _with_pieces(classifier: Any, kept: Ids) -> Any:
-    """A new classifier whose embedding table and tokenizer have only the pieces `kept`."""
+    """Build a classifier whose embedding table and tokenizer have only the pieces `kept`."""
     config = {**classifier.backbone.get_config(), "vocabulary_size": len(kept)}
     pruned = keras_hub.models.DistilBertTextClassifier(
         type(classifier.backbone).from_config(config),
@@ -197,14 +195,14 @@ def _preprocessor_with_pieces(preprocessor: Any, kept: Ids) -> Any:
 
 
 def _copy_weights(source: Any, target: Any, kept: Ids) -> None:
-    """Copies variable by variable, so that no second copy of all weights is ever in memory."""
+    """Copy variable by variable, so that no further copy of all weights is ever in memory."""
     table = source.backbone.token_embedding.embeddings
     shapes = [(len(kept), *v.shape[1:]) if v is table else tuple(v.shape) for v in source.weights]
     if shapes != [tuple(variable.shape) for variable in target.weights]:
         raise ConversionError(
-            "The classifier's weights are not those of a plain DistilBertTextClassifier: it is quantized, or has "
-            f"adapters (LoRA). Received {len(shapes)} weights where {len(target.weights)} are due. "
-            "Merge the adapters by save_to_preset and load the classifier again, or prune before quantizing."
+            "The classifier must have the weights of a plain DistilBertTextClassifier, without quantization or "
+            f"adapters (LoRA): {len(target.weights)} of them. Received: {len(shapes)} weights. "
+            "Merge the adapters with save_to_preset and load the classifier again, or prune before quantizing."
         )
     for variable, new in zip(source.weights, target.weights, strict=True):
         values = np.asarray(variable.numpy())
@@ -227,13 +225,13 @@ def _report(classifier: Any, pruned: Any, choice: PieceChoice, texts: Sequence[s
 
 
 def _unknown_share(tokenizer: Any, rows: Ids) -> float:
-    """Of all tokens but padding, [CLS] and [SEP]."""
+    """Return the share of unknown tokens among all except padding, [CLS] and [SEP]."""
     tokens = ~np.isin(rows, [tokenizer.pad_token_id, tokenizer.start_token_id, tokenizer.end_token_id])
     return float((rows == tokenizer.token_to_id(tokenizer.oov_token)).sum() / max(1, tokens.sum()))
 
 
 def _label_agreement(classifier: Any, pruned: Any, texts: Sequence[str], is_unchanged: NDArray[np.bool_]) -> float:
-    """Share of texts with the same label; equal ids have equal labels, so only the others are classified."""
+    """Return the share of texts with the same label. Texts with equal ids have equal labels and are not classified."""
     changed = np.flatnonzero(~is_unchanged)
     if not changed.size:
         return 1.0

@@ -1,1 +1,1 @@
-"""What a conversion does to the numbers of a model."""
+"""Quantization: plans, the ranges of activations, and the rounding of weights."""

@@ -1,4 +1,4 @@
-"""The texts that a plan measures ranges on or rounds by: whether there are any that will do, and which are taken."""
+"""Checks calibration texts, and samples them if there are many."""
 
 import logging
 from collections.abc import Sequence
@@ -17,23 +17,29 @@ __all__ = ["check_calibration", "check_calibration_given", "sampled"]
 _Item = TypeVar("_Item")
 
 _log = logging.getLogger(__name__)
-_FEW_TEXTS = 32  # ranges measured on fewer are those of these texts and not of their kind
+_FEW_TEXTS = 32  # ranges measured on fewer texts may not hold for other texts of the same kind
 
 
 def check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: "Ranges | None") -> None:
-    """Refuses texts that are none, and a plan without what it needs; warns where there are few texts.
+    """Check that a plan gets the texts or ranges that it needs; log a warning if there are few texts.
 
     Args:
-        plan: how to quantize.
-        texts: to measure ranges on.
-        ranges: learned in training.
+        plan: How to quantize.
+        texts: Calibration texts.
+        ranges: Activation ranges from quantization-aware training, site -> (min, max); None without that training.
 
     Raises:
-        ConversionError: not a list of strings, or no texts, or no ranges, for a plan that needs them.
+        ConversionError: The texts are not a list of strings, or the plan needs texts or ranges and there are none.
+
+    Example:
+        >>> check_calibration(QuantizationPlan("int8"), [], None)
+        >>> check_calibration(QuantizationPlan("int8-static"), "one text", None)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: Calibration texts must be a list of strings. Received: 'one text'
     """
     if isinstance(texts, (str, bytes)) or not all(isinstance(text, str) for text in texts):
-        strange = texts if isinstance(texts, (str, bytes)) else next(t for t in texts if not isinstance(t, str))
-        raise ConversionError(f"Calibration texts must be a list of strings. Received: {strange!r}"[:200])
+        wrong = texts if isinstance(texts, (str, bytes)) else next(t for t in texts if not isinstance(t, str))
+        raise ConversionError(f"Calibration texts must be a list of strings. Received: {wrong!r}"[:200])
     if plan.needs == "calibration data" and len(texts) < _FEW_TEXTS:
         _log.warning(
             "Calibration on %d texts: ranges measured on fewer than %d may be too narrow for others.",
@@ -42,29 +48,37 @@ def check_calibration(plan: QuantizationPlan, texts: Sequence[str], ranges: "Ran
         )
     if plan.needs == "training data" and ranges is None:
         raise ConversionError(
-            "A plan of int8-qat takes ranges that were learned in training. Received: none. Train with "
-            "edgedistil_converters.preparation.quantization_aware, or pass --train-data FILE to `edgedistil convert`."
+            "A plan of int8-qat takes ranges that were learned in training. Received: none. Pass `ranges` from "
+            "edgedistil_converters.preparation.quantization_aware, or convert a preset with `training`."
         )
 
 
 def check_calibration_given(plan: QuantizationPlan, texts: Sequence[str]) -> None:
-    """Refuses a plan that needs texts to measure ranges on, where there are none.
+    """Check that a plan that measures ranges gets calibration texts.
+
+    Args:
+        plan: How to quantize.
+        texts: Calibration texts.
 
     Raises:
-        ConversionError: there are none.
+        ConversionError: The plan measures ranges and there are no texts.
     """
     if plan.needs == "calibration data" and not texts:
         raise ConversionError(
-            "A plan of int8-static fixes the ranges of activations, which are measured on texts like those the model "
-            "will meet: some hundred of them, without labels. Received: none. Pass --calibration-data FILE "
-            "(calibration_texts=...), or use int8, which needs none."
+            "A plan of int8-static fixes the ranges of activations, which are measured on a few hundred texts, without "
+            "labels, like those that the model will classify. Received: none. Pass `calibration_texts`, or use int8, "
+            "which needs none."
         )
 
 
 def sampled(items: Sequence[_Item], most: int) -> tuple[_Item, ...]:
-    """At most so many of the items, in their order and the same ones every time.
+    """Return at most `most` of the items, in their order, and the same ones in every run.
 
-    They are drawn at random, for a file may be in the order of its labels, or have them in turn.
+    The choice is random, because a file may be sorted by label.
+
+    Example:
+        >>> sampled("abcdef", 3) == sampled("abcdef", 3), len(sampled("abcdef", 3)), sampled("ab", 3)
+        (True, 3, ('a', 'b'))
     """
     if len(items) <= most:
         return tuple(items)

@@ -1,4 +1,4 @@
-"""A float model that is run on texts, and every tensor of which can be read afterwards."""
+"""Runs a float model on texts and reads any of its tensors afterwards."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,17 +19,20 @@ __all__ = ["ObservedModel", "observed"]
 
 
 class ObservedModel:
-    """The signature of a float model that takes token ids: `classify_tokens`, or `serving_default`.
+    """A float model, run by its signature that takes token ids: `classify_tokens` or `serving_default`.
+
+    Args:
+        path: A .tflite file.
 
     Attributes:
-        signature: its name.
-        subgraph: its subgraph in the flatbuffer.
-        sites: site -> the tensor that its step puts out.
+        signature: Name of the signature.
+        subgraph: Index of the signature's subgraph in the flatbuffer.
+        sites: Site -> index of its output tensor.
     """
 
     def __init__(self, path: Path) -> None:
         with warnings.catch_warnings(), native_log_hidden():
-            warnings.simplefilter("ignore")  # that preserved tensors take memory
+            warnings.simplefilter("ignore")  # a warning that preserved tensors take memory
             self._interpreter = Interpreter(model_path=str(path), experimental_preserve_all_tensors=True)
         signatures = self._interpreter.get_signature_list()
         self.signature = CLASSIFY_TOKENS if CLASSIFY_TOKENS in signatures else SERVING_DEFAULT
@@ -40,11 +43,12 @@ class ObservedModel:
         self.sites = {site: index for site, index in named.items() if site}
 
     def run(self, token_ids: Sequence[int]) -> None:
-        """Runs the model on one row without padding."""
+        """Run the model on one row of token ids without padding."""
         row = np.array([token_ids], np.int32)
         if self.signature == CLASSIFY_TOKENS:
             self._runner(token_ids=row)
             return
+        # `serving_default` has MediaPipe's inputs, int32[1, length], padded; mask is 1 at tokens.
         length = self._runner.get_input_details()["ids"]["shape"][1]
         ids = np.zeros((1, length), np.int32)
         ids[:, : row.shape[1]] = row
@@ -52,17 +56,21 @@ class ObservedModel:
         self._runner(ids=ids, segment_ids=np.zeros_like(ids), mask=mask)
 
     def values(self, tensor: int) -> NDArray[Any]:
-        """What a tensor of the signature, by its index in the flatbuffer's subgraph, held at the end of the run."""
+        """Return the values of a tensor after the last run.
+
+        Args:
+            tensor: Index of the tensor in the signature's subgraph.
+        """
         values: NDArray[Any] = self._interpreter._interpreter.GetTensor(tensor, self.subgraph)
         return values
 
 
 @contextmanager
 def observed(model: bytes) -> Iterator[ObservedModel]:
-    """Loads a model to observe.
+    """Load a model for the time of a `with` block.
 
     Args:
-        model: a float flatbuffer with named sites (`name_sites`) and one of the two signatures.
+        model: A float flatbuffer with named sites (`name_sites`) and one of the two signatures.
     """
     with TemporaryDirectory(prefix="edgedistil-") as folder:
         path = Path(folder, "float.tflite")

@@ -1,4 +1,4 @@
-"""The ranges of activations, measured by running the float model on texts."""
+"""Measures the ranges of activations by running the float model on texts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,19 +10,19 @@ from edgedistil_converters.quantization.ranges import GELU_FLOOR, SOFTMAX_REACH
 
 __all__ = ["activation_ranges"]
 
-_PROBABILITY = (0.0, 1.0)
+_PROBABILITY_RANGE = (0.0, 1.0)
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
 
 
 def activation_ranges(model: bytes, token_ids: Iterable[Sequence[int]]) -> dict[str, tuple[float, float]]:
-    """Runs a float model on rows of token ids and measures every site.
+    """Run a float model on rows of token ids and measure the range of every site.
 
     Args:
-        model: a flatbuffer with named sites (`name_sites`) and the signature `classify_tokens`, or `serving_default`.
-        token_ids: rows without padding, of the lengths that the texts have.
+        model: A flatbuffer with named sites (`name_sites`) and the signature `classify_tokens` or `serving_default`.
+        token_ids: Rows without padding, as long as the texts are.
 
     Returns:
-        site -> (least, greatest), zero between them.
+        Site -> (min, max), with min <= 0 <= max.
     """
     least: dict[str, float] = {}
     greatest: dict[str, float] = {}
@@ -31,22 +31,24 @@ def activation_ranges(model: bytes, token_ids: Iterable[Sequence[int]]) -> dict[
         for row in token_ids:
             running.run(row)
             for site, tensor in tensors.items():
-                low, high = _reach(site, running.values(tensor))
-                least[site] = min(low, least.get(site, 0.0))
+                low, high = _observed_range(site, running.values(tensor))
+                least[site] = min(low, least.get(site, 0.0))  # from 0, so that the range contains it
                 greatest[site] = max(high, greatest.get(site, 0.0))
-    return {site: _useful(site, least[site], greatest[site]) for site in least}
+    return {site: _clip_range(site, least[site], greatest[site]) for site in least}
 
 
-def _reach(site: str, values: NDArray[np.float32]) -> tuple[float, float]:
+def _observed_range(site: str, values: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the (min, max) of one run; scores far below the maximum of their row do not count."""
     least, greatest = float(values.min()), float(values.max())
-    if site.endswith("/scores"):
+    if site.endswith("/scores"):  # [..., queries, keys]: the smallest of the row maxima, less the reach
         least = max(least, float(values.max(-1).min()) - SOFTMAX_REACH)
     return least, greatest
 
 
-def _useful(site: str, least: float, greatest: float) -> tuple[float, float]:
+def _clip_range(site: str, least: float, greatest: float) -> tuple[float, float]:
+    """Return the part of a range in which differences matter to the next step."""
     if site.endswith(f"/{_ATTENTION}"):
-        return _PROBABILITY
+        return _PROBABILITY_RANGE
     if site.endswith("/intermediate"):
         return max(least, GELU_FLOOR), greatest
     return least, greatest

@@ -1,4 +1,7 @@
-"""What a conversion does to the numbers of a model, as one frozen value."""
+"""Quantization plans: the scheme of a file, exceptions for layers, and what they require.
+
+Imports nothing outside the standard library, so that a command line can show schemes without delay.
+"""
 
 import fnmatch
 from collections.abc import Mapping
@@ -13,12 +16,12 @@ __all__ = ["OLDEST_RUNTIMES", "ROUNDINGS", "SCHEMES", "LayerScheme", "Quantizati
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far probabilities may be from those of the float Keras classifier.
+    """Bounds on the difference between a file's probabilities and the float Keras classifier's.
 
     Attributes:
-        largest: bound on the largest absolute difference over all texts and classes.
-        mean: bound on the mean absolute difference.
-        agreement: the least share of texts whose label must be the same, however close Keras has the two.
+        largest: Bound on the largest absolute difference over all texts and classes.
+        mean: Bound on the mean absolute difference.
+        agreement: Smallest share of texts with the same label, 0 to 1, counting texts with nearly equal probabilities.
     """
 
     largest: float
@@ -28,18 +31,22 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Scheme:
-    """What a plan's name stands for.
+    """The dtypes, tolerance and required data of a quantization scheme.
 
     Attributes:
-        summary: one line for people.
-        weights: dtype of matmul weights in the file.
-        embeddings: dtype of the embedding tables in the file.
-        tolerance: for probabilities. float32 reorders sums; float16 rounds to 11 bits; int8 rounds a weight to 1/127
-            of the largest of its output channel, and each row of activations likewise, as it runs; static int8 rounds
-            activations to 1/255 of the range that calibration saw; int4 rounds weights to 1/7 of the largest of 32.
-            Of int8-qat, single texts may differ much, for its weights were trained for int8 and not for float.
-        activations: `float32`, or `int8` where the file fixes the range of every activation.
-        needs: what the conversion must be given beside the classifier: `calibration data`, `training data` or nothing.
+        summary: One line for people.
+        weights: Dtype of matmul weights in the file.
+        embeddings: Dtype of the embedding tables in the file.
+        tolerance: Bounds for probabilities. float32 only reorders sums; float16 rounds to 11 bits; int8 rounds a weight
+            to 1/127 of the largest in its output channel, and a row of activations likewise at run time; static int8
+            rounds activations to 1/255 of the range seen in calibration; int4 rounds weights to 1/7 of the largest of
+            32. With int8-qat single texts may differ a lot, because its weights were trained for int8.
+        activations: `float32`, or `int8` if the file fixes the range of every activation.
+        needs: Data that the conversion needs besides the classifier: `calibration data`, `training data` or empty.
+
+    Example:
+        >>> [name for name, scheme in SCHEMES.items() if scheme.needs]
+        ['int8-static', 'int8-qat']
     """
 
     summary: str
@@ -74,22 +81,28 @@ SCHEMES: Mapping[str, Scheme] = {
         needs="training data",
     ),
 }
-# What a layer may have instead of its plan's scheme, and which plans may mix at all.
-_LAYER_SCHEMES = ("fp32", "int8", "int4")
 OLDEST_RUNTIMES = ("", "2.14")
 ROUNDINGS = ("nearest", "gptq")
-_MANY_LAYERS = 100
-_MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")
+_LAYER_SCHEMES = ("fp32", "int8", "int4")  # for single layers
+_MIXED = ("fp32", "int8", "int4", "int8-static", "int8-qat")  # plans in which single layers may have other schemes
+_MANY_LAYERS = 100  # more than any classifier has
 
 
 @dataclass(frozen=True)
 class LayerScheme:
-    """Layers by name, and the scheme of their weights.
+    """A scheme for the weights of some layers, chosen by name.
 
     Attributes:
-        pattern: matched against site names, with `*`, `?` and `[...]` as in a shell: `transformer_layer_0/*`.
-        scheme: `fp32`, `int8` or `int4`; where activations are int8, `fp32` takes a matmul out, and `int4` is for
-            embedding tables alone.
+        pattern: Pattern for site names, with `*`, `?` and `[...]` as in a shell: `transformer_layer_0/*`.
+        scheme: `fp32`, `int8` or `int4`. In plans with int8 activations, `fp32` keeps a matmul in float, and `int4` is
+            only for embedding tables.
+
+    Raises:
+        ConversionError: The scheme is not one of these three.
+
+    Example:
+        >>> LayerScheme("*_embeddings", "int4").is_for_embeddings, LayerScheme("*", "int4").is_for_embeddings
+        (True, False)
     """
 
     pattern: str
@@ -97,28 +110,32 @@ class LayerScheme:
 
     @property
     def is_for_embeddings(self) -> bool:
-        """Whether the pattern can match embedding tables and no matmul, however many layers there are."""
+        """True if the pattern matches embedding tables and no matmul, for any number of layers."""
         is_matmul = any(fnmatch.fnmatchcase(site, self.pattern) for site in matmul_sites(_MANY_LAYERS))
         return not is_matmul and any(fnmatch.fnmatchcase(site, self.pattern) for site in EMBEDDING_SITES)
 
     def __post_init__(self) -> None:
         if self.scheme not in _LAYER_SCHEMES:
             raise ConversionError(
-                f"The scheme of a layer is one of {', '.join(_LAYER_SCHEMES)}. Received: {self.scheme!r} for "
-                f"{self.pattern!r}."
+                f"The scheme of a layer (`layers`) must be one of {', '.join(_LAYER_SCHEMES)}. "
+                f"Received: {self.scheme!r} for {self.pattern!r}."
             )
 
 
 @dataclass(frozen=True)
 class QuantizationPlan:
-    """One way to quantize a classifier; an impossible one cannot be built.
+    """How to quantize a classifier. An impossible plan raises an error when it is built.
 
     Attributes:
-        scheme: a key of `SCHEMES`.
-        layers: exceptions by layer name; where several match, the last one counts.
-        oldest_runtime: `2.14` for a file that tflite-runtime 2.14 of 2023 runs too, the newest for 32-bit Raspberry Pi
-            OS: dynamic int8 weights then have one scale a matrix. Empty for no such demand.
-        rounding: of int4 weights of matmuls: `nearest`, or `gptq`, which needs texts; see `calibrated`.
+        scheme: A key of `SCHEMES`; `int8` by default.
+        layers: Exceptions for layers by name; if several match a layer, the last one counts.
+        oldest_runtime: `2.14` for a file that also runs on tflite-runtime 2.14 of 2023, the newest for 32-bit Raspberry
+            Pi OS; dynamic int8 weights then have one scale per matrix. Empty (default) for no such limit.
+        rounding: Rounding of matmuls' int4 weights: `nearest` (default), or `gptq`, which needs texts; see
+            `calibrated`.
+
+    Raises:
+        ConversionError: An unknown value, or an impossible combination.
 
     Example:
         >>> QuantizationPlan("int8").tolerance.largest
@@ -135,26 +152,26 @@ class QuantizationPlan:
     def __post_init__(self) -> None:
         if self.oldest_runtime not in OLDEST_RUNTIMES:
             raise ConversionError(
-                f"The oldest runtime that can be asked for is {' or '.join(filter(None, OLDEST_RUNTIMES))}. "
+                f"The value of `oldest_runtime` must be empty or {' or '.join(filter(None, OLDEST_RUNTIMES))}. "
                 f"Received: {self.oldest_runtime!r}."
             )
         if self.scheme not in SCHEMES:
-            raise ConversionError(f"A quantization scheme is one of {', '.join(SCHEMES)}. Received: {self.scheme!r}.")
+            raise ConversionError(f"`scheme` must be one of {', '.join(SCHEMES)}. Received: {self.scheme!r}.")
         if self.oldest_runtime and self.scheme == "int4":
             raise self._no_int4_kernels("int4")
         if self.layers and self.scheme not in _MIXED:
             raise ConversionError(
-                f"Layers can have schemes of their own in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
+                f"Layers can have other schemes (`layers`) in plans of {', '.join(_MIXED)}. Received: {self.scheme!r}."
             )
         self._check_rounding()
 
     def _check_rounding(self) -> None:
         if self.rounding not in ROUNDINGS:
-            raise ConversionError(f"Weights are rounded by {' or '.join(ROUNDINGS)}. Received: {self.rounding!r}.")
+            raise ConversionError(f"`rounding` must be {' or '.join(ROUNDINGS)}. Received: {self.rounding!r}.")
         if self.rounding != "nearest" and not self._has_int4:
             raise ConversionError(
                 f"GPTQ rounds int4 weights; this plan of {self.scheme} has none. Received: {self.rounding!r}. "
-                "Use int4, or leave rounding at nearest."
+                "Use int4, or the rounding nearest."
             )
 
     @property
@@ -167,39 +184,39 @@ class QuantizationPlan:
 
     @property
     def is_static(self) -> bool:
-        """Whether the file fixes the ranges of activations."""
+        """True if the file fixes the ranges of activations."""
         return self._scheme.activations == "int8"
 
     @property
     def needs(self) -> str:
-        """What the conversion must be given beside the classifier; see `Scheme`."""
+        """Data that the conversion needs besides the classifier; see `Scheme`."""
         return self._scheme.needs
 
     @property
     def tolerance(self) -> Tolerance:
-        """How far probabilities may be from those of the Keras classifier."""
+        """Bounds on the difference from the Keras classifier: those of the coarsest scheme in the plan."""
         widest = max([self._scheme, *(SCHEMES[layer.scheme] for layer in self.layers)], key=_largest)
         return widest.tolerance
 
     def calibrated(self, num_layers: int) -> "QuantizationPlan":
-        """What texts make of the plan: int4 weights of matmuls, where it has some, are rounded by GPTQ.
+        """Return the plan for use with calibration texts: int4 weights of matmuls, if any, are rounded by GPTQ.
 
         Args:
-            num_layers: transformer layers of the classifier.
+            num_layers: Number of transformer layers of the classifier.
         """
         dtypes = self.weight_dtypes(num_layers)
         has_int4_matmul = any(dtypes[site] == "int4" for site in matmul_sites(num_layers))
         return replace(self, rounding="gptq") if has_int4_matmul else self
 
     def weight_dtypes(self, num_layers: int) -> dict[str, str]:
-        """The dtype of the weights at every site that has some: matmuls and embedding tables.
+        """Return site -> dtype of its weights, for all matmuls and embedding tables.
 
         Args:
-            num_layers: transformer layers of the classifier.
+            num_layers: Number of transformer layers of the classifier.
 
         Raises:
-            ConversionError: a pattern matches no site, or makes an embedding table float in a file of integers, or a
-                matmul of a static plan int4, or the patterns leave no matmul for a static plan to quantize.
+            ConversionError: A pattern matches no site, gives an embedding table floats in an integer plan, or a matmul
+                int4 in a static plan; or no matmul is left for a static plan to quantize.
         """
         dtypes = dict.fromkeys(matmul_sites(num_layers), self._scheme.weights)
         dtypes |= dict.fromkeys(EMBEDDING_SITES, self._scheme.embeddings)
@@ -217,36 +234,36 @@ class QuantizationPlan:
         matmuls = {site: dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}
         if self.is_static and set(matmuls.values()) == {"float32"}:
             raise ConversionError(
-                f"This plan of {self.scheme} takes every matmul out, and leaves nothing whose range could be fixed. "
-                "Use fp32 with the pattern *_embeddings at int8, or take fewer layers out."
+                f"This plan of {self.scheme} takes every matmul out (`layers`) and leaves no range to fix. "
+                "Use fp32 with the pattern *_embeddings=int8, or take fewer layers out."
             )
         int4 = [site for site, dtype in matmuls.items() if dtype == "int4"]
         if self.oldest_runtime and int4:
             raise self._no_int4_kernels(f"int4 for {', '.join(int4[:5])}")
         if self.is_static and int4:
             raise ConversionError(
-                f"In a plan of {self.scheme}, a matmul can be taken out with fp32, and not be int4: the kernels for "
-                "int8 activations take int8 weights. Embedding tables can be int4: *_embeddings. "
+                f"In a plan of {self.scheme}, a matmul can be taken out with fp32 but cannot be int4: the kernels for "
+                "int8 activations need int8 weights. Embedding tables can be int4: *_embeddings=int4. "
                 f"Received: int4 for {', '.join(int4[:5])}."
             )
         floats = [site for site in EMBEDDING_SITES if dtypes[site] == "float32"]
         if floats and self.scheme != "fp32":
             raise ConversionError(
-                f"Embedding tables are not float in a plan of {self.scheme}: they are most of the file, and rows of "
-                f"int8 lose nothing that shows. Received: fp32 for {', '.join(floats)}."
+                f"Embedding tables are not float in a plan of {self.scheme}: they are most of the file, and int8 rows "
+                f"cost no measurable accuracy. Received: fp32 for {', '.join(floats)}. Use int8 or int4 for them."
             )
 
     def _no_int4_kernels(self, received: str) -> ConversionError:
         return ConversionError(
-            f"tflite-runtime {self.oldest_runtime} has no int4 kernels for matmuls. Received: {received}. Use int8 or "
-            "int8-static; embedding tables can be int4: --layer '*_embeddings=int4'."
+            f"tflite-runtime {self.oldest_runtime} (`oldest_runtime`) has no int4 kernels for matmuls. "
+            f"Received: {received}. Use int8 or int8-static; embedding tables can be int4: *_embeddings=int4."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as plain data, for the artefact's metadata."""
+        """Return the plan as plain data, for the artifact's metadata."""
         scheme, layers = self._scheme, dict[str, str]()
         for layer in self.layers:
-            layers.pop(layer.pattern, None)  # a pattern given twice counts where it was given last
+            layers.pop(layer.pattern, None)  # a pattern that is given twice counts at its last place
             layers[layer.pattern] = layer.scheme
         return {
             "scheme": self.scheme,

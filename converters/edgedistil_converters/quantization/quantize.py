@@ -1,4 +1,4 @@
-"""A float flatbuffer in, a quantized one out: a plan as a recipe of Google's litert-quantizer."""
+"""Quantizes a float flatbuffer: translates a plan to a recipe for Google's litert-quantizer."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistil_converters.quantization.int4 import BLOCK, rounded_weights, with_scales, write_weights
+from edgedistil_converters.quantization.int4 import BLOCK, fill_zero_blocks, rounded_weights, write_weights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges, quantizer_statistics
 from edgedistil_converters.sites import ACTIVATION_SITES, EMBEDDING_SITES
@@ -19,9 +19,9 @@ from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["quantize"]
 
-# Patterns are searched in the names of what an op puts out, each followed by a semicolon.
-# Everything inside of the encoder and the head; LayerNorm's own arithmetic, whose squares need more than 8 bits, and
-# the attention of padded batches, whose mask would stretch its range, stay float.
+# litert-quantizer searches these patterns in the names of an op's outputs, each followed by a semicolon. A static plan
+# quantizes the encoder and the head. Float are the arithmetic inside a layer norm, whose squares need more than 8 bits,
+# and the attention of padded batches, whose mask (-120) would widen its range.
 _ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|logits)"
 _FLOAT_INSIDE = (r"_norm[/;]", r"/masked_attention[/;]")
 
@@ -33,31 +33,34 @@ def quantize(
     ranges: Ranges | None = None,
     sample_rows: Sequence[Sequence[int]] = (),
 ) -> bytes:
-    """Quantizes the matmuls of a model, and its activations where the plan fixes their ranges.
+    """Quantize the matmuls of a model, and its activations if the plan fixes their ranges.
 
-    Embedding tables are not touched: the graph was built with them as the plan says.
+    Embedding tables are left as they are: the graph was built with quantized ones.
 
     Args:
-        model: a float flatbuffer with named sites.
-        plan: how.
-        weight_dtypes: of every site, see `QuantizationPlan.weight_dtypes`.
-        ranges: of activations; for a static plan alone.
-        sample_rows: token ids of texts, without padding; for a plan that rounds by GPTQ alone.
+        model: A float flatbuffer with named sites.
+        plan: How to quantize.
+        weight_dtypes: Site -> dtype of its weights, see `QuantizationPlan.weight_dtypes`.
+        ranges: Activation ranges, site -> (min, max). Only for static plans.
+        sample_rows: Token ids of texts, without padding. Only for plans that round by GPTQ.
+
+    Returns:
+        The quantized flatbuffer.
 
     Raises:
-        ConversionError: a range is missing or is none, there are no rows to round by, or the quantizer refuses the
+        ConversionError: A range is missing or invalid, there are no rows to round by, or the quantizer refuses the
             model.
     """
     if plan.is_static:
         return _quantized(model, plan, weight_dtypes, ranges)
     int4 = _matmuls(weight_dtypes, "int4")
     rounded = rounded_weights(model, int4, sample_rows) if plan.rounding == "gptq" else {}
-    model = with_scales(model, _int4_matmuls(weight_dtypes, _input_widths(_content(model)))[0])
+    model = fill_zero_blocks(model, _int4_matmuls(weight_dtypes, _input_widths(_content(model)))[0])
     return write_weights(_quantized(model, plan, weight_dtypes, None), rounded)
 
 
 def _quantized(model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str, str], ranges: Ranges | None) -> bytes:
-    """What litert-quantizer makes of a model; it rounds to nearest."""
+    """Quantize a model with litert-quantizer, which rounds to nearest."""
     from litert_quantizer import quantizer
 
     content = _content(model)
@@ -70,12 +73,15 @@ def _quantized(model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str,
             _check_ranges(ranges or {}, weight_dtypes)
             _add_static_recipe(work, weight_dtypes)
             statistics = quantizer_statistics(content, ranges or {})
+            # It would run an interpreter over the model, which fails with custom ops, to find signatures with empty
+            # statistics. There are none: every entry has a minimum and a maximum.
+            work._ensure_model_qsv_sufficient = lambda _: None
         else:
             _add_dynamic_recipe(work, weight_dtypes, _input_widths(content), is_per_tensor=bool(plan.oldest_runtime))
         try:
             with quiet():
                 quantized = work.quantize(statistics).quantized_model
-        except Exception as error:  # the quantizer's own errors have no common type
+        except Exception as error:  # the quantizer's errors have no common type
             raise ConversionError(f"litert-quantizer refused a plan of {plan.scheme}: {error}") from error
     if quantized is None:
         raise ConversionError(f"litert-quantizer returned no model for a plan of {plan.scheme}.")
@@ -88,18 +94,18 @@ def _content(model: bytes) -> Any:
 
 def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
     layers = sorted({site.split("/")[0] for site in weight_dtypes if "/" in site})
-    due = [*(f"{layer}/{name}" for layer in layers for name in ACTIVATION_SITES), "pooled_dense", "logits"]
-    missing = [site for site in due if site not in ranges]
+    required = [*(f"{layer}/{name}" for layer in layers for name in ACTIVATION_SITES), "pooled_dense", "logits"]
+    missing = [site for site in required if site not in ranges]
     if missing:
         raise ConversionError(
-            "Fixed ranges need one for every activation of the encoder and the head. "
+            "There must be a range for every activation of the encoder and the head. "
             f"Missing: {', '.join(missing[:5])}."
         )
     wrong = {site: pair for site, pair in ranges.items() if not -math.inf < pair[0] <= 0 <= pair[1] < math.inf}
     if wrong:
         site, pair = next(iter(wrong.items()))
         raise ConversionError(
-            f"A range is (least, greatest), finite, with zero between them, which int8 holds exactly. "
+            f"A range is (min, max), finite, and contains 0, which int8 must represent exactly. "
             f"Received: {tuple(pair)} for {site}."
         )
 
@@ -107,10 +113,16 @@ def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
 def _add_dynamic_recipe(
     work: Any, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int], *, is_per_tensor: bool
 ) -> None:
-    """int8: one scale per output channel; int4: one per 32 weights of a channel. Activations as they run.
+    """Add recipes for dynamic plans: weights have fixed scales, activations get theirs at run time.
 
-    TFLite's blocks divide a channel evenly: int4 channels that 32 does not divide have one scale each. Old kernels for
-    float activations and int8 weights know one scale a matrix.
+    int8 weights have one scale per output channel, int4 weights one per 32 weights of a channel. TFLite's blocks must
+    divide a channel evenly; other int4 channels have one scale each.
+
+    Args:
+        work: A `Quantizer`.
+        weight_dtypes: Site -> dtype of its weights.
+        input_widths: Site -> weights per output channel.
+        is_per_tensor: True for int8 weights with one scale per matrix, all that old kernels support.
     """
     from litert_quantizer import qtyping
 
@@ -124,14 +136,14 @@ def _add_dynamic_recipe(
 
 
 def _int4_matmuls(weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """The sites of int4 weights in blocks, and those with one scale per output channel."""
+    """Return the sites whose int4 weights have blocks, and those with one scale per output channel."""
     sites = _matmuls(weight_dtypes, "int4")
     even = [site for site in sites if input_widths[site] % BLOCK == 0]
     return even, [site for site in sites if site not in even]
 
 
 def _input_widths(content: Any) -> dict[str, int]:
-    """Site -> how many weights an output channel of its matmul has."""
+    """Return site -> weights per output channel of its matmul."""
     widths = {}
     for signature in content.signatureDefs:
         subgraph = content.subgraphs[signature.subgraphIndex]

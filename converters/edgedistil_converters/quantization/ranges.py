@@ -1,12 +1,12 @@
-"""The ranges of activations: measured on texts, and spread over a graph for a quantizer.
+"""Ranges of activations: where they can be cut, and their form for litert-quantizer.
 
-Static int8 rounds an activation to 256 steps between a least and a greatest value that the file fixes. They are
-measured here by running the float model; quantization-aware training learns them instead. Three steps of a
-transformer waste most of a plain range:
+Static int8 rounds an activation to 256 steps between a minimum and a maximum that are fixed in the file. They are
+measured by running the float model (`observed_ranges.py`), or learned by quantization-aware training. Three steps of a
+transformer would waste most of a range that is just measured:
 
-* What goes into GELU reaches far below zero, where GELU gives zero: below -4 it gives less than 1.3e-4.
-* What goes into softmax may be far below the row's largest value, where softmax gives zero: exp(-12) is 6e-6.
-* What comes out of softmax is between 0 and 1, whatever the texts were.
+* The input of GELU reaches far below zero, where GELU's output is nearly 0: less than 1.3e-4 in size below -4.
+* The input of softmax may be far below the largest of its row, where softmax's output is nearly 0: exp(-12) is 6e-6.
+* The output of softmax is between 0 and 1 for all texts.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ from edgedistil_converters.tflite.site_names import site_of
 
 __all__ = ["ATTENTION_RANGE", "GELU_FLOOR", "SOFTMAX_REACH", "Ranges", "has_floor", "quantizer_statistics"]
 
-Ranges = Mapping[str, tuple[float, float]]
+Ranges = Mapping[str, tuple[float, float]]  # site or tensor name -> (min, max)
 
 GELU_FLOOR = -4.0
-"""GELU gives less than 1.3e-4 for anything below it, so what goes into GELU needs no int8 steps there."""
+"""GELU's output is smaller than 1.3e-4 for inputs below this, so the input's range can end here."""
 SOFTMAX_REACH = 12.0
-"""Softmax gives less than 6e-6 for a score that lies further below the largest of its row."""
+"""Softmax's output is below 6e-6 for a score that is more than this below the largest of its row."""
 ATTENTION_RANGE = (0.0, 255 / 256)
-"""The range of every softmax output: TFLite's int8 kernel has one grid, scale 1/256 and zero point -128."""
+"""The range of every softmax output: TFLite's int8 kernel always has scale 1/256 and zero point -128."""
 
-_NARROWEST = 1e-3  # of a step that gave zeros alone, or its scale would be 0
+_NARROWEST = 1e-3  # max - min; the range of an output that was always 0 would give a scale of 0
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
-# Ops that put out the numbers that they take in.
+# Ops whose output has the values of their input.
 _MOVING = {
     getattr(schema.BuiltinOperator, name)
     for name in ("RESHAPE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SQUEEZE", "EXPAND_DIMS")
@@ -38,20 +38,25 @@ _MOVING = {
 
 
 def has_floor(site: str) -> bool:
-    """True for a site that has a value below which its numbers no longer matter."""
+    """Return True for a site whose values have a floor below which differences do not matter.
+
+    Example:
+        >>> has_floor("transformer_layer_0/scores"), has_floor("transformer_layer_0/query")
+        (True, False)
+    """
     return site.endswith(("/scores", "/intermediate"))
 
 
 def quantizer_statistics(content: Any, ranges: Ranges) -> dict[str, dict[str, Any]]:
-    """Ranges of sites as the calibration result of litert-quantizer: of every tensor that has one, by its name.
+    """Return ranges of sites in the form of litert-quantizer's calibration results.
 
     Args:
-        content: a `ModelT` with named sites.
-        ranges: of the sites.
+        content: A `ModelT` with named sites.
+        ranges: Site -> (min, max).
 
     Returns:
-        tensor name -> {"min": float32, "max": float32}, for tensors of sites in all signatures and for those that only
-        move the numbers of one.
+        Tensor name -> {"min": float32, "max": float32}, for the outputs of sites in all signatures and for tensors with
+        the same values in another shape or order.
     """
     found: dict[str, dict[str, Any]] = {}
     for signature in content.signatureDefs:

@@ -1,7 +1,7 @@
-"""Coral's compiler, where it is installed, and its log.
+"""Runs Coral's compiler, if it is installed, and reads its log.
 
-`edgetpu_compiler` is closed source, for x86-64 Linux, and comes from Coral's own package archive; nothing here needs
-it. The form of its log is that which users of version 16 show in their reports (google-coral/edgetpu, issues 427, 572).
+`edgetpu_compiler` is closed source, for x86-64 Linux, from Coral's own package archive, and optional. The format of its
+log is taken from users' reports about version 16 (google-coral/edgetpu, issues 427 and 572).
 """
 
 import re
@@ -16,7 +16,7 @@ from edgedistil_runtime.errors import ConversionError
 __all__ = ["Compilation", "CompilerLog", "LoggedOps", "parse_compiler_log", "run_edgetpu_compiler"]
 
 _PROGRAM = "edgetpu_compiler"
-_SECONDS = 300  # the compiler gives up after 180 by itself
+_SECONDS = 300  # the compiler itself gives up after 180
 MAPPED = "Mapped to Edge TPU"
 _HEADER = re.compile(r"Operator\s+Count\s+Status\s*")
 _ROW = re.compile(r"(\S+)\s+(\d+)\s+(\S.*\S)\s*")
@@ -31,7 +31,13 @@ _MEMORY = {
 
 @dataclass(frozen=True)
 class LoggedOps:
-    """A line of the log's table: so many ops of a kind have a status."""
+    """A row of the log's table of operators.
+
+    Attributes:
+        op: Name of the op.
+        count: Number of such ops with this status.
+        status: `Mapped to Edge TPU`, or why not.
+    """
 
     op: str
     count: int
@@ -40,15 +46,15 @@ class LoggedOps:
 
 @dataclass(frozen=True)
 class CompilerLog:
-    """What the compiler said.
+    """The contents of a log. Numbers are None if the log does not contain them.
 
     Attributes:
-        version: of the compiler, or empty.
-        ops: the table of operators.
-        subgraphs: Edge TPU subgraphs; None where the log does not say.
-        on_chip_used: bytes of weights in the chip's own memory; None where the log does not say.
-        on_chip_remaining: bytes that are left there.
-        off_chip_used: bytes of weights that are sent to the chip for every text.
+        version: Version of the compiler, or empty.
+        ops: The table of operators.
+        subgraphs: Number of Edge TPU subgraphs.
+        on_chip_used: Bytes of weights in the chip's own memory.
+        on_chip_remaining: Bytes of that memory that are free.
+        off_chip_used: Bytes of weights that are sent to the chip for every text.
     """
 
     version: str
@@ -60,16 +66,16 @@ class CompilerLog:
 
     @property
     def mapped(self) -> int:
-        """How many ops run on the Edge TPU."""
+        """Number of ops that run on the Edge TPU."""
         return sum(line.count for line in self.ops if line.status == MAPPED)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every op runs there."""
+        """True if all ops run on the Edge TPU."""
         return bool(self.ops) and all(line.status == MAPPED for line in self.ops)
 
     def to_dict(self) -> dict[str, Any]:
-        """The log as plain data, for metadata: counts, the ops that stay on the CPU by reason, and all lines."""
+        """Return the log as plain data for metadata: counts, the ops on the CPU by reason, and all rows."""
         left = [line for line in self.ops if line.status != MAPPED]
         return {
             "source": _PROGRAM,
@@ -83,27 +89,36 @@ class CompilerLog:
 
 @dataclass(frozen=True)
 class Compilation:
-    """A compiled model and the log of its compilation."""
+    """A compiled model and its log.
+
+    Attributes:
+        flatbuffer: The compiled model.
+        log: The compiler's log.
+    """
 
     flatbuffer: bytes
     log: CompilerLog
 
 
 def parse_compiler_log(text: str) -> CompilerLog:
-    """Reads what the compiler prints with `--show_operations`, or writes into its `.log`.
+    """Read the compiler's output with `--show_operations`, or its `.log` file.
+
+    Args:
+        text: The output or the contents of the file.
 
     Raises:
-        ConversionError: there is no table of operators.
+        ConversionError: The text has no table of operators.
 
     Example:
-        ```python
-        print(parse_compiler_log(Path("encoder_edgetpu.log").read_text()).mapped)
-        ```
+        >>> rows = ["Operator Count Status", "ADD 2 Mapped to Edge TPU", "EXP 1 Operation not supported"]
+        >>> log = parse_compiler_log(chr(10).join(rows))
+        >>> log.mapped, log.is_whole, log.ops[1].status
+        (2, False, 'Operation not supported')
     """
     header = _HEADER.search(text)
     if header is None:
         raise ConversionError(
-            "A log of edgetpu_compiler has a table `Operator Count Status`, which it prints with --show_operations. "
+            "A log of edgetpu_compiler has a table `Operator Count Status`, which its option --show_operations prints. "
             f"Received: {_last_line(text)!r}."
         )
     rows = (_ROW.fullmatch(line) for line in text[header.end() :].splitlines())
@@ -118,17 +133,17 @@ def parse_compiler_log(text: str) -> CompilerLog:
 
 
 def run_edgetpu_compiler(model: str | Path, output_folder: str | Path) -> Compilation | None:
-    """Compiles a model, if the compiler is on the PATH.
+    """Compile a model, if the compiler is on the PATH.
 
     Args:
-        model: a .tflite file of one subgraph, int8 throughout.
-        output_folder: where the compiler puts `<stem>_edgetpu.tflite` and its log.
+        model: A .tflite file with one subgraph, all int8.
+        output_folder: Folder in which the compiler writes `<stem>_edgetpu.tflite` and its log.
 
     Returns:
-        The compiled model and the log; None where there is no compiler.
+        The compiled model and the log; None if there is no compiler.
 
     Raises:
-        ConversionError: the compiler refuses the model, or does not end in time.
+        ConversionError: The compiler refuses the model, or takes more than 300 seconds.
     """
     program = shutil.which(_PROGRAM)
     if program is None:
@@ -141,10 +156,10 @@ def run_edgetpu_compiler(model: str | Path, output_folder: str | Path) -> Compil
         raise ConversionError(f"{_PROGRAM} did not run to its end: {error}.") from error
     compiled = folder / f"{model.stem}_edgetpu.tflite"
     if done.returncode or not compiled.exists():
-        said = _last_line(done.stdout + done.stderr)
+        reason = _last_line(done.stdout + done.stderr)
         raise ConversionError(
-            f"{_PROGRAM} refused the encoder (exit code {done.returncode}): {said}. The encoder that it was given runs "
-            "on a CPU; shorten --sequence-length if the message is about large activations."
+            f"{_PROGRAM} refused the encoder (exit code {done.returncode}): {reason}. The encoder runs on a CPU. "
+            "If the message is about large activations, use a smaller `sequence_length`."
         )
     return Compilation(flatbuffer=compiled.read_bytes(), log=parse_compiler_log(done.stdout))
 

@@ -1,10 +1,10 @@
-"""Which ops of a model Coral's compiler would put on an Edge TPU: a prediction, made without the compiler.
+"""Predicts, without Coral's compiler, which ops of a model it would map to an Edge TPU.
 
 The limits are those of Coral's table of supported operations (compiler 16, runtime 14; coral.ai/docs/edgetpu/models-
-intro, as Axis' documentation of the same chip copies it). The compiler may know further ones, and the table says of
-some ops that a few shapes are not mapped without saying which: only its own log (`edgetpu_compiler.py`) is certain.
+intro, as Axis' documentation of the same chip copies it). The compiler may have others, and for some ops the table says
+that a few shapes are not mapped, but not which. Only the compiler's log (`edgetpu_compiler.py`) is certain.
 
-The compiler makes one segment: the first op that it cannot map ends it, and every op behind that one runs on the CPU.
+The compiler makes one segment: the first op that it cannot map ends it, and all later ops run on the CPU.
 """
 
 import math
@@ -16,32 +16,33 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.tflite.op_names import OP_NAMES
+
 __all__ = ["MappingPrediction", "OpPrediction", "predict_mapping"]
 
-_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _INTEGERS = {schema.TensorType.INT8, schema.TensorType.UINT8}
-# Biases, shapes and axes, which are constants.
+# int32 constants are biases, shapes and axes.
 _CONSTANT_INTEGERS = {*_INTEGERS, schema.TensorType.INT32}
 _LONGEST_SOFTMAX = 16_000
-_LARGEST_RANK = 3  # dimensions above 1, so that the batch must be 1: google-coral/edgetpu issues 30 and 700
+_LARGEST_RANK = 3  # only the last three dimensions may be above 1: google-coral/edgetpu issues 30 and 700
 _CHANNELS_OF_MEAN = 4
-_LONGEST_LIST = 64  # bytes
+_LONGEST_LIST = 64  # bytes of a constant list of integers
 # "Op builtin_code out of range: 150": a compiler of 2021 cannot read a file with GELU (150) or a newer op at all.
 _FIRST_UNREADABLE_CODE = 150
-_BEHIND = "behind the first op on the CPU: the compiler makes one segment"
+_AFTER_CPU_OP = "after the first op on the CPU: the compiler makes one segment"
 
 
 @dataclass(frozen=True)
 class OpPrediction:
-    """What is predicted for an op.
+    """The prediction for an op.
 
     Attributes:
-        op: its name.
-        version: its version in the file.
-        output: the name of what it puts out.
-        shape: of that.
-        is_mapped: whether it is predicted to run on the Edge TPU.
-        reason: why not; empty where it is.
+        op: Name of the op.
+        version: Version of the op in the file.
+        output: Name of its output tensor.
+        shape: Shape of its output tensor.
+        is_mapped: True if the op is predicted to run on the Edge TPU.
+        reason: Why it is not; empty if it is.
     """
 
     op: str
@@ -54,13 +55,19 @@ class OpPrediction:
 
 @dataclass(frozen=True)
 class MappingPrediction:
-    """What is predicted for a model.
+    """The prediction for a model.
 
     Attributes:
-        ops: of its first subgraph, in the order in which they run.
-        weight_bytes: bytes of constants that mapped ops read, each once; an Edge TPU has about 8 MB for them.
-        largest_activation_bytes: of the largest tensor that a mapped op puts out.
-        refusal: why the compiler would refuse the whole file; empty where it would not.
+        ops: Predictions for the ops of the first subgraph, in the order in which they run.
+        weight_bytes: Bytes of constants that mapped ops read, each counted once; an Edge TPU has about 8 MB for them.
+        largest_activation_bytes: Bytes of the largest output of a mapped op.
+        refusal: Why the compiler would refuse the whole file; empty if it would not.
+
+    Example:
+        >>> ops = (OpPrediction("ADD", 2, "sum", (1, 8), True), OpPrediction("EXP", 1, "exp", (1, 8), False, "no EXP"))
+        >>> prediction = MappingPrediction(ops, weight_bytes=0, largest_activation_bytes=8)
+        >>> prediction.mapped, prediction.is_whole, prediction.to_dict()["reasons"]
+        (1, False, {'EXP: no EXP': 1})
     """
 
     ops: tuple[OpPrediction, ...]
@@ -70,16 +77,16 @@ class MappingPrediction:
 
     @property
     def mapped(self) -> int:
-        """How many ops are predicted to run on the Edge TPU."""
+        """Number of ops that are predicted to run on the Edge TPU."""
         return sum(op.is_mapped for op in self.ops)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every op is predicted to run there."""
+        """True if all ops are predicted to run on the Edge TPU."""
         return self.mapped == len(self.ops) > 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The prediction as plain data, for metadata: counts, and the ops that stay on the CPU by reason."""
+        """Return the prediction as plain data for metadata: counts, and the ops on the CPU by reason."""
         left = Counter(f"{op.op}: {op.reason}" for op in self.ops if not op.is_mapped)
         return {
             "source": "predicted",
@@ -92,7 +99,7 @@ class MappingPrediction:
         }
 
     def op_dicts(self) -> list[dict[str, Any]]:
-        """Every op as plain data."""
+        """Return all ops as plain data."""
         return [asdict(op) for op in self.ops]
 
 
@@ -109,7 +116,7 @@ class _Tensor:
 
     @property
     def rows(self) -> int:
-        """How many vectors along the last axis it has."""
+        """Number of vectors along the last axis."""
         return math.prod(self.shape[:-1])
 
 
@@ -124,21 +131,21 @@ class _Op:
 
     @property
     def reduced(self) -> set[int]:
-        """The axes that a reduction takes away, from 0."""
+        """Axes that a reduction removes, counted from 0."""
         return {axis % len(self.inputs[0].shape) for axis in self.inputs[1].integers}
 
 
 def predict_mapping(flatbuffer: bytes) -> MappingPrediction:
-    """Predicts what Coral's compiler makes of a model.
+    """Predict the mapping of a model by Coral's compiler.
 
     Args:
-        flatbuffer: a TFLite model; its first subgraph is looked at, the only one that the compiler takes.
+        flatbuffer: A TFLite model. Only its first subgraph counts, because the compiler takes no other.
 
     Example:
-        ```python
-        prediction = predict_mapping(parts.encoder_flatbuffer)
-        print(prediction.mapped, "of", len(prediction.ops))
-        ```
+        >>> from edgedistil_runtime import read_artifact
+        >>> prediction = predict_mapping(read_artifact("intents.tflite").flatbuffer())
+        >>> prediction.mapped, prediction.refusal
+        (0, 'the compiler cannot read a file with GELU')
     """
     ops = _read_ops(schema.ModelT.InitFromPackedBuf(flatbuffer, 0))
     unreadable = sorted({op.name for op in ops if op.code >= _FIRST_UNREADABLE_CODE})
@@ -146,10 +153,11 @@ def predict_mapping(flatbuffer: bytes) -> MappingPrediction:
     reasons, found = [_reason(op) for op in ops], list[OpPrediction]()
     first = next((i for i, reason in enumerate(reasons) if reason), len(ops))
     for i, (op, reason) in enumerate(zip(ops, reasons, strict=True)):
-        why = refusal or reason or (_BEHIND if i > first else "")
+        why = refusal or reason or (_AFTER_CPU_OP if i > first else "")
         found.append(OpPrediction(op.name, op.version, op.output.name, op.output.shape, not why, why))
     mapped = [op for op, prediction in zip(ops, found, strict=True) if prediction.is_mapped]
     constants = {tensor.buffer: tensor.size for op in mapped for tensor in op.inputs if tensor.is_constant}
+    # Activations are int8 in mapped ops, so a shape's product is in bytes.
     return MappingPrediction(
         ops=tuple(found),
         weight_bytes=sum(constants.values()),
@@ -165,7 +173,7 @@ def _read_ops(model: Any) -> list[_Op]:
     for op in subgraph.operators:
         code = model.operatorCodes[op.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = code.customCode.decode() if code.customCode else str(_OP_NAMES[number])
+        name = code.customCode.decode() if code.customCode else str(OP_NAMES[number])
         inputs = tuple(tensors[i] for i in op.inputs if i >= 0)
         number = 0 if code.customCode else number
         ops.append(_Op(name, number, code.version, op.builtinOptions, inputs, tensors[op.outputs[0]]))
@@ -188,12 +196,12 @@ def _read_tensor(model: Any, tensor: Any) -> _Tensor:
 
 
 def _is_list(tensor: Any, data: Any) -> bool:
-    """Whether a constant is one of shapes, axes or strides."""
+    """Return True for a constant that may be a shape, axes or strides."""
     return data is not None and tensor.type == schema.TensorType.INT32 and len(data) <= _LONGEST_LIST
 
 
 def _reason(op: _Op) -> str:
-    """Why an op cannot be mapped, wherever it stands; empty if it can be."""
+    """Return why an op cannot be mapped at any place in the model; empty if it can be."""
     if op.name not in _LIMITS:
         return "not in the list of supported operations"
     for tensor in (*op.inputs, op.output):
@@ -227,7 +235,7 @@ def _transposed_convolution(op: _Op) -> str:
 def _fully_connected(op: _Op) -> str:
     if op.options.weightsFormat != schema.FullyConnectedOptionsWeightsFormat.DEFAULT:
         return "its weights are not in the default format"
-    return _weights(op) or ("" if op.output.rows == 1 else f"it puts out {op.output.rows} rows; one is supported")
+    return _weights(op) or ("" if op.output.rows == 1 else f"its output has {op.output.rows} rows; one is supported")
 
 
 def _softmax(op: _Op) -> str:

@@ -1,12 +1,12 @@
-"""The form of a classifier that MediaPipe Tasks' `TextClassifier` reads, on phones, in browsers and in Python.
+"""Models for MediaPipe Tasks' `TextClassifier`, on phones, in browsers and in Python.
 
-MediaPipe tokenizes by itself and takes a model as BERT has it: one subgraph, three inputs of one length whose metadata
-call them `ids`, `segment_ids` and `mask`, and a vocabulary and labels in the archive behind the model. Sources, in
+MediaPipe has a tokenizer and takes a model with BERT's inputs: one subgraph, three inputs of one length that its
+metadata name `ids`, `segment_ids` and `mask`, and a vocabulary and labels in the archive after the model. Sources, in
 MediaPipe's repository: calculators/tensor/bert_preprocessor_calculator.cc (preprocessing), tasks/cc/text/tokenizers/
 bert_tokenizer.h (its constants), tasks/cc/text/utils/text_model_utils.cc (which models it takes).
 
-Its preprocessing is not KerasHub's: it lowercases ASCII letters alone, so that `É` stays a capital, folds nothing else,
-strips no accents, delimits by no control character, and knows no option. Printable ASCII text gets the same ids.
+Its preprocessing differs from KerasHub's: it lowercases only ASCII letters (`É` stays a capital), folds nothing else,
+strips no accents, does not split at control characters, and has no options. Printable ASCII text gets the same ids.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,20 @@ _SUFFIX_INDICATOR, _UNKNOWN, _START, _END = "##", "[UNK]", "[CLS]", "[SEP]"
 
 
 def check_mediapipe_tokenizer(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
-    """Refuses tokenizers from whose ids MediaPipe's would differ on plain ASCII texts.
+    """Check that MediaPipe gives plain ASCII texts the same token ids.
+
+    Args:
+        settings: Tokenizer options of the classifier.
+        vocabulary: Pieces; a piece's index is its token id.
 
     Raises:
-        ConversionError: an option that MediaPipe does not have, or a vocabulary that it reads otherwise.
+        ConversionError: MediaPipe does not have one of the options, or would read the vocabulary differently.
+
+    Example:
+        >>> import keras_hub
+        >>> from edgedistil_converters.tokenizer.settings import read_tokenizer
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> check_mediapipe_tokenizer(*read_tokenizer(preprocessor))
     """
     fixed = {
         "lowercase": (settings.lowercase, True),
@@ -46,37 +56,37 @@ def check_mediapipe_tokenizer(settings: TokenizerSettings, vocabulary: Sequence[
     for option, (received, legal) in fixed.items():
         if received != legal:
             raise ConversionError(
-                f"MediaPipe's tokenizer is fixed to {option}={legal!r}. Received: {received!r}. Convert without "
-                "`--metadata mediapipe`: with `--tokenizer builtin`, the tokenizer is in the file as it was trained."
+                f"MediaPipe's tokenizer always has {option}={legal!r}. Received: {received!r}. Convert without "
+                "`metadata` and with `tokenizer`='builtin', so that the file contains the tokenizer as it was trained."
             )
     for token_id, piece in enumerate(vocabulary):
         if not piece or piece.endswith("\r"):
             raise ConversionError(
-                "MediaPipe skips empty lines of a vocabulary and cuts a carriage return off a line, which would give "
-                f"other pieces other ids. Received: {piece!r} with id {token_id}. Train with a vocabulary without it."
+                "MediaPipe skips empty lines of a vocabulary and removes a carriage return at the end of a line, which "
+                f"would change token ids. Received: {piece!r} with id {token_id}. Train with a vocabulary without it."
             )
 
 
 def mediapipe_features(edge_graph: EdgeGraph, settings: TokenizerSettings) -> Any:
-    """The function of the signature `serving_default`.
+    """Return the function of the signature `serving_default`.
 
     Args:
-        edge_graph: the classifier.
-        settings: of its tokenizer; MediaPipe cuts and pads to their `sequence_length`.
+        edge_graph: The graph of the classifier.
+        settings: Tokenizer options; MediaPipe cuts and pads texts to their `sequence_length`.
 
     Returns:
         A `tf.function` from `ids`, `segment_ids` and `mask`, int32[1, sequence_length], to `probabilities`
-        float32[1, num_classes]. `mask` is 1 at the tokens and 0 at the padding behind them; `segment_ids` are 0, for
+        float32[1, num_classes]. `mask` is 1 at tokens and 0 at the padding after them; `segment_ids` are 0, because
         DistilBERT has no segments.
     """
     shape = [1, settings.sequence_length]
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.int32, name=name) for name in (IDS, SEGMENT_IDS, MASK)])  # type: ignore[untyped-decorator]
     def classify_features(ids: Any, segment_ids: Any, mask: Any) -> dict[str, Any]:
-        # The tokens alone go through the graph: a short text then costs what it costs unpadded. Inputs of zeros, as in
-        # a first run to warm up, are one token: with none, the slice would be empty.
+        # Only tokens go through the graph, so that a short text costs no more than without padding. A mask of zeros, as
+        # in a first run to warm up, counts as one token, because the slice must not be empty.
         length = tf.maximum(tf.reduce_sum(mask), 1)
-        # Legal segments are 0 and 1, so that this adds 0. MediaPipe wants the input, and converters drop unused ones.
+        # Segments are 0 or 1, so this adds 0. MediaPipe requires the input, and converters remove unused ones.
         ids += tf.minimum(segment_ids, 0)
         return {PROBABILITIES: edge_graph.classify(ids[:, :length])}
 
@@ -84,25 +94,19 @@ def mediapipe_features(edge_graph: EdgeGraph, settings: TokenizerSettings) -> An
 
 
 def with_mediapipe_metadata(flatbuffer: bytes, *, name: str, settings: TokenizerSettings) -> bytes:
-    """Adds the metadata by which MediaPipe finds a model's inputs, vocabulary and labels.
+    """Add the metadata by which MediaPipe finds a model's inputs, vocabulary and labels.
 
     Args:
-        flatbuffer: a TFLite model with the one signature of `mediapipe_features`.
-        name: of the model, for people.
-        settings: of its tokenizer.
+        flatbuffer: A TFLite model with only the signature of `mediapipe_features`.
+        name: Name of the model for people.
+        settings: Tokenizer options.
 
     Returns:
-        The model with its metadata. The archive that is put behind it must hold `labels.txt` and `vocab.txt`, both
-        stored uncompressed.
+        The model with its metadata. The archive after it must contain `labels.txt` and `vocab.txt`, both stored
+        uncompressed.
 
     Raises:
-        ConversionError: a model with other subgraphs, inputs or outputs, or with metadata already.
-
-    Example:
-        ```python
-        module.functions = {"serving_default": mediapipe_features(edge_graph, settings)}
-        model = with_mediapipe_metadata(convert_module(module, plan, {}), name="intents", settings=settings)
-        ```
+        ConversionError: The model has other subgraphs, inputs or outputs, or has metadata already.
     """
     vocabulary = AssociatedFile(
         VOCABULARY_MEMBER, "Word pieces, one a line; line numbers are ids.", AssociatedFile.VOCABULARY
@@ -124,12 +128,12 @@ def with_mediapipe_metadata(flatbuffer: bytes, *, name: str, settings: Tokenizer
 
 
 def _input_order(flatbuffer: bytes) -> list[str]:
-    """Names of the signature's inputs in the order of the subgraph's inputs, which the converter chooses."""
+    """Return the names of the signature's inputs in the order of the subgraph's inputs, which the converter chooses."""
     model = schema.Model.GetRootAs(flatbuffer, 0)
     keys = [model.SignatureDefs(i).SignatureKey().decode() for i in range(model.SignatureDefsLength())]
     if model.SubgraphsLength() != 1 or keys != [SERVING_DEFAULT]:
         raise ConversionError(
-            f"MediaPipe takes a model of one subgraph; its signature must be {SERVING_DEFAULT}. "
+            f"MediaPipe takes a model with one subgraph and the signature {SERVING_DEFAULT}. "
             f"Received: {model.SubgraphsLength()} subgraphs with signatures {keys}."
         )
     signature, subgraph = model.SignatureDefs(0), model.Subgraphs(0)

@@ -1,4 +1,4 @@
-"""Which plans and interfaces a target can run, and why not the others."""
+"""Checks that a target can run a plan and an interface."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,16 @@ _TOKENIZERS = ("builtin", "none")
 
 @dataclass(frozen=True)
 class Target:
-    """What an accelerator asks of a plan.
+    """A target and its limits.
 
     Attributes:
-        name: for people, as the beginning of a sentence.
-        refusals: scheme -> why the target cannot run it, also when a single layer has it.
-        tolerance: for what the encoder for it computes; None for the plan's own.
+        name: Name for people, as the beginning of a sentence.
+        refusals: Scheme -> why the target cannot run it, also in a single layer.
+        tolerance: Bounds for the probabilities of the encoder for this target; None for those of the plan.
+
+    Example:
+        >>> sorted(TARGETS["gpu"].refusals)
+        ['int4', 'int8-qat', 'int8-static']
     """
 
     name: str
@@ -28,10 +32,10 @@ class Target:
 
 
 _FIXED_RANGES = (
-    "a GPU computes in float, so fixed ranges gain nothing there, and LiteRT 2.3 was seen to run a fully quantized "
-    "model on it and to answer zeros without an error"
+    "a GPU computes in float, so fixed ranges gain nothing, and LiteRT 2.3 was seen to run a fully quantized model "
+    "on it and to return zeros without an error"
 )
-_FLOAT = "its arithmetic is int8 alone, with the range of every activation fixed in the file"
+_FLOAT = "it computes only in int8, with the range of every activation fixed in the file"
 TARGETS: Mapping[str, Target] = {
     "cpu": Target("A CPU", {}),
     "gpu": Target(
@@ -42,7 +46,7 @@ TARGETS: Mapping[str, Target] = {
             "int8-qat": _FIXED_RANGES,
         },
     ),
-    # Its encoder is int8 from end to end, layer norms and softmax too, and has a stand-in for GELU.
+    # The tolerance is wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
     "edgetpu": Target(
         "An Edge TPU", dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT), Tolerance(0.6, 0.06, 0.75)
     ),
@@ -50,10 +54,21 @@ TARGETS: Mapping[str, Target] = {
 
 
 def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface) -> None:
-    """Refuses what a target cannot run, before anything is built.
+    """Check, before any work, that a target can run a plan and an interface.
+
+    Args:
+        target: `cpu`, `gpu` or `edgetpu`.
+        plan: The plan of the classifier.
+        interface: The interface of the file.
 
     Raises:
-        ConversionError: no such target, a plan that it cannot run, or an interface that leaves it nothing to run.
+        ConversionError: The target is unknown, cannot run the plan, or has no part in a file with this interface.
+
+    Example:
+        >>> check_target("gpu", QuantizationPlan("int8"), ModelInterface())
+        >>> check_target("gpu", QuantizationPlan("int8"), ModelInterface("tftext"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: A file for gpu has the tokenizer builtin or none. ...
     """
     check_target_plan(target, plan)
     if target == "cpu":
@@ -61,22 +76,31 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     if interface.tokenizer not in _TOKENIZERS:
         raise ConversionError(
             f"A file for {target} has the tokenizer {' or '.join(_TOKENIZERS)}. Received: {interface.tokenizer!r}, "
-            "whose hosts link ops of their own for the CPU. Leave out --tokenizer."
+            "whose hosts link custom ops for the CPU. Leave out `tokenizer`."
         )
     if interface.metadata is not None:
         raise ConversionError(
-            f"MediaPipe chooses the accelerator by itself and reads the one model at the front of a file. Received: "
-            f"--target {target} with --metadata {interface.metadata}. Leave out one of them."
+            "MediaPipe chooses the accelerator itself and reads only the first model of a file. Received: "
+            f"`target` {target} with `metadata` {interface.metadata}. Leave out one of them."
         )
 
 
 def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
-    """How far probabilities of the encoder for a target may be from those of the Keras classifier."""
+    """Return the bounds for probabilities of the encoder for a target.
+
+    Args:
+        target: `cpu`, `gpu` or `edgetpu`.
+        plan: The plan of the classifier.
+
+    Example:
+        >>> encoder_tolerance("edgetpu", QuantizationPlan("int8-static")).largest
+        0.6
+    """
     return _target(target).tolerance or plan.tolerance
 
 
 def target_schemes(target: str) -> tuple[str, ...]:
-    """The schemes that a target can run.
+    """Return the schemes that a target can run.
 
     Example:
         >>> target_schemes("gpu")
@@ -86,33 +110,33 @@ def target_schemes(target: str) -> tuple[str, ...]:
 
 
 def check_target_plan(target: str, plan: QuantizationPlan) -> None:
-    """Refuses a plan that a target cannot run.
+    """Check that a target can run a plan.
 
     Args:
         target: `cpu`, `gpu` or `edgetpu`.
-        plan: for its classifier.
+        plan: The plan of the classifier.
 
     Raises:
-        ConversionError: no such target, or a scheme, of the plan or of one of its layers, that it cannot run; the
-            message says why, and which schemes it can.
+        ConversionError: The target is unknown, or cannot run the scheme of the plan or of a layer. The message contains
+            the reason and the schemes that it can run.
     """
     refusals = _target(target).refusals
     if plan.scheme in refusals:
         raise ConversionError(
             f"{_target(target).name} cannot run a plan of {plan.scheme}: {refusals[plan.scheme]}. "
-            f"Received: --target {target} --quantize {plan.scheme}. Use one of {', '.join(target_schemes(target))}."
+            f"Received: `target` {target} with `scheme` {plan.scheme}. Use one of {', '.join(target_schemes(target))}."
         )
     for layer in plan.layers:
-        # In a plan of fixed ranges a layer of int8 is one with fixed ranges. Tables are looked up on the CPU.
+        # In a plan with fixed ranges an int8 layer has fixed ranges too. Embedding tables are on the CPU in any case.
         is_fixed = plan.is_static and layer.scheme == "int8"
         if layer.scheme in refusals and not is_fixed and not layer.is_for_embeddings:
             raise ConversionError(
                 f"{_target(target).name} cannot run layers of {layer.scheme}: {refusals[layer.scheme]}. "
-                f"Received: --target {target} --layer '{layer.pattern}={layer.scheme}'. Leave that layer to the plan."
+                f"Received: `target` {target} with {layer.pattern}={layer.scheme} in `layers`. Leave it out."
             )
 
 
 def _target(name: str) -> Target:
     if name not in TARGETS:
-        raise ConversionError(f"A target is one of {', '.join(TARGETS)}. Received: {name!r}.")
+        raise ConversionError(f"`target` must be one of {', '.join(TARGETS)}. Received: {name!r}.")
     return TARGETS[name]

@@ -1,1 +1,1 @@
-"""TFLite files as such: their bytes, their structure, the names and the metadata in them."""
+"""TFLite flatbuffers: their bytes, structure, names and metadata."""

@@ -1,4 +1,4 @@
-"""The bytes of a TFLite flatbuffer: packing, and mending what converters leave in it."""
+"""The bytes of a TFLite flatbuffer: packing, and repairs of what converters write."""
 
 import copy
 from collections.abc import Mapping
@@ -13,18 +13,22 @@ from edgedistil_runtime.artifact import FILE_IDENTIFIER
 __all__ = ["declare_shapes", "normalize_flatbuffer", "packed"]
 
 _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
-# Of float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
-# tools/versioning/op_version.cc. int4 weights get it too: with version 1, tflite-runtime 2.14 loads them and answers
-# nonsense.
+# The version for float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
+# tools/versioning/op_version.cc. int4 weights get it too: tflite-runtime 2.14 loads them with version 1 and computes
+# wrong results.
 _NEW_KERNEL_VERSION = 12
 
 
 def packed(content: Any, size: int) -> bytes:
-    """The bytes of a `ModelT`.
+    """Return the bytes of a `ModelT`.
 
     Args:
-        content: the model.
-        size: about how many bytes there will be.
+        content: The model.
+        size: Approximate number of bytes.
+
+    Example:
+        >>> packed(schema.ModelT(), size=100)[4:8]
+        b'TFL3'
     """
     builder = flatbuffers.Builder(size + 1024)
     builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
@@ -32,17 +36,23 @@ def packed(content: Any, size: int) -> bytes:
 
 
 def normalize_flatbuffer(model: bytes) -> bytes:
-    """Mends what converters leave.
+    """Return a flatbuffer that every supported runtime reads, and that is equal for equal classifiers.
 
-    litert-quantizer 0.11 puts constants behind the flatbuffer, where TFLite before 2.15 does not look for them: they
-    are moved into it. It leaves version 1 on matmuls with one scale per output channel, with which tflite-runtime 2.14
-    accepts the file and applies the first scale to all channels: they get the version that TFLite gives to such a
-    matmul. And TensorFlow numbers the branches of an IF by how many functions the process has traced: they are named
-    by their place, and their tensors not at all, so that equal classifiers give equal files.
+    Repairs three things:
+
+    * litert-quantizer 0.11 puts constants after the flatbuffer, where TFLite before 2.15 does not look for them. They
+      are moved into it.
+    * litert-quantizer 0.11 leaves version 1 on matmuls with one scale per output channel. tflite-runtime 2.14 accepts
+      such a file and applies the first scale to all channels. The matmuls get the version that TFLite gives them.
+    * TensorFlow names the branches of an IF by the number of functions that the process has traced. They are named by
+      their index, and the names of their tensors are removed.
+
+    Args:
+        model: A flatbuffer from TensorFlow's converter or litert-quantizer.
     """
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     for buffer in content.buffers:
-        if buffer.offset > 1:  # 0 and 1 stand for inline and absent, see `Buffer` in TFLite's schema.fbs
+        if buffer.offset > 1:  # 0 and 1 mean inline and absent, see `Buffer` in TFLite's schema.fbs
             buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
         buffer.offset = buffer.size = 0
     _raise_versions(content)
@@ -56,7 +66,7 @@ def normalize_flatbuffer(model: bytes) -> bytes:
 
 
 def _raise_versions(content: Any) -> None:
-    """Gives matmuls that an old kernel would get wrong an operator code that it refuses."""
+    """Give matmuls that old kernels would compute wrongly a version that old runtimes refuse."""
     matmuls = {i for i, code in enumerate(content.operatorCodes) if code.builtinCode == _FULLY_CONNECTED}
     per_channel = [
         op
@@ -73,7 +83,7 @@ def _raise_versions(content: Any) -> None:
 
 
 def _needs_a_new_kernel(subgraph: Any, op: Any) -> bool:
-    """Whether an old kernel would take a matmul's weights for int8 with one scale, and compute something else."""
+    """Return True if an old kernel would read a matmul's weights as int8 with one scale, and be wrong."""
     activations, weights = (subgraph.tensors[op.inputs[k]] for k in (0, 1))
     scales = weights.quantization.scale if weights.quantization is not None else None
     is_per_channel = scales is not None and len(scales) > 1
@@ -81,7 +91,12 @@ def _needs_a_new_kernel(subgraph: Any, op: Any) -> bool:
 
 
 def declare_shapes(model: bytearray, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
-    """Writes default shapes of resizable inputs over the ones that the converter left, in place."""
+    """Set the default shapes of resizable inputs, in place.
+
+    Args:
+        model: A flatbuffer.
+        default_shapes: Signature -> input -> shape. Other inputs keep the shapes from the converter.
+    """
     root = schema.Model.GetRootAs(model, 0)
     for i in range(root.SignatureDefsLength()):
         signature = root.SignatureDefs(i)

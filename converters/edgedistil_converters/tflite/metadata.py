@@ -1,8 +1,8 @@
-"""TFLite Metadata: a second flatbuffer inside of the model's, which tells a host what its tensors mean.
+"""TFLite Metadata: a flatbuffer inside the model's, which describes the model's tensors to a host.
 
-Its schema is `metadata_schema.fbs` of TensorFlow Lite Support, which MediaPipe carries on with file identifier M001.
-The few tables that a text classifier needs are written here with the `flatbuffers` package alone: Google's writers are
-not installable (tflite-support 0.4.4) or do not import (mediapipe 1.2.2).
+Its schema is `metadata_schema.fbs` of TensorFlow Lite Support, now maintained by MediaPipe, with file identifier M001.
+The few tables that a text classifier needs are written with the `flatbuffers` package, because Google's writers cannot
+be installed (tflite-support 0.4.4) or imported (mediapipe 1.2.2).
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["METADATA_NAME", "AssociatedFile", "TensorMetadata", "metadata_bytes", "with_metadata"]
 
-METADATA_NAME = b"TFLITE_METADATA"  # where readers look for it among the model's metadata
+METADATA_NAME = b"TFLITE_METADATA"  # its name among the model's metadata entries
 METADATA_IDENTIFIER = b"M001"
-# The schema that brought BertTokenizerOptions, and the newest part used here: GetMemberVersion in MediaPipe's
+# The version of the schema that added BertTokenizerOptions, the newest part used here: GetMemberVersion in MediaPipe's
 # tasks/cc/metadata/metadata_version.cc.
 _MINIMUM_PARSER = "1.1.0"
 _BERT_TOKENIZER_OPTIONS = 4  # its place in the schema's union ProcessUnitOptions
@@ -28,12 +28,12 @@ _BERT_TOKENIZER_OPTIONS = 4  # its place in the schema's union ProcessUnitOption
 
 @dataclass(frozen=True)
 class AssociatedFile:
-    """A member of the ZIP archive behind the model.
+    """A member of the ZIP archive after the model.
 
     Attributes:
-        name: of the member.
-        description: for people.
-        kind: a value of the schema's enum AssociatedFileType: `LABELS` or `VOCABULARY`.
+        name: Name of the member.
+        description: Description for people.
+        kind: A value of the schema's enum AssociatedFileType: `LABELS` or `VOCABULARY`.
     """
 
     LABELS = 2  # TENSOR_AXIS_LABELS
@@ -46,12 +46,12 @@ class AssociatedFile:
 
 @dataclass(frozen=True)
 class TensorMetadata:
-    """What an input or output is.
+    """The description of an input or output.
 
     Attributes:
-        name: what hosts find it by; it need not be the tensor's own name.
-        description: for people.
-        files: what belongs to it.
+        name: Name by which hosts find the tensor; may differ from the tensor's name in the model.
+        description: Description for people.
+        files: Associated files, such as the labels of an output.
     """
 
     name: str
@@ -59,8 +59,8 @@ class TensorMetadata:
     files: tuple[AssociatedFile, ...] = ()
 
 
-# A table of a flatbuffer: the number of a field -> what it holds, an int being a byte. Numbers count from 0 in the
-# order of the schema; a union takes two, its type and its value.
+# A table of a flatbuffer: field number -> value; an int is a byte. Field numbers count from 0 in the order of the
+# schema; a union has two fields, its type and its value.
 _Table = Mapping[int, Any]
 
 
@@ -72,17 +72,24 @@ def metadata_bytes(
     outputs: tuple[TensorMetadata, ...],
     vocabulary: AssociatedFile,
 ) -> bytes:
-    """The metadata of a model with one subgraph whose host tokenizes as BERT does.
+    """Build the metadata of a model with one subgraph, for a host with a BERT tokenizer.
 
     Args:
-        name: of the model.
-        description: of the model, for people.
-        inputs: in the order of the subgraph's inputs.
-        outputs: in the order of the subgraph's outputs.
-        vocabulary: the pieces that the host's tokenizer is to use, one a line.
+        name: Name of the model.
+        description: Description of the model for people.
+        inputs: Descriptions in the order of the subgraph's inputs.
+        outputs: Descriptions in the order of the subgraph's outputs.
+        vocabulary: The file of the tokenizer's pieces, one per line.
 
     Returns:
         A flatbuffer whose root is the schema's ModelMetadata.
+
+    Example:
+        >>> vocabulary = AssociatedFile("vocab.txt", "Pieces, one per line.", AssociatedFile.VOCABULARY)
+        >>> inputs = (TensorMetadata("ids", "Token ids."),)
+        >>> metadata = metadata_bytes(name="m", description="", inputs=inputs, outputs=(), vocabulary=vocabulary)
+        >>> metadata[4:8], b"vocab.txt" in metadata
+        (b'M001', True)
     """
     tokenizer: _Table = {0: _BERT_TOKENIZER_OPTIONS, 1: {0: (_file(vocabulary),)}}  # ProcessUnit
     subgraph: _Table = {2: tuple(map(_tensor, inputs)), 3: tuple(map(_tensor, outputs)), 5: (tokenizer,)}
@@ -93,21 +100,24 @@ def metadata_bytes(
 
 
 def with_metadata(flatbuffer: bytes, metadata: bytes) -> bytes:
-    """Puts metadata into a model.
+    """Add metadata to a model.
 
     Args:
-        flatbuffer: a TFLite model.
-        metadata: what `metadata_bytes` gives.
+        flatbuffer: A TFLite model.
+        metadata: Metadata from `metadata_bytes`.
+
+    Returns:
+        The model with the metadata.
 
     Raises:
-        ConversionError: the model has such metadata already.
+        ConversionError: The model has TFLite Metadata already.
     """
     model = schema.ModelT.InitFromPackedBuf(bytearray(flatbuffer), 0)
     entries = list(model.metadata or [])
     if any(entry.name == METADATA_NAME for entry in entries):
         raise ConversionError(
-            "TFLite Metadata can be added once. Received: a model that has it already. "
-            "Give the flatbuffer as the converter made it."
+            "TFLite Metadata can be added only once. Received: a model that has them already. "
+            "Pass the flatbuffer from the converter."
         )
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(metadata, np.uint8)
@@ -128,9 +138,9 @@ def _tensor(tensor: TensorMetadata) -> _Table:
 
 
 def _write(builder: Any, value: Any) -> Any:
-    """Writes a string, a table or a tuple of tables; gives its offset."""
+    """Write a string, a table or a tuple of tables; return its offset."""
     if isinstance(value, str):
-        return builder.CreateString(value, errors="replace")  # lone surrogates, as file names may have
+        return builder.CreateString(value, errors="replace")  # file names may contain lone surrogates
     if isinstance(value, tuple):
         offsets = [_write(builder, item) for item in value]
         builder.StartVector(4, len(offsets), 4)

@@ -1,4 +1,4 @@
-"""Converters print progress bars, sizes and advice; a library does not."""
+"""Keeps the output of converters (progress bars, sizes, advice) off the terminal."""
 
 import contextlib
 import io
@@ -13,16 +13,20 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what converters print off the caller's stdout and stderr, and logs it as debug messages.
+    """Redirect stdout and stderr to debug messages of this module's logger for the time of a `with` block.
 
-    litert-quantizer also warns on the root logger that a bias which signatures share is quantized once for each: ours
-    have one range at a site in all signatures, so that the same numbers are written twice.
+    Also filters a warning of litert-quantizer, on the root logger, that it overwrites a bias that several signatures
+    share. Here a site has one range in all signatures, so the same numbers are written again.
+
+    Example:
+        >>> with quiet():
+        ...     print("this is not shown")
     """
     captured, root = io.StringIO(), logging.getLogger()
     root.addFilter(_is_of_interest)
     try:
         with contextlib.redirect_stdout(captured), contextlib.redirect_stderr(captured), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")  # that calibration takes memory
+            warnings.filterwarnings("ignore", ".*experimental_preserve_all_tensors.*")  # that it needs memory
             yield
     finally:
         root.removeFilter(_is_of_interest)

@@ -1,9 +1,9 @@
-"""Names of the steps of the forward pass in a flatbuffer.
+"""Site names in a flatbuffer.
 
-A converter that fuses ops joins their names: `.../attention_norm/add;transformer_layer_0/query/MatMul;...`. Here every
-tensor that a step puts out is renamed to `<signature>/<site>`, where the site is the name of the step: equal in all
-signatures and schemes, so that a plan can say `transformer_layer_0/query` and a quantizer can be given the range of
-`transformer_layer_0/gelu`.
+TensorFlow's converter joins the names of ops that it fuses:
+`.../attention_norm/add;transformer_layer_0/query/MatMul;...`. Here the output tensor of every step is renamed to
+`<signature>/<site>`. Sites (`sites.py`) are equal in all signatures and schemes, so a plan can choose
+`transformer_layer_0/query`, and a quantizer can get the range of `transformer_layer_0/gelu`.
 """
 
 import re
@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 __all__ = ["name_sites", "site_of"]
 
 _OPERATORS = schema.BuiltinOperator
-# The last part of the name that TensorFlow gives to the op of a step, for each TFLite op that can carry a step.
+# TFLite op that computes a step -> the name that TensorFlow gives to that op; the group is the site.
 _STEPS = {
     _OPERATORS.FULLY_CONNECTED: re.compile(r"(.+)/MatMul\d*"),
     _OPERATORS.BATCH_MATMUL: re.compile(r"(.+)/MatMul\d*"),
@@ -27,16 +27,28 @@ _STEPS = {
 
 
 def site_of(tensor_name: str, signature: str) -> str:
-    """The site that a tensor of a signature is named by, or an empty string."""
+    """Return the site in a tensor's name, or an empty string.
+
+    Args:
+        tensor_name: Name of a tensor.
+        signature: The signature that the tensor belongs to.
+
+    Example:
+        >>> site_of("tokens/logits", "tokens"), site_of("text/logits", "tokens")
+        ('logits', '')
+    """
     prefix = f"{signature}/"
     return tensor_name.removeprefix(prefix) if tensor_name.startswith(prefix) else ""
 
 
 def name_sites(content: Any) -> int:
-    """Renames, in place, the tensors of a `ModelT` that steps of the edge graph put out.
+    """Rename the output tensors of all steps of a `ModelT`, in place.
+
+    Args:
+        content: The model, as TensorFlow's converter names it.
 
     Returns:
-        How many transformer layers it has.
+        The number of transformer layers.
     """
     layers: set[str] = set()
     for signature in content.signatureDefs:
@@ -47,6 +59,7 @@ def name_sites(content: Any) -> int:
             parts = [pattern.fullmatch(part) for part in tensor.name.decode().split(";")] if pattern else []
             sites = [match.group(1) for match in parts if match]
             if sites:
+                # Of several steps that were fused to one op, the last one computes its output.
                 tensor.name = signature.signatureKey + b"/" + sites[-1].encode()
                 layers.update(site.split("/")[0] for site in sites[-1:] if site.startswith("transformer_layer_"))
     return len(layers)

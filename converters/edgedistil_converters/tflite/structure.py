@@ -1,4 +1,4 @@
-"""What a .tflite file is made of: signatures, ops and versions, dtypes of weights."""
+"""Reads the structure of a .tflite file: signatures, ops and versions, dtypes of weights."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,26 +7,33 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.tflite.op_names import OP_NAMES
 from edgedistil_converters.tflite.site_names import site_of
 
 __all__ = ["Structure", "TensorInfo", "read_structure", "version_key"]
 
-_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _MATMUL = "FULLY_CONNECTED"
-# Steps of a layer that a file with fixed ranges computes in int8, beside its matmuls with weights; but for attention
-# with a mask, which would stretch its range.
+# Steps of a layer that a file with fixed ranges computes in int8, besides matmuls with weights. Attention with a mask
+# stays float, because the mask would widen its range.
 _INTEGER_STEPS = ("BATCH_MATMUL", "SOFTMAX", "GELU")
-# What an int8 file may still hold in float32: biases, LayerNorm vectors and scales, which are all vectors.
+# Values. Biases, LayerNorm vectors and scales, which an int8 file may contain in float32, are all vectors.
 _LARGEST_FLOAT_MATRIX = 1024
-# The file's own `min_runtime_version` is written before quantization. Op versions that come in later, with the TFLite
-# that brought them; FULLY_CONNECTED 12: https://github.com/tensorflow/tensorflow/issues/80736.
+# The file's `min_runtime_version` is written before quantization. (op, version) that quantization adds -> the first
+# TFLite that has it; FULLY_CONNECTED 12: https://github.com/tensorflow/tensorflow/issues/80736.
 _NEWER_OPS = {(_MATMUL, 12): "2.17.0"}
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output of a signature; -1 in a shape is a dimension that can be resized."""
+    """An input or output of a signature.
+
+    Attributes:
+        name: Its name in the signature.
+        dtype: Its dtype, such as `int32`.
+        shape: Its shape; -1 for a dimension that can be resized.
+        default_shape: Its shape before any resizing.
+    """
 
     name: str
     dtype: str
@@ -36,19 +43,19 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Structure:
-    """What is in a flatbuffer.
+    """The contents of a flatbuffer.
 
     Attributes:
-        signatures: name -> (inputs, outputs).
-        ops: (op, version) -> how many, over all subgraphs; custom ops by their custom name, version 0.
-        custom_ops: names of ops that are no builtins.
-        matmul_weights: dtype -> how many matmuls with constant weights of it, over all subgraphs.
-        matmuls: site -> the dtypes of its weights and of what it puts out, in all signatures `a, b`.
-        integer_ops: op -> how many of them put out int8 numbers that stand for floats, over all subgraphs.
-        float_steps: sites of layers where a BATCH_MATMUL, SOFTMAX or GELU puts out floats in some signature.
-        constant_bytes: dtype -> bytes of constants, each buffer counted once.
-        large_float_constants: names of float32 constants of rank >= 2 with 1,024 values or more.
-        minimum_runtime: the oldest TFLite that knows every op version, as far as the file and `_NEWER_OPS` tell.
+        signatures: Name -> (inputs, outputs).
+        ops: (op, version) -> count over all subgraphs; custom ops have version 0.
+        custom_ops: Names of custom ops.
+        matmul_weights: Dtype of the weights -> count of matmuls, over all subgraphs.
+        matmuls: Site -> (dtype of the weights, dtype of the output); `a, b` if signatures differ.
+        integer_ops: Op -> count of those whose output is int8 with a scale, over all subgraphs.
+        float_steps: Sites of layers whose BATCH_MATMUL, SOFTMAX or GELU has a float output in some signature.
+        constant_bytes: Dtype -> bytes of constants, each buffer counted once.
+        large_float_constants: Names of float32 constants of rank >= 2 with 1,024 values or more.
+        minimum_runtime: The oldest TFLite version that has all ops, from the file and `_NEWER_OPS`.
     """
 
     signatures: dict[str, tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]]
@@ -64,7 +71,17 @@ class Structure:
 
 
 def read_structure(flatbuffer: bytes) -> Structure:
-    """Reads a TFLite flatbuffer without loading its weights."""
+    """Read the structure of a TFLite flatbuffer without loading its weights.
+
+    Args:
+        flatbuffer: A TFLite model.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> structure = read_structure(read_artifact("intents.tflite").flatbuffer())
+        >>> structure.matmul_weights, structure.custom_ops, structure.signatures["tokenize"][0][0].shape
+        ({'int8': ...}, (), (-1,))
+    """
     model = schema.Model.GetRootAs(flatbuffer, 0)
     ops: Counter[tuple[str, int]] = Counter()
     custom: set[str] = set()
@@ -108,19 +125,19 @@ def read_structure(flatbuffer: bytes) -> Structure:
 
 
 def _has_scale(tensor: Any) -> bool:
-    """Whether a tensor's integers stand for floats; rows of our own int8 tables are bare integers to TFLite."""
+    """Return True if a tensor's integers have a scale; to TFLite, the rows of int8 embedding tables have none."""
     quantization = tensor.Quantization()
     return quantization is not None and quantization.ScaleLength() > 0
 
 
 def _joined(first: tuple[str, str], second: tuple[str, str]) -> tuple[str, str]:
-    """Two dtypes that differ as `a, b`."""
+    """Merge two pairs of dtypes; those that differ become `a, b`."""
     weights, outputs = (", ".join(sorted({*a.split(", "), b})) for a, b in zip(first, second, strict=True))
     return weights, outputs
 
 
 def _signature_names(model: Any) -> dict[int, str]:
-    """Subgraph -> the signature that it computes."""
+    """Return subgraph -> name of the signature that it computes."""
     signatures = (model.SignatureDefs(i) for i in range(model.SignatureDefsLength()))
     return {signature.SubgraphIndex(): signature.SignatureKey().decode() for signature in signatures}
 
@@ -133,12 +150,12 @@ def _operators(model: Any) -> Iterator[tuple[int, Any, Any]]:
 
 
 def _op_name(code: Any) -> str:
-    """The op's name; codes below 127 stand in the deprecated field of old files."""
-    return str(_OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())])
+    """Return an op's name; old files have codes below 127 in the deprecated field."""
+    return str(OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())])
 
 
 def _weight_dtype(model: Any, subgraph: Any, op: Any) -> str:
-    """The dtype that a matmul's weights have in the file: behind a DEQUANTIZE, what goes into it."""
+    """Return the dtype of a matmul's weights in the file: if a DEQUANTIZE produces them, that of its input."""
     index = op.Inputs(1)
     for k in range(subgraph.OperatorsLength()):
         producer = subgraph.Operators(k)
@@ -150,7 +167,7 @@ def _weight_dtype(model: Any, subgraph: Any, op: Any) -> str:
 
 
 def _constants(model: Any) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Bytes of constants by dtype, and the names of the large float32 ones."""
+    """Return the bytes of constants by dtype, and the names of large float32 ones."""
     seen: set[int] = set()
     sizes: Counter[str] = Counter()
     large = []
@@ -165,7 +182,7 @@ def _constants(model: Any) -> tuple[dict[str, int], tuple[str, ...]]:
             dtype = _DTYPES[tensor.Type()]
             sizes[dtype] += size
             shape = _shape(tensor.ShapeAsNumpy())
-            # A column of scales, one for each row of a table, is a vector too.
+            # A column of scales, one per row of a table, counts as a vector.
             if dtype == "float32" and size >= 4 * _LARGEST_FLOAT_MATRIX and sum(d > 1 for d in shape) >= 2:
                 large.append(tensor.Name().decode())
     return dict(sizes), tuple(large)
@@ -194,12 +211,17 @@ def _tensor_info(entry: Any, subgraph: Any) -> TensorInfo:
 
 
 def _shape(array: Any) -> tuple[int, ...]:
-    """Flatbuffers gives 0 for a vector that is absent."""
+    """Return a shape as a tuple; flatbuffers gives 0 for an absent vector."""
     return () if isinstance(array, int) else tuple(int(d) for d in array)
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """A version as numbers that can be compared."""
+    """Return a version as a tuple of numbers for comparison.
+
+    Example:
+        >>> version_key("2.9.1") < version_key("2.14")
+        True
+    """
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 

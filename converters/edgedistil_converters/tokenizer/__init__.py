@@ -1,1 +1,1 @@
-"""KerasHub's WordPiece tokenizer as tables and a graph of TFLite builtins."""
+"""KerasHub's WordPiece tokenizer as tables and a graph of TFLite builtin ops."""

@@ -1,9 +1,9 @@
-"""UTF-8 to code points, for all positions at once and for any bytes whatever.
+"""UTF-8 to code points, at all positions at once and for arbitrary bytes.
 
-Bytes that are no UTF-8 give U+FFFD as the WHATWG Encoding Standard's decoder does, which Python's `errors="replace"`
-follows too: one for each maximal subpart of an ill-formed sequence (Unicode Standard, section 3.9, table 3-8). This is
-a local matter. A sequence can only begin at a byte that is no continuation byte, how far it reaches depends on it
-and the three bytes behind it, and a continuation byte that no sequence reaches stands alone.
+Ill-formed bytes give U+FFFD as in the WHATWG Encoding Standard's decoder and in Python's `errors="replace"`: one for
+each maximal subpart of an ill-formed sequence (Unicode Standard, section 3.9, table 3-8). This depends on few bytes: a
+sequence begins at any byte that is not a continuation byte, its length depends on that byte and the next three, and a
+continuation byte that no sequence reaches is one U+FFFD.
 """
 
 from typing import Any, Final
@@ -18,8 +18,8 @@ __all__ = ["decode_utf8"]
 
 _REPLACEMENT = 0xFFFD
 
-# Classes of bytes after Unicode Standard, table 3-7. The three of continuation bytes come first, so that one comparison
-# tells them; the class of the byte 0, which ends a text, is that of any other ASCII byte.
+# Classes of bytes as in Unicode Standard, table 3-7. The three classes of continuation bytes come first, so that one
+# comparison finds them. The byte 0, which ends a text, has the class of every other ASCII byte.
 _CLASSES: Final = (
     (range(0x80, 0x90), 0),
     (range(0x90, 0xA0), 1),
@@ -36,10 +36,10 @@ _CLASSES: Final = (
     (range(0xF1, 0xF4), 10),
     (range(0xF4, 0xF5), 11),
 )
-_CONTINUATIONS: Final = 3  # classes below are continuation bytes
+_CONTINUATIONS: Final = 3  # continuation bytes have the classes below 3
 _ASCII: Final = 3
-_COUNT: Final = 12
-# Class of a lead -> classes that may follow it, and how many continuation bytes its sequence has.
+_COUNT: Final = 12  # classes
+# Class of a lead byte -> (classes that may follow it, number of continuation bytes in its sequence).
 _FOLLOWERS: Final = {
     5: ((0, 1, 2), 1),
     6: ((2,), 2),
@@ -52,6 +52,7 @@ _FOLLOWERS: Final = {
 
 
 def _class_table() -> NDArray[np.int32]:
+    """Return the class of each byte, int32[256]."""
     table = np.zeros(256, np.int32)
     for values, number in _CLASSES:
         table[values.start : values.stop] = number
@@ -59,7 +60,7 @@ def _class_table() -> NDArray[np.int32]:
 
 
 def _pair_table() -> NDArray[np.int32]:
-    """[class of a byte, class of the next] -> continuation bytes of a sequence that begins so, 0 where none can."""
+    """Return the number of continuation bytes, int32[class of a byte * _COUNT + class of the next]; 0 if none fit."""
     table = np.zeros((_COUNT, _COUNT), np.int32)
     for lead, (followers, continuations) in _FOLLOWERS.items():
         table[lead, list(followers)] = continuations
@@ -67,7 +68,7 @@ def _pair_table() -> NDArray[np.int32]:
 
 
 def _payload_table() -> NDArray[np.int32]:
-    """What a lead of each class contributes is its byte less this."""
+    """Return the marker bits of each class's leads, int32[_COUNT]: a lead's payload is its byte less these."""
     return np.array([0, 0, 0, 0, 0, 0xC0, 0xE0, 0xE0, 0xE0, 0xF0, 0xF0, 0xF0], np.int32)
 
 
@@ -75,40 +76,50 @@ _CLASS_OF_BYTE, _SEQUENCES, _LEAD_MARK = _class_table(), _pair_table(), _payload
 
 
 def decode_utf8(text: Any) -> Any:
-    """Code points of a text, one for each byte that begins one.
+    """Decode a text: the code point that begins at each byte.
 
     Args:
-        text: int32[n]; values are taken as bytes, those outside 0 to 255 as the nearest byte; a zero ends the text.
+        text: int32[n], bytes; values outside 0 to 255 count as the nearest byte; a zero ends the text.
 
     Returns:
-        int32[m], 1 <= m <= n + 1: the code point that begins at each byte, -1 where none does; the last is 0, so that
-        no tensor behind is ever empty.
+        int32[m], 1 <= m <= n + 1: the code point that begins at each byte, or -1 if none does. The last is the 0 after
+        the text, so that no later tensor is ever empty.
+
+    Example:
+        >>> decode_utf8(tf.constant(list("a\u00e9!".encode()))).numpy().tolist()
+        [97, 233, -1, 33, 0]
+        >>> decode_utf8(tf.constant([0xE2, 0x82, 97])).numpy().tolist()  # the euro sign without its last byte
+        [65533, -1, 97, 0]
     """
     text = tf.clip_by_value(text, 0, 0xFF)
     size = tf.shape(text)[0]
     positions = tf.range(size)
-    # The appended size covers a text without a zero, and an empty one.
+    # First zero, or n: the appended size is the minimum if the text has no zero or is empty.
     end = tf.reduce_min(tf.concat([tf.where(tf.equal(text, 0), positions, size), [size]], 0))
-    padded = tf.concat([text[0:end], tf.zeros([4], tf.int32)], 0)
+    padded = tf.concat([text[0:end], tf.zeros([4], tf.int32)], 0)  # the final 0 itself, and the three bytes after it
     total = end + 1
     classes = tf.gather(shared_constant(_CLASS_OF_BYTE), padded)
+    # All below: int32[total] or bool[total]. b0 is the byte at a position, b1 to b3 the next three; c0 to c3 likewise.
     b0, b1, b2, b3 = (padded[k : k + total] for k in range(4))
     c0, c1, c2, c3 = (classes[k : k + total] for k in range(4))
-    due = tf.gather(shared_constant(_SEQUENCES), c0 * _COUNT + c1)  # continuation bytes, as far as two bytes can tell
-    has_second = tf.logical_and(due > 1, c2 < _CONTINUATIONS)
-    has_third = tf.logical_and(tf.logical_and(has_second, due > 2), c3 < _CONTINUATIONS)
-    first, second, third = (tf.cast(flag, tf.int32) for flag in (due > 0, has_second, has_third))
-    found = first + second + third
+    # Continuation bytes that the sequence needs, 0 if the first two bytes are not the beginning of one.
+    needed = tf.gather(shared_constant(_SEQUENCES), c0 * _COUNT + c1)
+    has_second = tf.logical_and(needed > 1, c2 < _CONTINUATIONS)
+    has_third = tf.logical_and(tf.logical_and(has_second, needed > 2), c3 < _CONTINUATIONS)
+    first, second, third = (tf.cast(flag, tf.int32) for flag in (needed > 0, has_second, has_third))
+    found = first + second + third  # continuation bytes that the text has
     code_point = b0 - tf.gather(shared_constant(_LEAD_MARK), c0)
-    for byte, is_there in ((b1, first), (b2, second), (b3, third)):
-        code_point += is_there * (code_point * 63 + byte - 0x80)  # times 64, plus the byte's six bits
-    is_whole = tf.logical_and(tf.equal(found, due), tf.logical_or(due > 0, tf.equal(c0, _ASCII)))
+    for byte, is_present in ((b1, first), (b2, second), (b3, third)):
+        # p -> 64 p + (byte - 0x80) if the byte is present (1), else p: one shift by the byte's six bits.
+        code_point += is_present * (code_point * 63 + byte - 0x80)
+    is_whole = tf.logical_and(tf.equal(found, needed), tf.logical_or(needed > 0, tf.equal(c0, _ASCII)))
     code_point = tf.where(is_whole, code_point, _REPLACEMENT)
     return tf.where(_is_reached(found, total), -1, code_point)
 
 
 def _is_reached(found: Any, total: Any) -> Any:
-    """bool[total]: whether each byte belongs to a sequence that begins one, two or three bytes before it."""
+    """Return bool[total], True at bytes of a sequence that begins one, two or three bytes earlier."""
+    # one, two, three: continuation bytes found by the sequence that begins 1, 2, 3 bytes earlier, 0 before the text.
     before = tf.concat([tf.zeros([3], tf.int32), found], 0)
     one, two, three = (before[3 - k : 3 - k + total] for k in (1, 2, 3))
     return tf.logical_or(tf.logical_or(one > 0, two > 1), three > 2)

@@ -1,19 +1,19 @@
-"""WordPiece as a straight line of TFLite builtins: UTF-8 bytes in, token ids out.
+"""WordPiece as a straight line of TFLite builtin ops: UTF-8 bytes in, token ids out.
 
-There is no loop, no string and no custom op, and no op is newer than TFLite 2.14 of 2023. Two IFs and a list of
-positions skip what few texts need.
+There is no loop, no string tensor and no custom op, and no op is newer than TFLite 2.14 of 2023. Two IFs and a list of
+positions skip work that few texts need.
 
-1. Decode: four shifted copies of the byte vector give the code point that starts at every byte, U+FFFD where the
-   bytes are no UTF-8.
+1. Decode: four shifted copies of the byte vector give the code point that starts at every byte, U+FFFD for ill-formed
+   bytes.
 2. Spell: a two-level table turns each code point into its symbols, already split and case-folded (`spelling.py`);
-   bytes that start no code point give nothing. A word is what stands between two separators.
+   bytes that start no code point give no symbols. A word is the symbols between two separators.
 3. Compose: texts with combining marks or jamo take a branch that normalizes them (`composition.py`).
-4. Match: for all positions at once, one step down the trie per symbol; the last state that ended a piece is the
-   longest match there. After six symbols, only the positions that are still in the trie go on.
-5. Walk: greedy longest-match starts at a word's first symbol and hops from match to match. Which positions it visits
-   follows from pointer doubling (Wyllie 1979, "The complexity of parallel computations"): after k rounds every chain
-   of 2^k hops is marked. Three rounds are enough for words of eight pieces, and an IF adds the others.
-6. Emit: a word in which the walk got stuck, or which has more than 100 bytes, is one unknown token.
+4. Match: at all positions at once, one step down the trie per symbol; the last state that ends a piece is the longest
+   match at a position. After six symbols, only the positions that are still in the trie go on.
+5. Walk: greedy longest-match starts at a word's first symbol and hops from match to match. Pointer doubling finds the
+   positions that it visits (Wyllie 1979, "The complexity of parallel computations"): after k rounds every chain of 2^k
+   hops is marked. Three rounds are enough for words of eight pieces; an IF adds the other rounds.
+6. Emit: a word in which the walk is stuck, or which has more than 100 bytes, is one unknown token.
 """
 
 from collections.abc import Sequence
@@ -36,16 +36,16 @@ __all__ = ["GraphTokenizer"]
 
 _MOST_PIECES_PER_WORD = MAX_BYTES_PER_WORD  # a piece has at least one byte
 _LONGEST_CHARACTER = 4  # bytes
-_COMMON_STEPS = 6  # symbols: most positions leave the trie earlier
-_COMMON_ROUNDS = 3
+_COMMON_STEPS = 6  # symbols; at most positions the trie ends earlier
+_COMMON_ROUNDS = 3  # reach 2^3 = 8 pieces
 
 
 class GraphTokenizer:
-    """The tables of one vocabulary, and the graph that reads them.
+    """The tokenizer as a graph: tables of one vocabulary, and the ops that read them.
 
     Args:
-        settings: tokenizer options.
-        vocabulary: one piece an id.
+        settings: Tokenizer options.
+        vocabulary: Pieces; a piece's index is its token id.
 
     Example:
         >>> import keras_hub
@@ -67,6 +67,7 @@ class GraphTokenizer:
         characters = frozenset().union(*starts, *continuations)
         self._alphabet = build_alphabet(characters, is_composed=settings.lowercase, special_tokens=special)
         symbols = self._alphabet.symbols
+        # Special tokens that a text may spell out are words of one symbol.
         starts_by_symbols = {tuple(symbols[c] for c in piece): token_id for piece, token_id in starts.items()}
         starts_by_symbols |= {(symbols[token],): _last_index(vocabulary, token) for token in special}
         self._trie = build_trie(
@@ -79,13 +80,15 @@ class GraphTokenizer:
         self._entry_of, self._token = _compact(table.entry_of), _compact(self._trie.token)
         self._finder = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING) if special else None
         self._composer = Composer(self._alphabet) if self._alphabet.needs_composing else None
+        # UTF-8 bytes per symbol, to find words of more than 100 bytes: a separator has 0, an unknown character at most
+        # 4 (its word is unknown in any case).
         self._bytes_of_symbol = np.array(
             [0, _LONGEST_CHARACTER, *(len(character.encode("utf-8", "replace")) for character in symbols)], np.int32
         )
         assert len(self._bytes_of_symbol) == FIRST_SYMBOL + len(symbols)
 
     def __call__(self, text: Any) -> Any:
-        """Token ids of one text, special tokens included.
+        """Return the token ids of one text, with `[CLS]` and `[SEP]`.
 
         Args:
             text: int32[n], UTF-8 bytes; a zero ends the text.
@@ -98,11 +101,11 @@ class GraphTokenizer:
         return tf.concat([[self.settings.start_id], pieces, [self.settings.end_id]], 0)[None]
 
     def pair(self, text: Any, text_pair: Any) -> Any:
-        """Token ids of two texts: `[CLS] text [SEP] text_pair [SEP]`, as KerasHub's `MultiSegmentPacker` cuts them.
+        """Return `[CLS] text [SEP] text_pair [SEP]` as token ids, cut as KerasHub's `MultiSegmentPacker` cuts them.
 
         Args:
             text: int32[n], UTF-8 bytes; a zero ends the text.
-            text_pair: int32[k], likewise.
+            text_pair: int32[k], UTF-8 bytes; a zero ends the text.
 
         Returns:
             int32[1, m] with 3 <= m <= sequence_length.
@@ -110,15 +113,17 @@ class GraphTokenizer:
         first, second = self.pieces(text), self.pieces(text_pair)
         room = self.settings.sequence_length - 3
         lengths = tf.shape(first)[0], tf.shape(second)[0]
-        kept = tf.minimum(lengths[0], room)
-        if self.settings.truncate == "round_robin":  # a token of each in turn, the first text first
+        kept = tf.minimum(lengths[0], room)  # tokens of the first text; `waterfall` fills the row with it
+        # `round_robin` takes a token from each text in turn, the first text first: at least half of the room (rounded
+        # up), and more if the second text leaves some.
+        if self.settings.truncate == "round_robin":
             kept = tf.minimum(lengths[0], tf.maximum((room + 1) // 2, room - lengths[1]))
         second = second[0 : tf.minimum(lengths[1], room - kept)]
         end = [self.settings.end_id]
         return tf.concat([[self.settings.start_id], first[0:kept], end, second, end], 0)[None]
 
     def pieces(self, text: Any) -> Any:
-        """Token ids of one text, without special tokens and however many they are.
+        """Return the token ids of one text, without special tokens and not truncated.
 
         Args:
             text: int32[n], UTF-8 bytes; a zero ends the text.
@@ -128,21 +133,24 @@ class GraphTokenizer:
         """
         symbols = self._compose(self._spell(decode_utf8(text)))
         total = tf.shape(symbols)[0]
+        # All below have the shape [total].
         is_within = tf.not_equal(symbols, SEPARATOR)
         follows_separator = tf.equal(tf.concat([[SEPARATOR], symbols], 0)[0:total], SEPARATOR)
-        first = tf.logical_and(is_within, follows_separator)
+        first = tf.logical_and(is_within, follows_separator)  # the first symbol of each word
         token, length = self._longest_match(symbols, first, total)
         visited = _visited(symbols, first, length, total)
         stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
         is_unknown = self._is_in_unknown_word(symbols, first, stuck)
+        # A known word emits at every visited position, an unknown one at its first symbol only.
         emitted = tf.logical_and(tf.where(is_unknown, tf.cast(first, tf.int32), visited) > 0, is_within)
         return tf.boolean_mask(tf.where(is_unknown, self.settings.unknown_id, token), emitted)
 
     def _spell(self, code_points: Any) -> Any:
-        """int32[m]: the symbols of a text, a separator at the end."""
+        """Replace code points, int32[n], -1 for none, by their symbols, int32[total + 1], the last a separator."""
         table = self._code_points
-        known = tf.maximum(code_points, 0)
+        known = tf.maximum(code_points, 0)  # a valid index at the positions of -1, whose entry is replaced below
         row = tf.gather(shared_constant(table.page_of), known // PAGE_SIZE) * PAGE_SIZE
+        # entry, length, start: int32[n]. An entry of `length` symbols fills the output from `start` on.
         entry = _look_up(self._entry_of, row + known % PAGE_SIZE)
         entry = tf.where(code_points < 0, NOTHING, entry)
         if self._finder is not None:
@@ -150,11 +158,14 @@ class GraphTokenizer:
         length = tf.gather(shared_constant(table.length), entry)
         start = tf.cumsum(length, exclusive=True)
         total = tf.reduce_sum(length)
-        # Entries without symbols share their start with the next one, whose number is the higher: counting the starts
-        # up to a position gives the entry that it belongs to.
+        # source, int32[total]: the index of the entry that fills each output position. SCATTER_ND adds 1 at each start,
+        # so the running sum counts the entries that start at or before a position. An entry without symbols has the
+        # start of the next entry; that one has the higher index, so the count finds it. Entries without symbols at the
+        # end start at `total`, the extra slot.
         source = tf.cumsum(tf.scatter_nd(start[:, None], tf.ones_like(start), [total + 1]))[0:total] - 1
-        where_it_lies = tf.gather(tf.gather(shared_constant(table.offset), entry) - start, source) + tf.range(total)
-        return tf.concat([tf.gather(shared_constant(table.symbols), where_it_lies), [SEPARATOR]], 0)
+        # Output position p of entry e is symbol offset[e] + (p - start[e]) of the table.
+        index = tf.gather(tf.gather(shared_constant(table.offset), entry) - start, source) + tf.range(total)
+        return tf.concat([tf.gather(shared_constant(table.symbols), index), [SEPARATOR]], 0)
 
     def _compose(self, symbols: Any) -> Any:
         if self._composer is None:
@@ -163,10 +174,11 @@ class GraphTokenizer:
         return tf.cond(is_needed, lambda: self._composer(symbols), lambda: symbols)
 
     def _longest_match(self, symbols: Any, first: Any, total: Any) -> tuple[Any, Any]:
-        """Token id and length of the longest piece that starts at each position; length 0 where none does."""
+        """Return the id and length (in symbols, 0 for no match) of the longest piece at each position, int32[total]."""
+        # Position p reads ahead[p + step]; the padding keeps that inside, and no piece contains a separator.
         ahead = tf.concat([symbols, tf.fill([self._trie.longest], SEPARATOR)], 0)
         state = tf.where(first, self._trie.start, self._trie.continuation)
-        states = []
+        states = []  # one int32[total] for each step
         for step in range(min(_COMMON_STEPS, self._trie.longest)):
             state = self._step(state, ahead[step : step + total])
             states.append(state)
@@ -178,8 +190,8 @@ class GraphTokenizer:
         return tf.where(is_far, far_token, token), tf.where(is_far, far_length, length)
 
     def _longer_match(self, state: Any, ahead: Any, total: Any) -> tuple[Any, Any]:
-        """The same for pieces of more than `_COMMON_STEPS` symbols, given the states after these."""
-        # One position past the end, in the dead state, keeps the list from being empty.
+        """Return the same for pieces of more than `_COMMON_STEPS` symbols, from the states after that many."""
+        # `at`: positions still in the trie, and one past the end, in the dead state, so that the list is never empty.
         alive = tf.concat([tf.not_equal(state, 0), [True]], 0)
         at = tf.cast(tf.reshape(tf.where(alive), [-1]), tf.int32)
         state = tf.gather(tf.concat([state, [0]], 0), at)
@@ -189,65 +201,82 @@ class GraphTokenizer:
             states.append(state)
         token, length = self._last_token(states, _COMMON_STEPS + 1, tf.shape(at)[0])
         token = tf.where(length > 0, token, 0)
+        # Back to all positions; the slot of the extra position is cut off.
         spread = [tf.scatter_nd(at[:, None], values, [total + 1])[0:total] for values in (token, length)]
         return spread[0], spread[1]
 
     def _step(self, state: Any, symbol: Any) -> Any:
-        """The children of states by symbols; 0 where there is none."""
+        """Return the child of each state by its symbol, 0 (the dead state) if there is none."""
         slot = tf.gather(shared_constant(self._trie.base), state) + symbol
         return tf.where(tf.equal(tf.gather(shared_constant(self._trie.check), slot), symbol), slot, 0)
 
     def _last_token(self, states: Sequence[Any], first_length: int, total: Any) -> tuple[Any, Any]:
-        """Of states after `first_length` symbols and more, the last that ends a piece: its token id and its length."""
-        tokens = _look_up(self._token, tf.stack(states))
+        """Return the token id and length of the last state that ends a piece, int32[total] each; length 0 if none does.
+
+        Args:
+            states: int32[total] after `first_length` symbols, after `first_length` + 1 symbols, and so on.
+            first_length: Symbols before the first of the states.
+            total: Number of positions.
+        """
+        tokens = _look_up(self._token, tf.stack(states))  # [steps, total], -1 where no piece ends
         lengths = tf.constant(np.arange(first_length, first_length + len(states), dtype=np.int32)[:, None])
         length = tf.reduce_max(tf.where(tokens >= 0, lengths, 0), 0)
+        # tokens[step, position] is at step * total + position of the flattened tensor.
         at = tf.maximum(length - first_length, 0) * total + tf.range(total)
         return tf.gather(tf.reshape(tokens, [-1]), at), length
 
     def _is_in_unknown_word(self, symbols: Any, first: Any, stuck: Any) -> Any:
-        """bool[total]: whether the word at each position cannot be told in pieces, or is too long."""
-        word = tf.cumsum(tf.cast(first, tf.int32))
-        cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)
+        """Return bool[total], True in words that have no split into pieces, or more than `MAX_BYTES_PER_WORD` bytes."""
+        word = tf.cumsum(tf.cast(first, tf.int32))  # words count from 1; 0 before the first word
+        cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)  # bytes; one sum decides both conditions
         cost += tf.cast(stuck, tf.int32) * (MAX_BYTES_PER_WORD + 1)
         cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.reduce_max(word) + 1])
         return tf.gather(cost_of_word, word) > MAX_BYTES_PER_WORD
 
 
 def _last_index(vocabulary: Sequence[str], token: str) -> int:
-    """The id of a token; of several alike the last, as everywhere in KerasHub's map from token to id."""
+    """Return the id of a token; the last one if it occurs twice, as in KerasHub's map from token to id."""
     return len(vocabulary) - 1 - list(reversed(vocabulary)).index(token)
 
 
 def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
-    """int32[total]: 1 at the positions that the greedy walk of each word reaches, the stuck one included."""
-    nowhere = total  # a position past the end, where chains stop
+    """Return int32[total], 1 where the greedy walk of each word arrives, including the position where it is stuck.
+
+    Args:
+        symbols: int32[total].
+        first: bool[total], True at the first symbol of each word.
+        length: int32[total], symbols of the longest match at each position, 0 for none.
+        total: Number of positions.
+    """
+    nowhere = total  # a position past the end, where all chains stop; it hops to itself
+    # The last symbol is a separator and matches nothing, so p + length[p] is a position.
     target = tf.range(total) + length
     goes_on = tf.logical_and(length > 0, tf.not_equal(tf.gather(symbols, target), SEPARATOR))
-    hop = tf.concat([tf.where(goes_on, target, nowhere), [nowhere]], 0)
+    hop = tf.concat([tf.where(goes_on, target, nowhere), [nowhere]], 0)  # int32[total + 1]
     visited = tf.concat([tf.cast(first, tf.int32), [0]], 0)
 
     def doubled(visited: Any, hop: Any, rounds: int) -> tuple[Any, Any]:
         for _ in range(rounds):
+            # Before round k (from 0), `hop` goes 2^k matches ahead, and the first 2^k positions of a walk are marked.
             visited = tf.minimum(1, visited + tf.scatter_nd(hop[:, None], visited, [total + 1]))
             hop = tf.gather(hop, hop)
         return visited, hop
 
     visited, hop = doubled(visited, hop, _COMMON_ROUNDS)
     is_longer = tf.reduce_min(hop) < nowhere
-    more = (_MOST_PIECES_PER_WORD - 1).bit_length() - _COMMON_ROUNDS
+    more = (_MOST_PIECES_PER_WORD - 1).bit_length() - _COMMON_ROUNDS  # 7 rounds reach 128 pieces
     visited = tf.cond(is_longer, lambda: doubled(visited, hop, more)[0], lambda: visited)
     return visited[0:total]
 
 
 def _compact(table: NDArray[np.int32]) -> NDArray[Any]:
-    """The table in 16 bits where its numbers fit."""
+    """Return the table in 16 bits if its numbers fit, else as it is."""
     limits = np.iinfo(np.int16)
     fits = table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max
     return table.astype(np.int16) if fits else table
 
 
 def _look_up(table: NDArray[Any], ids: Any) -> Any:
-    """int32: entries of a table of either width."""
+    """Return the entries of a 16-bit or 32-bit table as int32."""
     found = tf.gather(shared_constant(table), ids)
     return found if table.dtype == np.int32 else tf.cast(found, tf.int32)

@@ -1,4 +1,4 @@
-"""From a KerasHub preprocessor to plain tokenizer settings, and from a vocabulary to the pieces a text can reach."""
+"""Reads tokenizer settings from a KerasHub preprocessor, and the usable pieces from a vocabulary."""
 
 import hashlib
 import itertools
@@ -10,21 +10,28 @@ from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["MAX_BYTES_PER_WORD", "read_tokenizer", "start_and_continuation_pieces"]
 
-# KerasHub and TF-Text give [UNK] for a longer word: keras_hub/src/tokenizers/word_piece_tokenizer.py.
+# A longer word is [UNK] in KerasHub and TF-Text: keras_hub/src/tokenizers/word_piece_tokenizer.py.
 MAX_BYTES_PER_WORD = 100
 
 
 def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...]]:
-    """Reads what the graph needs from a `DistilBertTextClassifierPreprocessor`.
+    """Read the settings and the vocabulary of a `DistilBertTextClassifierPreprocessor`.
 
     Args:
-        preprocessor: a KerasHub preprocessor with a WordPiece tokenizer.
+        preprocessor: A KerasHub preprocessor with a WordPiece tokenizer.
 
     Returns:
-        The settings and the vocabulary.
+        The settings, and the vocabulary; a piece's index is its token id.
 
     Raises:
-        ConversionError: the tokenizer has an option that the in-graph tokenizer does not carry.
+        ConversionError: The in-graph tokenizer does not support an option of the tokenizer.
+
+    Example:
+        >>> import keras_hub
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> settings, vocabulary = read_tokenizer(preprocessor)
+        >>> settings.sequence_length, vocabulary[settings.start_id], vocabulary[settings.end_id]
+        (16, '[CLS]', '[SEP]')
     """
     tokenizer = preprocessor.tokenizer
     vocabulary = tuple(tokenizer.get_vocabulary())
@@ -52,28 +59,32 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """The tokens that a text may spell out, in the order in which KerasHub looks for them."""
+    """Return the tokens that a text may spell out.
+
+    Sorted, because KerasHub keeps them in a set, whose order differs between processes, and equal classifiers must give
+    equal files. The order does not matter otherwise: tokens cannot overlap.
+    """
     if not (tokenizer.split and tokenizer.special_tokens_in_strings):
         return ()
-    return tuple(dict.fromkeys(map(str, tokenizer._special_tokens_for_splitting())))
+    return tuple(sorted({str(token) for token in tokenizer._special_tokens_for_splitting()}))
 
 
 def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
-    """Refuses what the graph cannot do exactly."""
+    """Refuse settings that the graph cannot reproduce exactly."""
     if settings.sequence_length < 2:
         raise ConversionError(
-            f"sequence_length must be at least 2, for [CLS] and [SEP]. Received: {settings.sequence_length}."
+            f"`sequence_length` must be at least 2, the tokens [CLS] and [SEP]. Received: {settings.sequence_length}."
         )
     if settings.unknown_id in (settings.start_id, settings.end_id, settings.pad_id):
         raise ConversionError(
-            "The out-of-vocabulary token must not be [CLS], [SEP] or [PAD], which frame and pad every text. "
+            "The out-of-vocabulary token must not be [CLS], [SEP] or [PAD], which every row of token ids contains. "
             f"Received: oov_token={settings.oov_token!r}. Use the vocabulary's [UNK]."
         )
     for token in settings.special_tokens:
         if token not in vocabulary:
             raise ConversionError(
                 f"A special token in strings must be a piece of the vocabulary. Received: {token!r}. "
-                "Add it to the vocabulary, or leave it out of special_tokens."
+                "Add it to the vocabulary, or remove it from the tokenizer's special_tokens."
             )
         if not token.isascii() or not token:
             raise ConversionError(
@@ -84,7 +95,7 @@ def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
             token[-k:] == other[:k] for k in range(1, min(len(token), len(other)))
         ):
             raise ConversionError(
-                "Special tokens in strings must not overlap, so that a text can be read in one way only. "
+                "Special tokens in strings must not overlap, because a text could then be read in two ways. "
                 f"Received: {token!r} and {other!r}."
             )
 
@@ -92,13 +103,21 @@ def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
 def start_and_continuation_pieces(
     vocabulary: Sequence[str], suffix_indicator: str
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Splits a vocabulary into the pieces that may start a word and those that may continue one.
+    """Split a vocabulary into the pieces that may start a word and those that may continue one.
 
-    A later duplicate of a piece wins, as in KerasHub's map from token to id. Pieces of more bytes than a word may
-    have are left out: no word can contain them.
+    The last of several equal pieces counts, as in KerasHub's map from token to id. Pieces of more than
+    `MAX_BYTES_PER_WORD` bytes are left out, because no word can contain them.
+
+    Args:
+        vocabulary: Pieces; a piece's index is its token id.
+        suffix_indicator: The beginning of pieces that continue a word, such as `##`.
 
     Returns:
-        piece -> id for the starts, and piece without suffix indicator -> id for the continuations.
+        Piece -> id for starts, and piece without its suffix indicator -> id for continuations.
+
+    Example:
+        >>> start_and_continuation_pieces(["turn", "##ing"], "##")
+        ({'turn': 0, '##ing': 1}, {'ing': 1})
     """
     fits = {p: i for i, p in enumerate(vocabulary) if p and len(p.encode("utf-8", "replace")) <= MAX_BYTES_PER_WORD}
     continuations = {

@@ -1,13 +1,16 @@
-"""What each code point becomes before WordPiece sees it: its spelling, and a table from code points to spellings.
+"""The spelling of each code point before WordPiece, and a table from code points to spellings.
 
-KerasHub splits a text into words with regular expressions and case-folds each word afterwards. Both depend on single
-code points, composition aside (`composition.py`), so the result can be tabulated. The *spelling* of a code point is
-the characters that it becomes, with a word break before and after one that is a word of its own (punctuation, CJK),
-a word break alone for one that is dropped (white space, control and format characters), and nothing for one that
-vanishes. A text is spelled by its spellings one after the other, and its words are what stands between word breaks.
+KerasHub splits a text into words with regular expressions and then case-folds each word. Except for composition
+(`composition.py`), both depend on single code points, so the result fits a table. The *spelling* of a code point is:
 
-The definition of correct is KerasHub's `WordPieceTokenizer`; its patterns and TensorFlow Text's case folding, the ones
-that its graph path uses, are applied here to every code point.
+* the characters that it becomes, with a word break before and after if it is a word by itself (punctuation, CJK);
+* only a word break, if it is dropped (white space, control and format characters);
+* nothing, if it vanishes.
+
+The spelling of a text is the spellings of its code points one after the other; its words lie between word breaks.
+
+KerasHub's `WordPieceTokenizer` defines what is correct. Its patterns, and the case folding of TensorFlow Text that its
+graph path uses, are applied here to every code point.
 """
 
 import itertools
@@ -30,17 +33,25 @@ __all__ = ["CODE_POINTS", "NOTHING", "PAGE_SIZE", "WORD_BREAK", "CodePointTable"
 
 CODE_POINTS = 0x110000
 PAGE_SIZE = 256
-WORD_BREAK = "\0"  # in a spelling; U+0000 itself ends a text, so no text spells it
-NOTHING = 0  # the entry of a byte that begins no code point
+WORD_BREAK = "\0"  # in a spelling; U+0000 ends a text, so no other spelling contains it
+NOTHING = 0  # the entry without symbols, for a byte that begins no code point
 _SURROGATES = range(0xD800, 0xE000)
-_NO_CHARACTER = -2  # beside the two entries that no code point has
+_NO_CHARACTER = -2  # the character of `NOTHING` and of special tokens, entries that no code point has
 
 
 class Spellings:
     """The spelling of every code point under a tokenizer's options.
 
     Args:
-        settings: the tokenizer's options.
+        settings: Tokenizer options.
+
+    Example:
+        >>> import keras_hub
+        >>> from edgedistil_converters.tokenizer.settings import read_tokenizer
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> spellings = Spellings(read_tokenizer(preprocessor)[0])
+        >>> [spellings[ord(character)].replace(WORD_BREAK, "|") for character in "Aß ,…"]
+        ['a', 'ss', '|', '|,|', '|...|']
     """
 
     def __init__(self, settings: TokenizerSettings) -> None:
@@ -52,11 +63,11 @@ class Spellings:
         )
 
     def __getitem__(self, code_point: int) -> str:
-        """The spelling of a code point; U+FFFD's for a surrogate, which no valid text contains."""
+        """Return the spelling of a code point; that of U+FFFD for a surrogate, which no valid text contains."""
         return self._spellings[0xFFFD if code_point in _SURROGATES else code_point]
 
     def before_folding(self, code_point: int) -> str:
-        """The characters of a code point when accents are stripped and case is not folded yet."""
+        """Return the characters of a code point after accents are stripped and before case is folded."""
         return self._plain[0xFFFD if code_point in _SURROGATES else code_point]
 
     @cached_property
@@ -65,21 +76,24 @@ class Spellings:
 
     @cached_property
     def _word_characters(self) -> frozenset[str]:
+        """All characters of spellings."""
         return frozenset().union(*(part for s in self._unique for part in s.split(WORD_BREAK)))
 
     @cached_property
     def _long_own_words(self) -> tuple[str, ...]:
+        """Words of several characters that one code point spells between word breaks, such as `...`."""
         own_words = (s.strip(WORD_BREAK) for s in self._unique if s.startswith(WORD_BREAK))
         return tuple(sorted(word for word in own_words if len(word) > 1))
 
     @cached_property
     def _within_words(self) -> frozenset[str]:
+        """Characters that can have neighbours in their word."""
         return frozenset().union(*(s for s in self._unique if WORD_BREAK not in s))
 
     def can_be_in_a_word(self, piece: str) -> bool:
-        """Whether any text can spell the characters of a vocabulary piece within one word.
+        """Return True if a text can spell the characters of a piece within one word.
 
-        A character that arises only by composition counts as one that can be spelled: its precomposed form can.
+        This includes characters that result from composition, because a text can contain them precomposed.
         """
         if len(piece) == 1:
             return piece in self._word_characters
@@ -88,16 +102,16 @@ class Spellings:
 
 @dataclass(frozen=True)
 class CodePointTable:
-    """Two-level table: entry = `entry_of[page_of[c // PAGE_SIZE] * PAGE_SIZE + c % PAGE_SIZE]` for a code point c.
+    """A two-level table: code point c has `entry_of[page_of[c // PAGE_SIZE] * PAGE_SIZE + c % PAGE_SIZE]`.
 
     Attributes:
-        page_of: int32[CODE_POINTS / PAGE_SIZE].
-        entry_of: int32[pages * PAGE_SIZE].
-        length: int32[entries], symbols of an entry, separators included. Entry 0 has none: `NOTHING`.
-        offset: int32[entries], where they start in `symbols`.
+        page_of: int32[CODE_POINTS / PAGE_SIZE], the stored page of each page of code points.
+        entry_of: int32[pages * PAGE_SIZE], the entry of each code point of each stored page.
+        length: int32[entries], number of symbols, including separators. Entry 0, `NOTHING`, has none.
+        offset: int32[entries], index in `symbols` of an entry's first symbol.
         symbols: int32[...], the symbols of all entries, one after the other.
-        characters: for each entry, see `SpecialTokenFinder`.
-        special_tokens: special token -> its entry.
+        characters: The character of each entry as `SpecialTokenFinder` takes it.
+        special_tokens: Special token -> its entry.
     """
 
     page_of: NDArray[np.int32]
@@ -112,21 +126,21 @@ class CodePointTable:
 def code_point_table(
     spellings: Spellings, symbol_ids: Mapping[str, int], unknown: int, special_tokens: Sequence[str] = ()
 ) -> CodePointTable:
-    """The table for one alphabet.
+    """Build the table for one alphabet.
 
     Args:
-        spellings: of all code points.
-        symbol_ids: character or special token -> symbol; `WORD_BREAK` must be among them.
-        unknown: the symbol of every other character.
-        special_tokens: each gets an entry of its own, which spells it as a word of one symbol, and the code points
-            that can stand in it share no entry with others, so that an entry tells which character it was.
+        spellings: Spellings of all code points.
+        symbol_ids: Character or special token -> symbol; must contain `WORD_BREAK`.
+        unknown: The symbol of every other character.
+        special_tokens: Tokens that a text may spell out. Each gets an entry that spells it as a word of one symbol. The
+            characters of these tokens share no entry with others, so that an entry determines its character.
     """
     kept_apart = frozenset("".join(special_tokens))
-    entries: dict[tuple[int, tuple[int, ...]], int] = {(_NO_CHARACTER, ()): 0}
+    entries: dict[tuple[int, tuple[int, ...]], int] = {(_NO_CHARACTER, ()): NOTHING}  # (character, symbols) -> entry
     for token in special_tokens:
         as_a_word = (symbol_ids[WORD_BREAK], symbol_ids[token], symbol_ids[WORD_BREAK])
         entries[_NO_CHARACTER, as_a_word] = len(entries)
-    pages: dict[tuple[int, ...], int] = {}
+    pages: dict[tuple[int, ...], int] = {}  # the entries of 256 code points -> stored page
     page_of = np.zeros(CODE_POINTS // PAGE_SIZE, np.int32)
     for page in range(len(page_of)):
         row = []
@@ -152,9 +166,9 @@ def code_point_table(
 def _all_spellings(
     *, is_lowercase: bool, is_stripped: bool, is_split: bool, is_cjk_split: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The spelling of every code point, and its characters before folding; surrogates stand for U+FFFD.
+    """Return the spelling of every code point, and its characters before folding; surrogates count as U+FFFD.
 
-    A text ends at U+0000; the decoder puts one behind every text, and it must be a word break or nothing.
+    A text ends at U+0000. The decoder appends one to every text, so its spelling is a word break or nothing.
     """
     characters = ["\ufffd" if c in _SURROGATES else chr(c) for c in range(CODE_POINTS)]
     characters[0] = " "
@@ -176,7 +190,7 @@ def _all_spellings(
     spelled = (
         _join([_spell(folded[ord(c)], bool(dropped[ord(c)]), bool(own_word[ord(c)])) for c in plain])
         if any(splits[ord(c)] for c in plain)
-        else whole  # several characters fold to fewer where they compose: Hangul jamo
+        else whole  # folding several characters at once also composes them (Hangul jamo)
         for plain, whole in zip(stripped, folded_whole, strict=True)
     )
     return (WORD_BREAK, *itertools.islice(spelled, 1, None)), tuple(stripped)
@@ -189,7 +203,7 @@ def _spell(folded: str, is_dropped: bool, is_own_word: bool) -> str:
 
 
 def _join(spellings: Sequence[str]) -> str:
-    """One spelling of several, with one break where several meet."""
+    """Join spellings to one, with a single word break where several meet."""
     return re.sub(f"{WORD_BREAK}+", WORD_BREAK, "".join(spellings)) if len(spellings) > 1 else "".join(spellings)
 
 
@@ -202,6 +216,6 @@ def _decode(tensor: Any) -> list[str]:
 
 
 def _matches(characters: Sequence[str], pattern: str) -> NDArray[np.bool_]:
-    """bool[characters]: which of them a regular expression of RE2 matches."""
+    """Return bool[characters], True for those that an RE2 regular expression matches."""
     result: NDArray[np.bool_] = tf.strings.regex_full_match(_encode(characters), f"({pattern})").numpy()
     return result

@@ -1,17 +1,17 @@
 """WordPiece with TensorFlow Text's custom ops: a string tensor in, token ids out.
 
-This is the form for hosts that have TF-Text's kernels linked in and want a string input. TF-Text's own BERT
-normalization is not KerasHub's, so the ops run on tables of our own:
+This form is for hosts that link TF-Text's kernels and prefer a string input. TF-Text's BERT normalization differs from
+KerasHub's, so the ops get custom tables:
 
 1. `FastBertNormalize` replaces each code point by its spelling (`spelling.py`): split, case-folded, stripped.
 2. `WhitespaceTokenize` splits at U+0020 and at no other character.
-3. `FastWordpieceTokenizeWithOffsets` is the op that KerasHub uses itself, on the words that KerasHub makes.
+3. `FastWordpieceTokenizeWithOffsets`, the op that KerasHub itself uses, gets the same words as in KerasHub.
 
-Three control characters that no piece holds stand for what the text between the ops must not contain: a space inside
-of a word, a character of no piece, and the end of the text, which is a piece of its own, one past the vocabulary.
+Three control characters that no piece contains replace what the text between the ops must not contain: a space inside
+a word, a character of no piece, and the end of the text. The last is a piece with the first id after the vocabulary.
 
-The ids are KerasHub's, but for composition: a table of code points cannot join `e` and U+0301, as KerasHub does when
-it folds case. Such a text gets other ids, if the vocabulary holds the mark or the composed character.
+The token ids are KerasHub's except for composition: a table of code points cannot join `e` and U+0301, as KerasHub does
+when it folds case. Such a text gets other ids if the vocabulary contains the mark or the composed character.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,24 +36,24 @@ __all__ = ["CUSTOM_OPS", "TFTextTokenizer"]
 CUSTOM_OPS = frozenset(
     {"FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "TFText>WhitespaceTokenizeWithOffsetsV2"}
 )
-"""The custom ops of a file with this tokenizer, by the names under which TF-Text's registrar has their kernels."""
+"""Custom ops of a file with this tokenizer, by the names in TF-Text's registrar."""
 
 _SPACE = " "  # between words, once a text is normalized
 _REPLACEMENT_CHARACTER = 0xFFFD
 _SURROGATES = range(0xD800, 0xE000)
-# TF-Text gives dummy nodes of its trie U+0011 (fast_wordpiece_tokenizer_model_builder.cc).
+# TF-Text uses U+0011 for dummy nodes of its trie (fast_wordpiece_tokenizer_model_builder.cc).
 _CONTROL_CHARACTERS = [chr(c) for c in range(1, 32) if c != 0x11]
 
 
 class TFTextTokenizer:
-    """The tables of one vocabulary, and the three ops that read them.
+    """The tokenizer as TF-Text's ops: tables of one vocabulary, and the three ops that read them.
 
     Args:
-        settings: tokenizer options.
-        vocabulary: one piece an id.
+        settings: Tokenizer options.
+        vocabulary: Pieces; a piece's index is its token id.
 
     Raises:
-        ConversionError: special tokens in strings, or a vocabulary that TF-Text refuses.
+        ConversionError: The settings allow special tokens in strings, or TF-Text refuses the vocabulary.
 
     Example:
         >>> import keras_hub
@@ -67,12 +67,12 @@ class TFTextTokenizer:
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
         if settings.special_tokens_in_strings:
             raise ConversionError(
-                "The TF-Text form of the tokenizer cannot find special tokens in a text. "
-                "Received: special_tokens_in_strings=True. Convert with the builtin tokenizer, which can."
+                "The tokenizer tftext cannot find special tokens in a text. Received: special_tokens_in_strings=True. "
+                "Pass `tokenizer`='builtin', which can."
             )
         self.settings = settings
         inner_space, unknown, end = _unused_control_characters(vocabulary)
-        self._end_id = len(vocabulary)
+        self._end_id = len(vocabulary)  # the piece after the last of the vocabulary
         pieces = [*(piece.replace(_SPACE, inner_space) for piece in vocabulary), end]
         special = (part.replace(_SPACE, inner_space) for part in (settings.suffix_indicator, settings.oov_token))
         self._pieces = np.frombuffer(_wordpiece_model(pieces, *special), np.uint8)
@@ -80,10 +80,10 @@ class TFTextTokenizer:
         self._normalizer = np.frombuffer(build_normalizer_table(dict(respelling.replacements())), np.uint8)
 
     def __call__(self, text: Any) -> Any:
-        """Token ids of one text, special tokens included.
+        """Return the token ids of one text, with `[CLS]` and `[SEP]`.
 
         Args:
-            text: string[1], UTF-8; a NUL ends the text, and bytes that are no UTF-8 count as U+FFFD.
+            text: string[1], UTF-8; a NUL ends the text, and ill-formed bytes count as U+FFFD.
 
         Returns:
             int32[1, m] with 2 <= m <= sequence_length.
@@ -93,7 +93,7 @@ class TFTextTokenizer:
         return tf.concat([[self.settings.start_id], pieces, [self.settings.end_id]], 0)[None]
 
     def pieces(self, text: Any) -> Any:
-        """Token ids of one text, without special tokens and however many they are.
+        """Return the token ids of one text, without special tokens and not truncated.
 
         Args:
             text: string[1], UTF-8.
@@ -110,13 +110,13 @@ class TFTextTokenizer:
         _, ids, _, _, _ = gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
             words, shared_constant(self._pieces)
         )
-        ids = tf.concat([tf.cast(ids, tf.int32), [self._end_id]], 0)
+        ids = tf.concat([tf.cast(ids, tf.int32), [self._end_id]], 0)  # so that there is an end without a NUL, too
         places = tf.range(tf.shape(ids)[0])
         return ids[0 : tf.reduce_min(tf.where(tf.equal(ids, self._end_id), places, tf.shape(ids)[0]))]
 
 
 class _Respelling:
-    """What the normalizer makes of each code point."""
+    """The string that the normalizer writes for each code point."""
 
     def __init__(
         self, settings: TokenizerSettings, vocabulary: Sequence[str], inner_space: str, unknown: str, end: str
@@ -128,7 +128,7 @@ class _Respelling:
         self._written = {WORD_BREAK: _SPACE, _SPACE: inner_space, **{c: c for c in self._known - {_SPACE}}}
 
     def replacements(self) -> Iterator[tuple[bytes, bytes]]:
-        """UTF-8 bytes -> what replaces them, of all that does not stay as it is."""
+        """Return (UTF-8 bytes, bytes that replace them) for everything that the normalizer changes."""
         yield b"\0", f"{_SPACE}{self._end}{_SPACE}".encode()
         for code_point in range(1, CODE_POINTS):
             if code_point not in _SURROGATES:
@@ -146,27 +146,29 @@ class _Respelling:
         if self._unknown not in written:
             return written
         if not (_SPACE in written or character in self._known or character in self._reserved):
-            return character  # is as unknown as what it would become, and takes no room in the table
+            return character  # unknown either way; without an entry it takes no room in the table
+        # One unknown character makes its word unknown, so the word needs no other.
         words = written.split(_SPACE)
         return _SPACE.join(self._unknown if self._unknown in word else word for word in words)
 
 
 def _unused_control_characters(vocabulary: Sequence[str]) -> tuple[str, str, str]:
-    """Three characters of one byte, as U+0020 is, so that no word gets longer."""
+    """Return three characters of one byte, as U+0020 has, so that no word gets longer."""
     unused = [character for character in _CONTROL_CHARACTERS if not any(character in piece for piece in vocabulary)]
     if len(unused) < 3:
         raise ConversionError(
-            "The TF-Text form of the tokenizer needs three of the control characters U+0001 to U+001F for itself. "
-            f"Received: a vocabulary that leaves {len(unused)} of them. Remove the pieces that hold them."
+            "The tokenizer tftext needs three control characters, U+0001 to U+001F, that no piece contains. "
+            f"Received: a vocabulary that leaves {len(unused)} of them. Pass `tokenizer`='builtin', or remove the "
+            "pieces that contain them."
         )
     return unused[0], unused[1], unused[2]
 
 
 def _only_space_splits() -> bytes:
-    """The configuration of `WhitespaceTokenize`: one bit a code point, up to a limit.
+    """Return the configuration of `WhitespaceTokenize`: one bit per code point, up to a limit.
 
-    The op reads the bit of the limit itself too, one past the end (whitespace_tokenizer.h, `<=`). Here that is the
-    first surrogate, which no text holds.
+    The op also reads the bit of the limit itself, one past the end (whitespace_tokenizer.h, `<=`). The limit is a
+    surrogate, which no text contains.
     """
     bits = np.zeros(_SURROGATES.start, np.uint8)
     bits[ord(_SPACE)] = 1
@@ -174,7 +176,7 @@ def _only_space_splits() -> bytes:
 
 
 def _wordpiece_model(pieces: list[str], suffix_indicator: str, oov_token: str) -> bytes:
-    """TF-Text's trie with failure links, for words that are split already, as KerasHub builds it."""
+    """Build TF-Text's trie with failure links, for words that are split already, as KerasHub does."""
     is_split_already, can_detokenize = True, False
     try:
         model: bytes = tf_text.build_fast_wordpiece_model(

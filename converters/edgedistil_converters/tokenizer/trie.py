@@ -1,13 +1,13 @@
-"""The vocabulary as a double-array trie: two small integer tables that a graph walks with GATHER alone.
+"""The vocabulary as a double-array trie: two small integer tables, in which a graph takes a step with two GATHERs.
 
 A double array (Aoe 1989, "An efficient digital search algorithm by using a double-array structure", IEEE TSE 15(9))
-stores every trie node at a slot. The child of node `s` by symbol `c` sits at slot `base[s] + c`, and it is there
-if and only if `check[base[s] + c] == c`. No two nodes share a base, so the symbol alone is a sufficient check and
-fits 16 bits where the alphabet does. A failed step goes to slot 0, the dead node, whose base points past the last
-slot in use, so that it fails again for ever and the graph needs no branch.
+stores every trie node in a slot. The child of the node in slot `s` by symbol `c` is in slot `base[s] + c`; it exists if
+and only if `check[base[s] + c] == c`. No two nodes share a base, so the symbol is a sufficient check, and it fits 16
+bits if the alphabet does. A failed step goes to slot 0, the dead node. Its base points past the last slot in use, so
+that every later step fails too, and the graph needs no branch.
 
-Pieces that start a word and pieces that continue one (`##ing`) hang under two roots of the same trie. A piece is a
-tuple of symbols: small numbers that stand for characters.
+Pieces that start a word and pieces that continue one (`##ing`) are below two roots of the same trie. A piece is a tuple
+of symbols, small numbers for characters.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 __all__ = ["FIRST_SYMBOL", "SEPARATOR", "UNKNOWN", "Trie", "build_trie"]
 
 SEPARATOR = 0  # the symbol between two words; no piece contains it
-UNKNOWN = 1  # stands for every character that no piece contains
+UNKNOWN = 1  # the symbol of every character that no piece contains
 FIRST_SYMBOL = 2
 _DEAD = 0
 _FREE = -1
@@ -30,12 +30,12 @@ class Trie:
     """A vocabulary in two double arrays.
 
     Attributes:
-        base: int32[slots], where the children of a node begin.
-        check: int32[slots], the symbol that leads to a node, -1 at a free slot.
-        token: int32[slots], the token id of the piece that ends at a node, -1 where none does.
-        start: slot of the root of the pieces that start a word.
-        continuation: slot of the root of the pieces that continue one.
-        longest: symbols of the longest piece, the suffix indicator not counted.
+        base: int32[slots], the slot from which the symbols of a node's children count.
+        check: int32[slots], the symbol that leads to a node, -1 in a free slot.
+        token: int32[slots], the token id of the piece that ends at a node, -1 if none does.
+        start: Slot of the root of pieces that start a word.
+        continuation: Slot of the root of pieces that continue a word.
+        longest: Number of symbols of the longest piece, without its suffix indicator.
     """
 
     base: NDArray[np.int32]
@@ -49,17 +49,27 @@ class Trie:
 def build_trie(
     starts: Mapping[tuple[int, ...], int], continuations: Mapping[tuple[int, ...], int], symbols: int
 ) -> Trie:
-    """Packs two sets of pieces.
+    """Build the trie of two sets of pieces.
 
     Args:
-        starts: piece -> token id, for pieces that may start a word.
-        continuations: piece without its suffix indicator -> token id, for pieces that may continue a word.
-        symbols: how many symbols there are; all of them are below.
+        starts: Piece -> token id, for pieces that may start a word.
+        continuations: Piece without its suffix indicator -> token id, for pieces that may continue a word.
+        symbols: Size of the alphabet; all symbols are below it.
+
+    Example:
+        >>> trie = build_trie({(2, 3): 7}, {(3,): 8}, symbols=4)
+        >>> state = trie.start
+        >>> for symbol in (2, 3):
+        ...     slot = int(trie.base[state]) + symbol
+        ...     state = slot if trie.check[slot] == symbol else 0
+        >>> int(trie.token[state])
+        7
     """
     children, token = _grow(starts, continuations)
     slot, base, slots = _place(children, symbols)
     tables = {name: np.full(slots, _FREE, np.int32) for name in ("check", "token")}
-    base_table = np.full(slots, slots - symbols, np.int32)  # where a stretch begins in which every slot is free
+    # Nodes without children, and the dead node, point to the last `symbols` slots, which are all free.
+    base_table = np.full(slots, slots - symbols, np.int32)
     for node, edges in enumerate(children):
         tables["token"][slot[node]] = token[node]
         if edges:
@@ -77,7 +87,7 @@ def build_trie(
 
 
 def _grow(*roots: Mapping[tuple[int, ...], int]) -> tuple[list[dict[int, int]], list[int]]:
-    """The trie as one dict of edges a node, with the token id that ends there; the first nodes are the roots."""
+    """Return each node's children by symbol, and the token id that ends there (-1 if none); roots come first."""
     children: list[dict[int, int]] = [{} for _ in roots]
     token = [_FREE for _ in roots]
     for root, pieces in enumerate(roots):
@@ -94,26 +104,27 @@ def _grow(*roots: Mapping[tuple[int, ...], int]) -> tuple[list[dict[int, int]], 
 
 
 def _place(children: list[dict[int, int]], symbols: int) -> tuple[list[int], list[int], int]:
-    """Finds a slot for every node: widest nodes first, so that the many one-child nodes fill the holes.
+    """Find a slot for every node: widest nodes first, so that the many nodes with one child fill the holes.
 
     Returns:
-        The slot of each node, its base, and the number of slots, a free stretch of `symbols` at the end included.
+        The slot of each node, its base, and the number of slots, including `symbols` free ones at the end.
     """
     taken = bytearray(4 * len(children) + 4 * symbols)
     base_used = bytearray(len(taken))
     slot, base = [0] * len(children), [0] * len(children)
     slot[0], slot[1] = 1, 2  # the dead node is slot 0
     taken[0:3] = b"\1\1\1"
-    lowest = 3
+    lowest = 3  # the search for free slots starts here
     for node in sorted((n for n in range(len(children)) if children[n]), key=lambda n: -len(children[n])):
         edges = sorted(children[node])
+        # `first`: slot of the first child. The base, first - edges[0], must be unused, and all children's slots free.
         first, misses = taken.find(0, max(lowest, edges[0])), 0
         while base_used[first - edges[0]] or any(taken[first - edges[0] + c] for c in edges):
             first = taken.find(0, first + 1)
             misses += 1
             _make_room(first + 2 * symbols, taken, base_used)
         _make_room(first + 2 * symbols, taken, base_used)
-        if misses > 64 or len(edges) == 1:  # the stretch below is as good as full
+        if misses > 64 or len(edges) == 1:  # slots more than 64 below are nearly all taken: skip them from now on
             lowest = max(lowest, first - 64)
         base[node] = first - edges[0]
         base_used[base[node]] = 1
@@ -124,7 +135,7 @@ def _place(children: list[dict[int, int]], symbols: int) -> tuple[list[int], lis
 
 
 def _make_room(slots: int, *maps: bytearray) -> None:
-    """Lengthens the maps where they are too short: wide nodes over a wide alphabet leave holes that no node fits."""
+    """Lengthen maps that are too short: wide nodes over a wide alphabet leave holes that fit no other node."""
     for taken in maps:
         if slots > len(taken):
             taken.extend(bytes(slots))
