@@ -14,7 +14,7 @@ SHARED ?= ../shared
 
 .PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime test-arm test-gpu
 .PHONY: web-demo test-web setup-web android-model test-android setup-android
-.PHONY: report-look lint format benchmark
+.PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy clean
 .PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
 
@@ -76,6 +76,9 @@ lint: setup ## ruff and mypy.
 format: setup ## Format the code.
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+commands: setup ## Write docs/commands.md from the --help of every command.
+	$(RUN) tools/write_commands.py
 
 benchmark: setup ## DistilBERT-base: this converter's file against KerasHub's own LiteRT export.
 	$(RUN) benchmarks/against_keras_hub_export.py
