@@ -24,6 +24,7 @@ from keras_hub.src.tokenizers.word_piece_tokenizer import pretokenize
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as wordpiece
 
 from edgedistil.sizes import SIZES, BackboneSize
+from edgedistil_converters.model.folded_bert import EPSILON, FoldedBertBackbone, FoldedBertTextClassifier
 from edgedistil_runtime.errors import DataError, PresetError
 
 __all__ = [
@@ -52,6 +53,7 @@ def build_classifier(
     activation: Any = None,
     hidden_dim: int | None = None,
     dropout: float = 0.2,
+    pooled_activation: str = "relu",
 ) -> Any:
     """Puts a new classification head on a backbone.
 
@@ -62,6 +64,7 @@ def build_classifier(
         activation: Activation of the output; `None` gives logits, `"softmax"` probabilities.
         hidden_dim: Width of the pooling layer; `None` is the backbone's width.
         dropout: Dropout rate between the head's two layers.
+        pooled_activation: Activation of the pooling layer: `"relu"` as in DistilBERT, `"tanh"` as in BERT.
 
     Returns:
         A `keras_hub.models.DistilBertTextClassifier`.
@@ -79,15 +82,18 @@ def build_classifier(
         raise PresetError(f"A classifier needs at least two classes. Received: num_classes={num_classes}")
     if preprocessor is not None:
         _check_fit(backbone, preprocessor)
-    return keras_hub.models.DistilBertTextClassifier(
-        backbone=backbone,
-        num_classes=num_classes,
-        preprocessor=preprocessor,
-        activation=activation,
-        hidden_dim=hidden_dim,
-        dropout=dropout,
-        name="distil_bert_text_classifier",
-    )
+    options = {
+        "backbone": backbone,
+        "num_classes": num_classes,
+        "preprocessor": preprocessor,
+        "activation": activation,
+        "hidden_dim": hidden_dim,
+        "dropout": dropout,
+        "name": "distil_bert_text_classifier",
+    }
+    if pooled_activation != "relu" or isinstance(backbone, FoldedBertBackbone):
+        return FoldedBertTextClassifier(pooled_activation=pooled_activation, **options)
+    return keras_hub.models.DistilBertTextClassifier(**options)
 
 
 def build_backbone(
@@ -97,6 +103,8 @@ def build_backbone(
     max_sequence_length: int = 512,
     dropout: float = 0.1,
     dtype: Any = None,
+    layer_norm_epsilon: float = EPSILON,
+    gelu: str = "erf",
 ) -> Any:
     """Builds a backbone with random weights.
 
@@ -106,9 +114,12 @@ def build_backbone(
         max_sequence_length: Number of positions.
         dropout: Dropout rate after the embeddings and in every layer.
         dtype: As in Keras; `None` is Keras' default.
+        layer_norm_epsilon: Epsilon of every layer norm.
+        gelu: Form of GELU: `"erf"`, or its approximation with `"tanh"`.
 
     Returns:
-        A `keras_hub.models.DistilBertBackbone`.
+        A `keras_hub.models.DistilBertBackbone`; its subclass `FoldedBertBackbone` if one of the last two arguments is
+        not KerasHub's.
 
     Raises:
         PresetError: an unknown name.
@@ -121,18 +132,21 @@ def build_backbone(
         if size not in SIZES:
             raise PresetError(f"A size is one of {', '.join(SIZES)}, or a BackboneSize. Received: {size!r}")
         size = SIZES[size]
-    return keras_hub.models.DistilBertBackbone(
-        vocabulary_size=vocabulary_size,
-        num_layers=size.num_layers,
-        num_heads=size.num_heads,
-        hidden_dim=size.hidden_dim,
-        intermediate_dim=size.intermediate_dim,
-        dropout=dropout,
-        max_sequence_length=max_sequence_length,
-        dtype=dtype,
+    options = {
+        "vocabulary_size": vocabulary_size,
+        "num_layers": size.num_layers,
+        "num_heads": size.num_heads,
+        "hidden_dim": size.hidden_dim,
+        "intermediate_dim": size.intermediate_dim,
+        "dropout": dropout,
+        "max_sequence_length": max_sequence_length,
+        "dtype": dtype,
         # Keras numbers unnamed models by process; a fixed name keeps the written presets the same.
-        name="distil_bert_backbone",
-    )
+        "name": "distil_bert_backbone",
+    }
+    if (layer_norm_epsilon, gelu) != (EPSILON, "erf"):
+        return FoldedBertBackbone(layer_norm_epsilon=layer_norm_epsilon, gelu=gelu, **options)
+    return keras_hub.models.DistilBertBackbone(**options)
 
 
 def build_preprocessor(

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import keras_hub
-
-from edgedistil.presets import huggingface
+from edgedistil.presets import huggingface, keras_hub_format
 from edgedistil.presets.download import locate
 from edgedistil_runtime.errors import EdgeDistilError, PresetError
 
@@ -99,17 +97,17 @@ def load_classifier(
     """
     name = str(preset)
     directory = locate(name, load_weights=load_weights)
-    config = _read_config(directory, name)
-    if num_classes is None and load_weights and not _has_trained_head(directory, config):
-        raise _no_trained_head(name)
     options = {"activation": activation, "hidden_dim": hidden_dim, "dropout": dropout}
     given = {key: value for key, value in options.items() if value is not None}
-    if preprocessor is not _FROM_PRESET:
-        # The preset's vocabulary would be loaded over that of a preprocessor handed to from_preset.
-        given["preprocessor"] = None
+    has_own_preprocessor = preprocessor is not _FROM_PRESET
     with _read_errors_of(name):
-        classifier = _from_preset(directory, config, num_classes, load_weights, given)
-        if preprocessor is not _FROM_PRESET:
+        source = _Source.open(directory, name)
+        if num_classes is None and load_weights and not source.has_trained_head():
+            raise _no_trained_head(name)
+        classifier = source.load(
+            num_classes, given, load_weights=load_weights, has_preprocessor=not has_own_preprocessor
+        )
+        if has_own_preprocessor:
             classifier.preprocessor = preprocessor
     set_sequence_length(classifier, sequence_length, name)
     return classifier
@@ -135,66 +133,78 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
     directory = locate(name)
     if labels is None:
         with _read_errors_of(name):
-            labels = _labels(directory, _read_config(directory, name), classifier.num_classes)
+            labels = _Source.open(directory, name).labels(classifier.num_classes)
     is_path = "://" not in name and Path(name).exists()
     source = directory.resolve().name if is_path else name
     return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source)
 
 
-def _from_preset(
-    directory: Path, config: dict[str, Any], num_classes: int | None, load_weights: bool, given: dict[str, Any]
-) -> Any:
-    is_trained_hugging_face = "model_type" in config and num_classes is None
-    if is_trained_hugging_face:
-        num_classes = huggingface.num_classes(directory)
-        given = {"dropout": config.get("seq_classif_dropout", 0.2), **given}
-    if num_classes is not None:
-        given = {**given, "num_classes": num_classes}
-    classifier = keras_hub.models.DistilBertTextClassifier.from_preset(
-        str(directory), load_weights=load_weights, **given
-    )
-    if is_trained_hugging_face and load_weights:
-        huggingface.load_head(classifier, directory)
-    return classifier
+@dataclass(frozen=True)
+class _Source:
+    """A preset directory in KerasHub's or Hugging Face's format.
 
+    Attributes:
+        directory: The directory.
+        preset: Name of the preset, for errors.
+        config: Content of its config.json.
+    """
 
-def _read_config(directory: Path, preset: str) -> dict[str, Any]:
-    with _read_errors_of(preset):
+    directory: Path
+    preset: str
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, directory: Path, preset: str) -> "_Source":
+        """Reads the config, and refuses an architecture that is no DistilBERT and no BERT."""
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         architecture = config.get("class_name") or config.get("model_type")
-    if architecture is None:
-        raise PresetError(
-            f"{preset} is not a preset: its config.json names neither KerasHub's class nor Hugging Face's model_type"
+        if architecture is None:
+            raise PresetError(
+                f"{preset} is not a preset: its config.json names neither KerasHub's class nor Hugging Face's "
+                "model_type"
+            )
+        if architecture not in (*keras_hub_format.BACKBONES, *huggingface.MODEL_TYPES):
+            raise PresetError(
+                f"A preset must hold a DistilBERT or a BERT ({', '.join(keras_hub_format.BACKBONES)} in KerasHub's "
+                f"format, {', '.join(huggingface.MODEL_TYPES)} in Hugging Face's). "
+                f"Received: {preset}, which is a {architecture}"
+            )
+        source = cls(directory, preset, dict(config))
+        if source.is_hugging_face:
+            huggingface.check_config(config, preset)
+        return source
+
+    @property
+    def is_hugging_face(self) -> bool:
+        return "class_name" not in self.config
+
+    def has_trained_head(self) -> bool:
+        if self.is_hugging_face:
+            return huggingface.has_trained_head(self.config)
+        return keras_hub_format.has_trained_head(self.directory)
+
+    def load(
+        self, num_classes: int | None, options: dict[str, Any], *, load_weights: bool, has_preprocessor: bool
+    ) -> Any:
+        load = huggingface.load if self.is_hugging_face else keras_hub_format.load
+        return load(
+            self.directory,
+            self.config,
+            self.preset,
+            num_classes=num_classes,
+            options=options,
+            load_weights=load_weights,
+            has_preprocessor=has_preprocessor,
         )
-    if architecture not in ("DistilBertBackbone", "distilbert"):
-        raise PresetError(
-            f"A preset must hold a DistilBERT (DistilBertBackbone in KerasHub's format, distilbert in Hugging "
-            f"Face's). Received: {preset}, which is a {architecture}"
-        )
-    if architecture == "distilbert":
-        huggingface.check_config(config, preset)
-    return dict(config)
 
-
-def _has_trained_head(directory: Path, config: dict[str, Any]) -> bool:
-    if "model_type" in config:
-        return huggingface.has_trained_head(config)
-    # KerasHub silently makes a random head if task.weights.h5 is missing.
-    if not (directory / "task.json").is_file() or not (directory / "task.weights.h5").is_file():
-        return False
-    with _read_errors_of(directory.name):
-        task = json.loads((directory / "task.json").read_text(encoding="utf-8"))
-    return bool(task.get("class_name") in ("DistilBertTextClassifier", "DistilBertClassifier"))
-
-
-def _labels(directory: Path, config: dict[str, Any], count: int) -> tuple[str, ...]:
-    if "model_type" in config:
-        return huggingface.labels(config, count)
-    path = directory / LABELS_FILE
-    if path.is_file():
-        # utf-8-sig: some editors begin a file with a byte order mark, which is not part of the first label.
-        return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
-    return tuple(f"class_{index}" for index in range(count))
+    def labels(self, count: int) -> tuple[str, ...]:
+        if self.is_hugging_face:
+            return huggingface.labels(self.config, count)
+        path = self.directory / LABELS_FILE
+        if path.is_file():
+            # utf-8-sig: some editors begin a file with a byte order mark, which is not part of the first label.
+            return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))
+        return tuple(f"class_{index}" for index in range(count))
 
 
 def set_sequence_length(classifier: Any, sequence_length: int | None, preset: str) -> None:

@@ -221,7 +221,7 @@ def test_hugging_face_backbone_takes_a_new_head(hugging_face_preset):
         ({"architectures": None}, "no trained head"),
         ({"activation": "relu"}, "GELU.*'relu'"),
         ({"problem_type": "multi_label_classification"}, "multi_label"),
-        ({"model_type": "bert"}, "must hold a DistilBERT.*which is a bert"),
+        ({"model_type": "roberta"}, "must hold a DistilBERT or a BERT.*which is a roberta"),
         ({"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}, "3 outputs.*4 labels"),
     ],
 )
@@ -249,16 +249,19 @@ def test_missing_or_damaged_hugging_face_file(hugging_face_preset, name):
     with pytest.raises(PresetError, match="cannot be read"):
         load_labelled_classifier(hugging_face_preset)
     (hugging_face_preset / name).unlink()
+    if name == "tokenizer_config.json":  # transformers takes its defaults then
+        assert load_labelled_classifier(hugging_face_preset).classifier.preprocessor.tokenizer.lowercase is True
+        return
     with pytest.raises(PresetError, match="cannot be read"):
         load_labelled_classifier(hugging_face_preset)
 
 
 def test_another_architecture(tmp_path):
-    keras_hub.models.BertBackbone(
+    keras_hub.models.RobertaBackbone(
         vocabulary_size=10, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=4, max_sequence_length=4
-    ).save_to_preset(str(tmp_path / "bert"))
-    with pytest.raises(PresetError, match=r"must hold a DistilBERT.*which is a BertBackbone"):
-        load_classifier(tmp_path / "bert", num_classes=2)
+    ).save_to_preset(str(tmp_path / "roberta"))
+    with pytest.raises(PresetError, match=r"must hold a DistilBERT or a BERT.*which is a RobertaBackbone"):
+        load_classifier(tmp_path / "roberta", num_classes=2)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"a": 1}'])

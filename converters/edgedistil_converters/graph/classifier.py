@@ -76,4 +76,4 @@ class EdgeGraph:
 
     def classify_embeddings(self, x: Any, ops: Ops[Any]) -> Any:
         """Returns the probabilities of embeddings as `embed` makes them, in the shapes that `ops` takes."""
-        return probabilities(classify_embeddings(x, len(self._weights.layers), ops), self._weights)
+        return probabilities(classify_embeddings(x, self._weights.architecture, ops), self._weights)

@@ -77,10 +77,15 @@ class TensorFlowOps:
         with scope(site):
             return x + y
 
-    def gelu(self, site: str, x: Any) -> Any:
-        """Returns the GELU of x, with erf."""
+    def gelu(self, site: str, x: Any, *, is_approximate: bool) -> Any:
+        """Returns the GELU of x, with erf or with tanh."""
         with scope(site):
-            return tf.nn.gelu(x, approximate=False)
+            return tf.nn.gelu(x, approximate=is_approximate)
+
+    def tanh(self, site: str, x: Any) -> Any:
+        """Returns the tanh of x."""
+        with scope(site):
+            return tf.tanh(x)
 
 
 class SingleText(TensorFlowOps):

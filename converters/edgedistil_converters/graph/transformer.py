@@ -6,18 +6,23 @@ How a step is computed is left to an `Ops`: one text, a padded batch, a GPU, an 
 with quantization each have their own. Every step has a name, its *site*: `transformer_layer_0/query`,
 `transformer_layer_0/gelu`, `logits`. Weights, plans, ranges and files use the same names.
 
-DistilBERT's layer (Sanh et al. 2019, arXiv 1910.01108) is the post-norm one of Vaswani et al. 2017 (arXiv 1706.03762).
-The last layer computes its first position only, because the classifier reads no other.
+BERT's classifier has the same steps, but a tanh after `pooled_dense`. Its layer (Devlin et al. 2018, arXiv 1810.04805),
+which DistilBERT has too (Sanh et al. 2019, arXiv 1910.01108), is the post-norm one of Vaswani et al. 2017 (arXiv
+1706.03762). The last layer computes its first position only, because the classifier reads no other.
 
 This module imports the standard library only, so that plans can list the sites without loading a graph.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 __all__ = [
     "EMBEDDINGS_NORM",
     "LOGITS",
     "POOLED",
+    "POOLED_ACTIVATIONS",
+    "POOLED_TANH",
+    "Architecture",
     "Ops",
     "classify_embeddings",
     "classify_normalized",
@@ -25,8 +30,26 @@ __all__ = [
 ]
 
 EMBEDDINGS_NORM, POOLED, LOGITS = "embeddings_layer_norm", "pooled_dense", "logits"
+POOLED_TANH = "pooled_tanh"
+POOLED_ACTIVATIONS = ("relu", "tanh")
 
 X = TypeVar("X")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between the classifiers that have this forward pass.
+
+    Attributes:
+        num_layers: Number of transformer layers.
+        pooled_activation: Activation of the head's hidden layer: `relu` (DistilBERT) or `tanh` (BERT). A ReLU is part
+            of the site `pooled_dense`, because kernels fuse it; a tanh is the site `pooled_tanh`.
+        is_gelu_approximate: True for GELU with tanh, False for GELU with erf.
+    """
+
+    num_layers: int
+    pooled_activation: str = "relu"
+    is_gelu_approximate: bool = False
 
 
 class Ops(Protocol[X]):
@@ -41,8 +64,11 @@ class Ops(Protocol[X]):
     def add(self, site: str, x: X, y: X) -> X:
         """Returns x + y, a residual connection."""
 
-    def gelu(self, site: str, x: X) -> X:
-        """Returns the GELU of x, with erf or as close to it as the graph can be."""
+    def gelu(self, site: str, x: X, *, is_approximate: bool) -> X:
+        """Returns the GELU of x, with erf or (`is_approximate`) with tanh, or as close to it as the graph can be."""
+
+    def tanh(self, site: str, x: X) -> X:
+        """Returns the tanh of x."""
 
     def attend(self, layer: str, query: X, key: X, value: X, *, is_first_only: bool) -> X:
         """Returns multi-head attention: sites `scores`, `attention` and `mixed` of the layer.
@@ -69,37 +95,41 @@ def layer_name(index: int) -> str:
     return f"transformer_layer_{index}"
 
 
-def classify_embeddings(embeddings: X, num_layers: int, ops: Ops[X]) -> X:
+def classify_embeddings(embeddings: X, architecture: Architecture, ops: Ops[X]) -> X:
     """Returns the logits of embeddings: token and position embeddings, added.
 
     Example:
         >>> class Names:
         ...     def dense(self, site, x, *, activation=None): return [*x, site]
-        ...     norm = dense
+        ...     norm = tanh = dense
         ...     def first_position(self, layer, x): return x
-        >>> classify_embeddings([], 0, Names())
-        ['embeddings_layer_norm', 'pooled_dense', 'logits']
+        >>> classify_embeddings([], Architecture(num_layers=0, pooled_activation="tanh"), Names())
+        ['embeddings_layer_norm', 'pooled_dense', 'pooled_tanh', 'logits']
     """
-    return classify_normalized(ops.norm(EMBEDDINGS_NORM, embeddings), num_layers, ops)
+    return classify_normalized(ops.norm(EMBEDDINGS_NORM, embeddings), architecture, ops)
 
 
-def classify_normalized(x: X, num_layers: int, ops: Ops[X]) -> X:
+def classify_normalized(x: X, architecture: Architecture, ops: Ops[X]) -> X:
     """Returns the logits of embeddings after their layer norm."""
-    for index in range(num_layers):
-        x = _layer(x, layer_name(index), ops, is_last=index == num_layers - 1)
-    if not num_layers:
+    for index in range(architecture.num_layers):
+        x = _layer(x, index, architecture, ops)
+    if not architecture.num_layers:
         x = ops.first_position("", x)
+    if architecture.pooled_activation == "tanh":
+        return ops.dense(LOGITS, ops.tanh(POOLED_TANH, ops.dense(POOLED, x)))
     return ops.dense(LOGITS, ops.dense(POOLED, x, activation="relu"))
 
 
-def _layer(x: X, layer: str, ops: Ops[X], *, is_last: bool) -> X:
+def _layer(x: X, index: int, architecture: Architecture, ops: Ops[X]) -> X:
     """One encoder layer: attention and its residual, feed-forward and its residual."""
+    layer, is_last = layer_name(index), index == architecture.num_layers - 1
     queries = ops.first_position(layer, x) if is_last else x
     query = ops.dense(f"{layer}/query", queries)
     key, value = ops.dense(f"{layer}/key", x), ops.dense(f"{layer}/value", x)
     mixed = ops.attend(layer, query, key, value, is_first_only=is_last)
     mixed = ops.dense(f"{layer}/attention_output", mixed)
     x = ops.norm(f"{layer}/attention_norm", ops.add(f"{layer}/attention_residual", queries, mixed))
-    hidden = ops.gelu(f"{layer}/gelu", ops.dense(f"{layer}/intermediate", x))
+    hidden = ops.dense(f"{layer}/intermediate", x)
+    hidden = ops.gelu(f"{layer}/gelu", hidden, is_approximate=architecture.is_gelu_approximate)
     hidden = ops.dense(f"{layer}/output", hidden)
     return ops.norm(f"{layer}/output_norm", ops.add(f"{layer}/output_residual", x, hidden))

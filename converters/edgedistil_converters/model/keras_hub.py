@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.graph.transformer import layer_name
+from edgedistil_converters.graph.transformer import POOLED_ACTIVATIONS, layer_name
+from edgedistil_converters.model.folded_bert import GELUS, gelu_kind, is_distil_bert
 from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["read_output_activation", "read_weights", "write_weights"]
+__all__ = ["backbone_layers", "head_layers", "read_output_activation", "read_weights", "write_weights"]
 
 # Part of a layer -> the layer of `TransformerEncoder` that holds it.
 _PARTS_OF_LAYER: Mapping[str, str] = {
@@ -30,7 +32,7 @@ _PARTS_OF_LAYER: Mapping[str, str] = {
 
 
 def read_weights(classifier: Any) -> ClassifierWeights:
-    """Reads the weights of a `keras_hub.models.DistilBertTextClassifier`.
+    """Reads the weights of a `keras_hub.models.DistilBertTextClassifier`, or of a subclass of it.
 
     Raises:
         ConversionError: Another kind of classifier, or one whose outputs are no probabilities.
@@ -41,7 +43,7 @@ def read_weights(classifier: Any) -> ClassifierWeights:
         (23, 16)
     """
     backbone = classifier.backbone
-    if type(backbone).__name__ != "DistilBertBackbone":
+    if not is_distil_bert(backbone):
         raise ConversionError(
             "Only a DistilBertTextClassifier with a DistilBertBackbone can be converted. "
             f"Received a backbone of type {type(backbone).__name__}."
@@ -55,6 +57,8 @@ def read_weights(classifier: Any) -> ClassifierWeights:
         layers=tuple(TransformerLayer(**layer) for layer in layers),  # type: ignore[arg-type]
         num_heads=int(backbone.num_heads),
         output_activation=read_output_activation(classifier),
+        pooled_activation=_read_pooled_activation(classifier),
+        is_gelu_approximate=_read_gelu(backbone),
         **own,
     )
 
@@ -101,14 +105,50 @@ def read_output_activation(classifier: Any) -> str:
     return legal[name]
 
 
-def _layers(classifier: Any) -> Iterator[tuple[str, Any]]:
-    """(site, Keras layer) of every matmul and layer norm."""
-    yield "embeddings_layer_norm", classifier.backbone.embeddings_layer_norm
-    for index, layer in enumerate(classifier.backbone.transformer_layers):
+def backbone_layers(backbone: Any) -> Iterator[tuple[str, Any]]:
+    """Yields (site, Keras layer) of every matmul and layer norm of a `DistilBertBackbone` or a `BertBackbone`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> [site for site, _ in backbone_layers(load_classifier("intents").backbone)][:2]
+        ['embeddings_layer_norm', 'transformer_layer_0/query']
+    """
+    yield "embeddings_layer_norm", backbone.embeddings_layer_norm
+    for index, layer in enumerate(backbone.transformer_layers):
         for name, path in _PARTS_OF_LAYER.items():
             yield f"{layer_name(index)}/{name}", attrgetter(path)(layer)
+
+
+def head_layers(classifier: Any) -> Iterator[tuple[str, Any]]:
+    """Yields (site, Keras layer) of the two matmuls of a `DistilBertTextClassifier`'s head."""
     yield "pooled_dense", classifier.pooled_dense
     yield "logits", classifier.output_dense
+
+
+def _layers(classifier: Any) -> Iterator[tuple[str, Any]]:
+    """(site, Keras layer) of every matmul and layer norm."""
+    yield from backbone_layers(classifier.backbone)
+    yield from head_layers(classifier)
+
+
+def _read_pooled_activation(classifier: Any) -> str:
+    name = keras.activations.serialize(classifier.pooled_dense.activation)
+    if name not in POOLED_ACTIVATIONS:
+        raise ConversionError(
+            f"The activation of the head's hidden layer must be {' or '.join(POOLED_ACTIVATIONS)}. Received: {name!r}."
+        )
+    return str(name)
+
+
+def _read_gelu(backbone: Any) -> bool:
+    """True for GELU with tanh, False for GELU with erf; all layers have the same."""
+    found = [gelu_kind(layer._feedforward_intermediate_dense.activation) for layer in backbone.transformer_layers]
+    wrong = [kind for kind in found if kind not in GELUS]
+    if wrong or len(set(found)) > 1:
+        raise ConversionError(
+            f"The activation of the transformer layers must be GELU. Received: {', '.join(sorted(set(found)))}."
+        )
+    return "tanh" in found
 
 
 def _scale(site: str, backbone: Any) -> float:

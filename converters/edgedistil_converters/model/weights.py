@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.graph.transformer import layer_name
+from edgedistil_converters.graph.transformer import Architecture, layer_name
 
 __all__ = ["ClassifierWeights", "Dense", "LayerNorm", "Part", "TransformerLayer"]
 
@@ -67,10 +67,12 @@ class ClassifierWeights:
         embeddings_layer_norm: Layer norm after the sum of both.
         layers: Encoder layers, first to last.
         num_heads: Attention heads of each layer.
-        pooled_dense: Hidden layer of the head, followed by a ReLU.
+        pooled_dense: Hidden layer of the head.
         logits: Last layer of the head.
         output_activation: Output of the classifier: `logits`, `softmax` or `sigmoid`. The probabilities of logits are
             their softmax.
+        pooled_activation: Activation of the head's hidden layer: `relu`, or `tanh` in a BERT's.
+        is_gelu_approximate: True for GELU with tanh, False for GELU with erf.
     """
 
     token_embeddings: Floats
@@ -81,6 +83,13 @@ class ClassifierWeights:
     pooled_dense: Dense
     logits: Dense
     output_activation: str
+    pooled_activation: str = "relu"
+    is_gelu_approximate: bool = False
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the forward pass needs to know."""
+        return Architecture(len(self.layers), self.pooled_activation, self.is_gelu_approximate)
 
     @property
     def width(self) -> int:

@@ -17,6 +17,7 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil_converters.model.folded_bert import FoldedBertTextClassifier, is_distil_bert
 from edgedistil_converters.model.keras_token_ids import token_id_rows
 from edgedistil_converters.preparation.pieces import PieceChoice, choose_pieces, texts_with_piece
 from edgedistil_converters.tokenizer.settings import read_tokenizer
@@ -144,7 +145,7 @@ def _check_classifier(classifier: Any) -> None:
             "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
         )
     backbone = classifier.backbone
-    if type(backbone).__name__ != "DistilBertBackbone":
+    if not is_distil_bert(backbone):
         raise ConversionError(
             "Only a DistilBertTextClassifier with a DistilBertBackbone can be pruned. "
             f"Received: a backbone of type {type(backbone).__name__}."
@@ -165,7 +166,10 @@ def _special_tokens(preprocessor: Any) -> set[str]:
 def _with_pieces(classifier: Any, kept: Ids) -> Any:
     """Build a classifier whose embedding table and tokenizer have only the pieces `kept`."""
     config = {**classifier.backbone.get_config(), "vocabulary_size": len(kept)}
-    pruned = keras_hub.models.DistilBertTextClassifier(
+    options = {}
+    if isinstance(classifier, FoldedBertTextClassifier):
+        options["pooled_activation"] = classifier.pooled_activation
+    pruned = type(classifier)(
         type(classifier.backbone).from_config(config),
         classifier.num_classes,
         preprocessor=_preprocessor_with_pieces(classifier.preprocessor, kept),
@@ -173,6 +177,7 @@ def _with_pieces(classifier: Any, kept: Ids) -> Any:
         hidden_dim=classifier.hidden_dim,
         dropout=classifier.dropout,
         name=classifier.name,
+        **options,
     )
     _copy_weights(classifier, pruned, kept)
     return pruned

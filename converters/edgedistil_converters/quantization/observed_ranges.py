@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.quantization.observation import observed
 from edgedistil_converters.quantization.ranges import GELU_FLOOR, SOFTMAX_REACH
+from edgedistil_converters.sites import POOLED_TANH
 
 __all__ = ["activation_ranges"]
 
-_PROBABILITY_RANGE = (0.0, 1.0)
+_PROBABILITY_RANGE, _TANH_RANGE = (0.0, 1.0), (-1.0, 1.0)
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
 
 
@@ -49,6 +50,8 @@ def _clip_range(site: str, least: float, greatest: float) -> tuple[float, float]
     """Return the part of a range in which differences matter to the next step."""
     if site.endswith(f"/{_ATTENTION}"):
         return _PROBABILITY_RANGE
+    if site == POOLED_TANH:
+        return _TANH_RANGE
     if site.endswith("/intermediate"):
         return max(least, GELU_FLOOR), greatest
     return least, greatest

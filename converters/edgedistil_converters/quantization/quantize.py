@@ -22,7 +22,7 @@ __all__ = ["quantize"]
 # litert-quantizer searches these patterns in the names of an op's outputs, each followed by a semicolon. A static plan
 # quantizes the encoder and the head. Float are the arithmetic inside a layer norm, whose squares need more than 8 bits,
 # and the attention of padded batches, whose mask (-120) would widen its range.
-_ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|logits)"
+_ENCODER = r"(^|/)(transformer_layer_\d+/|pooled_dense|pooled_tanh|logits)"
 _FLOAT_INSIDE = (r"_norm[/;]", r"/masked_attention[/;]")
 
 

@@ -15,9 +15,19 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.sites import POOLED_TANH
 from edgedistil_converters.tflite.site_names import site_of
 
-__all__ = ["ATTENTION_RANGE", "GELU_FLOOR", "SOFTMAX_REACH", "Ranges", "has_floor", "quantizer_statistics"]
+__all__ = [
+    "ATTENTION_RANGE",
+    "GELU_FLOOR",
+    "SOFTMAX_REACH",
+    "TANH_RANGE",
+    "Ranges",
+    "fixed_range",
+    "has_floor",
+    "quantizer_statistics",
+]
 
 Ranges = Mapping[str, tuple[float, float]]  # site or tensor name -> (min, max)
 
@@ -27,6 +37,8 @@ SOFTMAX_REACH = 12.0
 """Softmax's output is below 6e-6 for a score that is more than this below the largest of its row."""
 ATTENTION_RANGE = (0.0, 255 / 256)
 """The range of every softmax output: TFLite's int8 kernel always has scale 1/256 and zero point -128."""
+TANH_RANGE = (-1.0, 127 / 128)
+"""The range of every tanh output: TFLite's int8 kernel always has scale 1/128 and zero point 0."""
 
 _NARROWEST = 1e-3  # max - min; the range of an output that was always 0 would give a scale of 0
 _MASKED_ATTENTION, _ATTENTION = "masked_attention", "attention"
@@ -35,6 +47,18 @@ _MOVING = {
     getattr(schema.BuiltinOperator, name)
     for name in ("RESHAPE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SQUEEZE", "EXPAND_DIMS")
 }
+
+
+def fixed_range(site: str) -> tuple[float, float] | None:
+    """Return the range that TFLite fixes for the output of a site, if it does.
+
+    Example:
+        >>> fixed_range("pooled_tanh"), fixed_range("logits")
+        ((-1.0, 0.9921875), None)
+    """
+    if site == POOLED_TANH:
+        return TANH_RANGE
+    return ATTENTION_RANGE if site.endswith("/attention") else None
 
 
 def has_floor(site: str) -> bool:

@@ -60,7 +60,7 @@ _INT8_VERSIONS = {
         1: ("RESHAPE",),
         2: (
             *("ADD", "BATCH_MATMUL", "LOGISTIC", "MEAN", "MUL", "REDUCE_MIN", "RSQRT", "SLICE", "SOFTMAX"),
-            *("SQUARED_DIFFERENCE", "SUB", "TRANSPOSE"),
+            *("SQUARED_DIFFERENCE", "SUB", "TANH", "TRANSPOSE"),
         ),
         3: ("CONV_2D",),
     }.items()

@@ -17,7 +17,7 @@ A layer norm is done twice over. Variances of one tensor differ by a factor of 5
 rounds the small ones by a tenth and more; the second norm finds variances near 1 and mends what the first got wrong.
 
 GELU(x) is x * sigmoid(1.702 x), as in Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2: the builtin GELU makes
-the compiler refuse a whole file. It differs from the exact one by 0.02 at most.
+the compiler refuse a whole file. It differs from both exact forms by 0.02 at most.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class EdgeTPUGraph:
             float32[1, num_classes].
         """
         ops = (_MatmulOps if self.has_batch_matmul else _BroadcastOps)(self.weights, attention_mask)
-        logits = classify_normalized(embeddings, len(self.weights.layers), ops)
+        logits = classify_normalized(embeddings, self.weights.architecture, ops)
         with scope("probabilities"):
             logits = tf.reshape(logits, [1, self.weights.num_classes])
         return probabilities(logits, self.weights)
@@ -80,7 +80,7 @@ class _ConvolutionOps(TensorFlowOps):
         power = tf.reduce_mean(scaled * scaled, -1, keepdims=True, name="second_power")
         return scaled * tf.math.rsqrt(power, name="second_root")
 
-    def gelu(self, site: str, x: Any) -> Any:
+    def gelu(self, site: str, x: Any, *, is_approximate: bool) -> Any:
         with scope(site):
             return tf.multiply(x, tf.sigmoid(_GELU_SLOPE * x, name="gate"), name="step")
 

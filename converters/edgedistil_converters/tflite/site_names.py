@@ -20,6 +20,7 @@ _STEPS = {
     _OPERATORS.BATCH_MATMUL: re.compile(r"(.+)/MatMul\d*"),
     _OPERATORS.SOFTMAX: re.compile(r"(.+)/Softmax\d*"),
     _OPERATORS.LOGISTIC: re.compile(r"(.+)/Sigmoid\d*"),
+    _OPERATORS.TANH: re.compile(r"(.+)/Tanh\d*"),
     _OPERATORS.GELU: re.compile(r"(.+)/Gelu/.*"),
     _OPERATORS.ADD: re.compile(r"(.+_residual|embeddings)/add\d*"),
     _OPERATORS.SUB: re.compile(r"(.+_norm)/shifted\d*"),

@@ -53,7 +53,7 @@ __all__ = [
 CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
 STDERR = "stderr.txt"
 _JOB = "job.npz"
-_FORMAT = 2  # counts changes of what training computes or of how files are written; an older checkpoint starts over
+_FORMAT = 3  # counts changes of what training computes or of how files are written; an older checkpoint starts over
 _TRAINERS = ("tensorflow", "tensorflow-model-optimization", "tf-keras")
 # What a file with wrong bytes makes the readers of zip archives and arrays raise; RuntimeError: seemingly encrypted, or
 # packed in a way that is not supported.
@@ -213,6 +213,8 @@ def _header(job: Job) -> str:
         "num_layers": len(job.weights.layers),
         "num_heads": job.weights.num_heads,
         "output_activation": job.weights.output_activation,
+        "pooled_activation": job.weights.pooled_activation,
+        "is_gelu_approximate": job.weights.is_gelu_approximate,
         "epsilons": epsilons,
     }
     return json.dumps(header, sort_keys=True)
@@ -260,5 +262,7 @@ def _weights_of(arrays: Mapping[str, NDArray[Any]], header: dict[str, Any]) -> C
         layers=tuple(layer(index) for index in range(header["num_layers"])),
         num_heads=header["num_heads"],
         output_activation=header["output_activation"],
+        pooled_activation=header["pooled_activation"],
+        is_gelu_approximate=header["is_gelu_approximate"],
         **own,
     )

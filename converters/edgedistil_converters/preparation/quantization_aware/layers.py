@@ -29,6 +29,7 @@ __all__ = [
     "ScoresMask",
     "Site",
     "SplitHeads",
+    "Tanh",
     "TokenMask",
 ]
 
@@ -175,10 +176,17 @@ class Add(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Gelu(keras.layers.Layer):  # type: ignore[misc]
-    """With erf."""
+    """GELU with erf, or with tanh if `is_approximate`."""
+
+    def __init__(self, *, is_approximate: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.is_approximate = is_approximate
 
     def call(self, x: Any) -> Any:
-        return tf.nn.gelu(x, approximate=False)
+        return tf.nn.gelu(x, approximate=self.is_approximate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "is_approximate": self.is_approximate}
 
 
 class Relu(keras.layers.Layer):  # type: ignore[misc]
@@ -186,6 +194,13 @@ class Relu(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         return tf.nn.relu(x)
+
+
+class Tanh(keras.layers.Layer):  # type: ignore[misc]
+    """TFMOT would fuse Keras's own in its own way."""
+
+    def call(self, x: Any) -> Any:
+        return tf.tanh(x)
 
 
 class Site(keras.layers.Layer):  # type: ignore[misc]

@@ -26,9 +26,9 @@ from edgedistil_converters.preparation.quantization_aware.quantize_configs impor
     QuantizedFlooredSite,
     QuantizedKernel,
     QuantizedSite,
+    QuantizedTanh,
 )
-from edgedistil_converters.quantization.ranges import ATTENTION_RANGE, has_floor
-from edgedistil_converters.sites import activation_sites
+from edgedistil_converters.quantization.ranges import fixed_range, has_floor
 
 __all__ = ["Calibration", "FloatMirror", "QuantizedMirror", "build_mirror", "quantize"]
 
@@ -36,7 +36,8 @@ _annotate = tfmot.quantization.keras.quantize_annotate_layer
 _CLONED = {
     **{name: getattr(layers, name) for name in layers.__all__},
     **{
-        config.__name__: config for config in (QuantizedAttention, QuantizedFlooredSite, QuantizedKernel, QuantizedSite)
+        config.__name__: config
+        for config in (QuantizedAttention, QuantizedFlooredSite, QuantizedKernel, QuantizedSite, QuantizedTanh)
     },
 }
 
@@ -75,11 +76,11 @@ class QuantizedMirror:
 
     Attributes:
         model: as in `FloatMirror`.
-        num_layers: transformer layers.
+        sites: names of the quantized activations, in the order of the forward pass.
     """
 
     model: Any
-    num_layers: int
+    sites: tuple[str, ...]
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The weights under the names of `named_arrays`."""
@@ -88,7 +89,7 @@ class QuantizedMirror:
     def calibrate(self, calibration: Calibration) -> None:
         """Lets the learned ranges begin somewhere."""
         for name, ends in calibration.ranges.items():
-            if not name.endswith("/attention"):
+            if fixed_range(name) is None:
                 for variable, end in zip(self._range_variables(name, "output"), ends, strict=True):
                     variable.assign(end)
         for name, floor in calibration.floors.items():
@@ -97,10 +98,9 @@ class QuantizedMirror:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The ends of the grid of each site, in the order of the forward pass."""
         return {
-            name: ATTENTION_RANGE
-            if name.endswith("/attention")
-            else _grid_ends(*(float(end.numpy()) for end in self._range_variables(name, "output")))
-            for name in activation_sites(self.num_layers)
+            name: fixed_range(name)
+            or _grid_ends(*(float(end.numpy()) for end in self._range_variables(name, "output")))
+            for name in self.sites
         }
 
     def refresh_kernel_ranges(self) -> None:
@@ -127,7 +127,7 @@ class QuantizedMirror:
 def build_mirror(weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> FloatMirror:
     """Builds the annotated model of a classifier, with its weights; those of a float site will not be rounded."""
     ops = _KerasOps(weights, pad_id, weight_dtypes)
-    logits = classify_embeddings(ops.embeddings(), len(weights.layers), ops)
+    logits = classify_embeddings(ops.embeddings(), weights.architecture, ops)
     mirror = FloatMirror(keras.Model(ops.token_ids, logits.values), ops.sites, pad_id)
     _set_weights(mirror.model, weights, weight_dtypes)
     return mirror
@@ -138,7 +138,7 @@ def quantize(mirror: FloatMirror, calibration: Calibration) -> QuantizedMirror:
     """A copy of the model in which TFMOT rounds kernels and sites."""
     with tfmot.quantization.keras.quantize_scope(_CLONED):
         model = tfmot.quantization.keras.quantize_apply(mirror.model, quantized_layer_name_prefix="")
-    quantized = QuantizedMirror(model, num_layers=sum(name.endswith("/attention") for name in mirror.sites))
+    quantized = QuantizedMirror(model, tuple(mirror.sites))
     quantized.calibrate(calibration)
     quantized.refresh_kernel_ranges()
     return quantized
@@ -190,8 +190,11 @@ class _KerasOps:
     def add(self, site: str, x: _Rows, y: _Rows) -> _Rows:
         return self._site(site, layers.Add()([x.values, y.values]), x.mask)
 
-    def gelu(self, site: str, x: _Rows) -> _Rows:
-        return self._site(site, layers.Gelu()(x.values), x.mask)
+    def gelu(self, site: str, x: _Rows, *, is_approximate: bool) -> _Rows:
+        return self._site(site, layers.Gelu(is_approximate=is_approximate)(x.values), x.mask)
+
+    def tanh(self, site: str, x: _Rows) -> _Rows:
+        return self._site(site, layers.Tanh()(x.values), x.mask, config=QuantizedTanh())
 
     def attend(self, layer: str, query: _Rows, key: _Rows, value: _Rows, *, is_first_only: bool) -> _Rows:
         queries, keys, values = (

@@ -9,9 +9,9 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgedistil_converters.quantization.ranges import ATTENTION_RANGE
+from edgedistil_converters.quantization.ranges import ATTENTION_RANGE, TANH_RANGE
 
-__all__ = ["QuantizedAttention", "QuantizedFlooredSite", "QuantizedKernel", "QuantizedSite"]
+__all__ = ["QuantizedAttention", "QuantizedFlooredSite", "QuantizedKernel", "QuantizedSite", "QuantizedTanh"]
 
 _quantizers = tfmot.quantization.keras.quantizers
 _BITS = 8
@@ -95,4 +95,13 @@ class QuantizedAttention(_Nothing):
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         """The fixed one."""
         lowest, highest = ATTENTION_RANGE
+        return [_quantizers.FixedQuantizer(num_bits=_BITS, init_min=lowest, init_max=highest, narrow_range=False)]
+
+
+class QuantizedTanh(_Nothing):
+    """The tanh of the head, whose range nothing learns."""
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        """The fixed one."""
+        lowest, highest = TANH_RANGE
         return [_quantizers.FixedQuantizer(num_bits=_BITS, init_min=lowest, init_max=highest, narrow_range=False)]

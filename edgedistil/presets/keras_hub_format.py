@@ -1,0 +1,77 @@
+"""A preset directory in KerasHub's format -> a Keras classifier: DistilBERTs and BERTs, with or without a trained head.
+
+DistilBERTs, and BERTs that EdgeDistil saved, are loaded by KerasHub. A KerasHub BERT is loaded by KerasHub too and then
+copied into a DistilBERT, see `folding.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras_hub
+
+from edgedistil.presets.folding import fold
+from edgedistil.presets.huggingface_tokenizer import check_vocabulary
+from edgedistil_converters.model.folded_bert import FoldedBertBackbone
+
+__all__ = ["BACKBONES", "has_trained_head", "load"]
+
+_BERT = "BertBackbone"
+BACKBONES = ("DistilBertBackbone", _BERT, FoldedBertBackbone.__name__)
+_CLASSIFIERS = (
+    *("DistilBertTextClassifier", "DistilBertClassifier", "BertTextClassifier", "BertClassifier"),
+    "FoldedBertTextClassifier",
+)
+
+
+def has_trained_head(directory: Path) -> bool:
+    """Returns True if the directory holds the weights of a text classifier's head.
+
+    Example:
+        >>> from pathlib import Path
+        >>> has_trained_head(Path("intents"))
+        True
+    """
+    # KerasHub silently makes a random head if task.weights.h5 is missing.
+    if not (directory / "task.json").is_file() or not (directory / "task.weights.h5").is_file():
+        return False
+    task = json.loads((directory / "task.json").read_text(encoding="utf-8"))
+    return task.get("class_name") in _CLASSIFIERS
+
+
+def load(
+    directory: Path,
+    config: Mapping[str, Any],
+    preset: str,
+    *,
+    num_classes: int | None,
+    options: Mapping[str, Any],
+    load_weights: bool = True,
+    has_preprocessor: bool = True,
+) -> Any:
+    """Loads a classifier with KerasHub's `from_preset`; the arguments are those of `huggingface.load`."""
+    given: dict[str, Any] = {"load_weights": load_weights}
+    # The preset's vocabulary would be loaded over that of a preprocessor handed to from_preset.
+    given |= {} if has_preprocessor else {"preprocessor": None}
+    given |= _dtype(config)
+    if config["class_name"] == _BERT:
+        is_new = num_classes is not None
+        head = {"num_classes": num_classes} if is_new else {}
+        source = keras_hub.models.BertTextClassifier.from_preset(str(directory), **given, **head)
+        classifier = fold(source, num_classes=num_classes, options=options)
+    else:
+        head = {} if num_classes is None else {"num_classes": num_classes}
+        given = {**given, **options, **head}
+        classifier = keras_hub.models.DistilBertTextClassifier.from_preset(str(directory), **given)
+    if has_preprocessor and classifier.preprocessor is not None:
+        pieces = classifier.preprocessor.tokenizer.vocabulary_size()
+        check_vocabulary(pieces, classifier.backbone.vocabulary_size, preset)
+    return classifier
+
+
+def _dtype(config: Mapping[str, Any]) -> dict[str, str]:
+    """Weights that were trained in mixed precision are float32, and so is the arithmetic of a file."""
+    policy = config.get("config", {}).get("dtype")
+    name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
+    return {"dtype": "float32"} if str(name).startswith("mixed_") else {}
