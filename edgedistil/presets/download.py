@@ -11,6 +11,7 @@ from pathlib import Path
 
 from keras_hub.src.utils.preset_utils import get_file
 
+from edgedistil.presets.packaged import INSTALL, MINILM, MINILM_HANDLE, packaged_files
 from edgedistil.presets.registry import BUNDLED, bundled_preset_path, list_presets
 from edgedistil_runtime.errors import PresetError
 
@@ -58,6 +59,8 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
     """
     if preset in BUNDLED:
         return bundled_preset_path(preset)
+    if preset == MINILM:
+        return _locate_minilm(load_weights=load_weights)
     names = {info.name: info.source for info in list_presets()}
     handle = names.get(preset, preset)
     scheme, is_handle, rest = handle.partition("://")
@@ -76,6 +79,33 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
             "KerasHub's save_to_preset or Hugging Face's save_pretrained writes"
         )
     return directory
+
+
+def _locate_minilm(*, load_weights: bool) -> Path:
+    """The hub's cache, the hub, or the package that has the files, in this order."""
+    cached = _cached(MINILM_HANDLE)
+    if cached is not None:
+        return cached
+    try:
+        return _download(MINILM, MINILM_HANDLE, *MINILM_HANDLE.split("://"), load_weights=load_weights)
+    except PresetError as error:
+        installed = packaged_files()
+        if installed is not None:
+            return installed
+        raise PresetError(
+            f"{error} Or install the package that has the files of this preset; its dependencies are not needed: "
+            f"{INSTALL}"
+        ) from error
+
+
+def _cached(handle: str) -> Path | None:
+    """The directory of a Hugging Face preset in the cache, if all of it is there; no hub is asked."""
+    import huggingface_hub
+
+    repository = handle.partition("://")[2]
+    names = ("config.json", "tokenizer_config.json", "tokenizer.json", _HUGGING_FACE_WEIGHTS)
+    found = [huggingface_hub.try_to_load_from_cache(repository, name) for name in names]
+    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
 
 
 def _download(preset: str, handle: str, scheme: str, rest: str, *, load_weights: bool) -> Path:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_hub
 
+from edgedistil.builder import build_classifier
 from edgedistil.presets.folding import fold
 from edgedistil.presets.huggingface_tokenizer import check_vocabulary
 from edgedistil_converters.model.folded_bert import FoldedBertBackbone
@@ -54,7 +56,6 @@ def load(
     given: dict[str, Any] = {"load_weights": load_weights}
     # The preset's vocabulary would be loaded over that of a preprocessor handed to from_preset.
     given |= {} if has_preprocessor else {"preprocessor": None}
-    given |= _dtype(config)
     if config["class_name"] == _BERT:
         is_new = num_classes is not None
         head = {"num_classes": num_classes} if is_new else {}
@@ -63,15 +64,29 @@ def load(
     else:
         head = {} if num_classes is None else {"num_classes": num_classes}
         given = {**given, **options, **head}
-        classifier = keras_hub.models.DistilBertTextClassifier.from_preset(str(directory), **given)
+        classifier = _in_float32(keras_hub.models.DistilBertTextClassifier.from_preset(str(directory), **given))
     if has_preprocessor and classifier.preprocessor is not None:
         pieces = classifier.preprocessor.tokenizer.vocabulary_size()
         check_vocabulary(pieces, classifier.backbone.vocabulary_size, preset)
     return classifier
 
 
-def _dtype(config: Mapping[str, Any]) -> dict[str, str]:
-    """Weights that were trained in mixed precision are float32, and so is the arithmetic of a file."""
-    policy = config.get("config", {}).get("dtype")
-    name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
-    return {"dtype": "float32"} if str(name).startswith("mixed_") else {}
+def _in_float32(source: Any) -> Any:
+    """Rebuilds a classifier of mixed precision: its weights are float32, and so is the arithmetic of a file.
+
+    KerasHub cannot load it in another precision, because its optimizer's state is saved with it and has another form.
+    """
+    if source.backbone.compute_dtype == "float32":
+        return source
+    classifier = build_classifier(
+        type(source.backbone).from_config({**source.backbone.get_config(), "dtype": "float32"}),
+        source.num_classes,
+        preprocessor=source.preprocessor,
+        activation=source.activation,
+        hidden_dim=source.hidden_dim,
+        dropout=source.dropout,
+        pooled_activation=keras.activations.serialize(source.pooled_dense.activation),
+    )
+    for variable, new in zip(source.weights, classifier.weights, strict=True):
+        new.assign(variable)
+    return classifier

