@@ -11,6 +11,7 @@ import keras_hub
 
 from edgedistil.presets import huggingface
 from edgedistil.presets.download import locate
+from edgedistil_converters.model import hugging_face_tokenizer  # noqa: F401  # KerasHub then knows its classes
 from edgedistil_runtime.errors import EdgeDistilError, PresetError
 
 __all__ = [

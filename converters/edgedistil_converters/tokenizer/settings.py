@@ -3,9 +3,11 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["MAX_BYTES_PER_WORD", "read_tokenizer", "start_and_continuation_pieces"]
@@ -54,6 +56,15 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
         pad_id=int(tokenizer.pad_token_id),
         unknown_id=int(tokenizer.token_to_id(tokenizer.oov_token)),
     )
+    rules = getattr(tokenizer, "rules", None)  # of a `HuggingFaceTokenizer`
+    if rules is not None:
+        settings = replace(
+            settings,
+            rules=HUGGING_FACE,
+            clean_text=rules.clean_text,
+            max_input_chars_per_word=rules.max_input_chars_per_word,
+            added_tokens=rules.added_tokens,
+        )
     _check(settings, vocabulary)
     return settings, vocabulary
 
