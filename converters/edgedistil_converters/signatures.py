@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgedistil_converters.graph.classifier import EdgeGraph
+from edgedistil_converters.graph.classifier import EdgeGraph, find_padding
 from edgedistil_converters.graph.embeddings import embedding_table
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.weights import ClassifierWeights
@@ -24,6 +24,7 @@ from edgedistil_runtime.artifact import (
     TOKENIZE_PAIR,
     TokenizerSettings,
 )
+from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["DEFAULT_SHAPES", "TextClassifierModule", "check_signatures", "custom_ops"]
@@ -127,8 +128,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     def _embed(self, encoder_inputs: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
         @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name="token_ids")])  # type: ignore[untyped-decorator]
         def embed(token_ids: Any) -> Mapping[str, Any]:
-            mask = tf.cast(tf.not_equal(token_ids[0], self._settings.pad_id), tf.float32)
-            return encoder_inputs(self._graph.embed(token_ids), mask)
+            return encoder_inputs(self._graph.embed(token_ids), self._mask(token_ids))
 
         return embed
 
@@ -147,7 +147,15 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         return self._graph.classify(token_ids)
 
     def _classify_rows(self, token_ids: Any) -> Any:
-        return self._graph.classify_batch(token_ids, self._settings.pad_id)
+        is_only_at_end = self._settings.rules == HUGGING_FACE
+        return self._graph.classify_batch(token_ids, self._settings.pad_id, is_only_at_end=is_only_at_end)
+
+    def _mask(self, token_ids: Any) -> Any:
+        """The mask of one row: int32[1, m] -> float32[m], 1 at tokens."""
+        if self._settings.rules == HUGGING_FACE:
+            is_padding = find_padding(token_ids, self._settings.pad_id, is_only_at_end=True)
+            return 1 - tf.cast(is_padding[0], tf.float32)
+        return tf.cast(tf.not_equal(token_ids[0], self._settings.pad_id), tf.float32)
 
 
 def _function(compute: Callable[..., Any], output: str, *inputs: tf.TensorSpec) -> Any:

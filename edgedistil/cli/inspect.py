@@ -49,6 +49,7 @@ def inspect(model: Path, as_json: bool) -> None:
             "vocabulary_size": metadata.tokenizer.vocabulary_size,
             "lowercase": metadata.tokenizer.lowercase,
             "strip_accents": metadata.tokenizer.strip_accents,
+            **_rules(metadata.tokenizer),
         },
         "architecture": dict(metadata.model),
         "parity": dict(metadata.parity),
@@ -74,6 +75,19 @@ def inspect(model: Path, as_json: bool) -> None:
         print_json(facts)
     else:
         _print(facts)
+
+
+def _rules(tokenizer: Any) -> dict[str, Any]:
+    """The library whose token ids a file gives, and the options that only Hugging Face's tokenizers have."""
+    if tokenizer.rules == "keras_hub":
+        return {"rules": tokenizer.rules}
+    return {
+        "rules": tokenizer.rules,
+        "clean_text": tokenizer.clean_text,
+        "handle_chinese_chars": tokenizer.split_on_cjk,
+        "max_input_chars_per_word": tokenizer.max_input_chars_per_word,
+        "added_tokens": [token.content for token in tokenizer.added_tokens],
+    }
 
 
 def _encoder(part: Any) -> dict[str, Any]:

@@ -21,14 +21,18 @@ __all__ = [
     "ENCODER_MEMBER",
     "FILE_IDENTIFIER",
     "GPU",
+    "HUGGING_FACE",
     "IDS",
+    "KERAS_HUB",
     "LABELS_MEMBER",
+    "LONGEST_FIRST",
     "MASK",
     "MEMBERS",
     "METADATA_MEMBER",
     "NO_TOKENIZER",
     "PROBABILITIES",
     "ROUND_ROBIN",
+    "RULES",
     "SCHEMA_VERSION",
     "SEGMENT_IDS",
     "SERVING_DEFAULT",
@@ -75,8 +79,10 @@ FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_iden
 
 BUILTIN, TFTEXT, NO_TOKENIZER = "builtin", "tftext", "none"
 TOKENIZER_KINDS = (BUILTIN, TFTEXT, NO_TOKENIZER)
-ROUND_ROBIN, WATERFALL = "round_robin", "waterfall"
-TRUNCATIONS = (ROUND_ROBIN, WATERFALL)  # how two texts share a row of token ids
+KERAS_HUB, HUGGING_FACE = "keras_hub", "hugging_face"
+RULES = (KERAS_HUB, HUGGING_FACE)  # the library whose token ids are reproduced
+ROUND_ROBIN, WATERFALL, LONGEST_FIRST = "round_robin", "waterfall", "longest_first"
+TRUNCATIONS = (ROUND_ROBIN, WATERFALL, LONGEST_FIRST)  # how two texts share a row of token ids
 CPU, GPU, EDGETPU = "cpu", "gpu", "edgetpu"
 TARGETS = (CPU, GPU, EDGETPU)  # what an artifact is converted for, and the accelerators that can be asked for
 

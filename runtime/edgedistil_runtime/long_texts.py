@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
 from edgedistil_runtime.metadata import TokenizerSettings
 
 __all__ = ["Excerpt", "LongTexts", "Tokenize", "most_token_ids"]
@@ -27,8 +28,10 @@ _WINDOW = 256  # characters before the end of a prefix that are searched for a c
 _MAX_FOLDED = 18  # characters that NFKC makes of one: U+FDFA
 _MAX_FOLDED_LATIN = 3  # the same for characters below U+0300: U+00BD
 
-# Words of more than 100 bytes become one `[UNK]` (docs/tokenizer.md), so that base64 and the like may be shortened.
-_LONG_WORD = re.compile(r"(?<![A-Za-z0-9])([A-Za-z0-9]{128})[A-Za-z0-9]+")
+# Words of more than 100 bytes or characters become one `[UNK]` (docs/tokenizer.md), so that base64 and the like may be
+# shortened.
+_MOST_BYTES, _SHORTENED = 100, 128
+_LONG_WORD = re.compile(rf"(?<![A-Za-z0-9])([A-Za-z0-9]{{{_SHORTENED}}})[A-Za-z0-9]+")
 _SPACE, _PUNCTUATION, _IDEOGRAPH = r" \t\n\r", r"!-/:-@\[-`{-~", r"\u4e00-\u9fff"
 _LETTERS = frozenset({"Lu", "Ll", "Lo", "Nd"})  # not Lm: some fold to a mark, which a tokenizer may remove
 _END_OF_LETTERS = "\ud800"  # above are presentation forms, some of which fold to marks
@@ -74,7 +77,11 @@ class LongTexts:
         """Compile the pattern of cuts; nothing runs."""
         self._length, self._tokenize = settings.sequence_length, tokenize
         self._cuts = _cuts(settings)
-        self._has_unknown_long_words = not settings.special_tokens  # a special token divides a word
+        # The least length of which every word is unknown. Special and added tokens divide a word.
+        limit = settings.max_input_chars_per_word if settings.rules == HUGGING_FACE else _MOST_BYTES
+        self._has_unknown_long_words = limit < _SHORTENED and not (settings.special_tokens or settings.added_tokens)
+        # Two texts that both fill the row share an odd number of tokens by which of them is longer.
+        self._is_order_needed = settings.truncate == LONGEST_FIRST and settings.sequence_length % 2 == 0
 
     def excerpt(self, text: str, text_pair: str | None = None) -> Excerpt:
         """Return the excerpt of a text or a pair.
@@ -97,7 +104,10 @@ class LongTexts:
         return Excerpt(prefix, None, is_truncated=self._is_truncated(prefix) if is_all else True, token_ids=row)
 
     def _pair(self, text: str, text_pair: str) -> Excerpt:
-        """Return the excerpts of a pair: both rules of truncation use lengths only up to the room for both texts."""
+        """Return the excerpts of a pair: truncation uses lengths only up to the room for both texts.
+
+        `longest_first` may also use which text is longer; then nothing is cut if both fill the row.
+        """
         room = self._length - 3  # [CLS], [SEP] twice
         texts = [_before_nul(text), _before_nul(text_pair)]
         if sum(map(most_token_ids, texts)) <= room:
@@ -107,6 +117,8 @@ class LongTexts:
         (first, first_row, _), (second, second_row, _) = map(self._full_prefix, texts)
         # A row of one text has room for one more id than a row of two: if it is full, the pair does not fit.
         count = len(first_row) + len(second_row) - 4
+        if self._is_order_needed and min(len(first_row), len(second_row)) == self._length:
+            first, second = texts
         return Excerpt(first, second, is_truncated=count > room)
 
     def _full_prefix(self, text: str) -> tuple[str, Sequence[int], bool]:
@@ -160,8 +172,9 @@ def _cuts(settings: TokenizerSettings) -> re.Pattern[str] | None:
     """Return the pattern of positions where a word certainly ends; None if there are none."""
     if not settings.split:
         return None
-    if settings.special_tokens:
-        spaced = any(mark.isspace() for token in settings.special_tokens for mark in token)
+    tokens = (*settings.special_tokens, *(token.content for token in settings.added_tokens))
+    if tokens:
+        spaced = any(mark.isspace() for token in tokens for mark in token)
         return None if spaced else re.compile(f"(?<=[{_SPACE}])(?=\\w)")
     places = [f"(?<=[{_SPACE}{_PUNCTUATION}])(?=\\w)", f"(?=[{_PUNCTUATION}])"]
     if settings.split_on_cjk:

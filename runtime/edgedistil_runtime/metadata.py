@@ -10,7 +10,11 @@ from typing import Any
 
 from edgedistil_runtime.contract import (
     CPU,
+    HUGGING_FACE,
+    KERAS_HUB,
+    LONGEST_FIRST,
     METADATA_MEMBER,
+    RULES,
     SCHEMA_VERSION,
     TARGETS,
     TOKENIZER_KINDS,
@@ -25,11 +29,42 @@ __all__ = [
     "TARGETS",
     "TOKENIZER_KINDS",
     "TRUNCATIONS",
+    "AddedToken",
     "ArtifactMetadata",
     "EncoderPart",
     "GoldenCase",
     "TokenizerSettings",
 ]
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token that a text contains as a whole, as in Hugging Face's `tokenizers`.
+
+    Attributes:
+        content: The token.
+        id: Token id.
+        special: The token belongs to the format, as `[SEP]` does, and not to the language.
+        single_word: The token counts only if no word character is next to it.
+        lstrip: White space before the token belongs to it.
+        rstrip: White space after the token belongs to it.
+        normalized: The token is compared with the text after normalization and not before.
+        is_piece: The token is also a piece of the vocabulary. One that was added to the vocabulary is none, so it
+            cannot be part of a word.
+
+    Example:
+        >>> AddedToken("[SEP]", 3, special=True, is_piece=True).normalized
+        False
+    """
+
+    content: str
+    id: int
+    special: bool = False
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = False
+    is_piece: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,10 +82,17 @@ class TokenizerSettings:
         oov_token: Piece for words outside the vocabulary, for instance `[UNK]`.
         special_tokens_in_strings: Special tokens may be spelled out in a text.
         special_tokens: Those special tokens; empty unless `special_tokens_in_strings`.
-        truncate: How two texts share the row: `round_robin` or `waterfall`.
+        truncate: How two texts share the row: `round_robin`, `waterfall` or, with Hugging Face's rules,
+            `longest_first`.
         vocabulary_size: Number of pieces in `vocab.txt`.
         vocabulary_sha256: Hex digest of `vocab.txt`.
         start_id, end_id, pad_id, unknown_id: Ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
+        rules: The library whose token ids these are: `keras_hub` or `hugging_face`. With `hugging_face`,
+            `split_on_cjk` is `handle_chinese_chars`, `suffix_indicator` is `continuing_subword_prefix`, and
+            `strip_accents` is never open: null has been replaced by `lowercase`.
+        clean_text: Remove control characters; false with KerasHub's rules, as are the next two 0 and empty.
+        max_input_chars_per_word: Largest number of characters of a word that is divided into pieces.
+        added_tokens: Tokens that a text may contain as a whole, by id; the special tokens are among them.
 
     Example:
         >>> from edgedistil_runtime import read_artifact
@@ -76,6 +118,10 @@ class TokenizerSettings:
     end_id: int
     pad_id: int
     unknown_id: int
+    rules: str = KERAS_HUB
+    clean_text: bool = False
+    max_input_chars_per_word: int = 0
+    added_tokens: tuple[AddedToken, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,8 +220,16 @@ class ArtifactMetadata:
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
-        """Return the metadata as a JSON document: two-space indent, keys in the order above."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+        """Return the metadata as a JSON document: two-space indent, keys in the order above.
+
+        A tokenizer with KerasHub's rules has none of the keys `_RULES_KEYS`, so that runtimes from before these keys
+        read it. They refuse a file with other rules, because they know none of its keys.
+        """
+        data = dataclasses.asdict(self)
+        if self.tokenizer.rules == KERAS_HUB:
+            for key in _RULES_KEYS:
+                del data["tokenizer"][key]
+        return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, document: str | bytes) -> ArtifactMetadata:
@@ -194,6 +248,9 @@ class ArtifactMetadata:
                 "Install the edgedistil-runtime that matches the edgedistil that wrote the file, or convert again."
             )
         return _metadata_from_dict(data)
+
+
+_RULES_KEYS = ("rules", "clean_text", "max_input_chars_per_word", "added_tokens")
 
 
 def _keys(kind: type) -> list[str]:
@@ -237,7 +294,10 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
 
 
 def _tokenizer_from_dict(data: Any) -> TokenizerSettings:
-    fields = JsonFields(data, f"{METADATA_MEMBER}: tokenizer", keys=_keys(TokenizerSettings))
+    keys = _keys(TokenizerSettings)
+    if isinstance(data, dict) and "rules" not in data:
+        keys = [key for key in keys if key not in _RULES_KEYS]
+    fields = JsonFields(data, f"{METADATA_MEMBER}: tokenizer", keys=keys)
     settings = TokenizerSettings(
         kind=fields.one_of("kind", TOKENIZER_KINDS),
         sequence_length=fields.integer("sequence_length", minimum=1),
@@ -256,11 +316,33 @@ def _tokenizer_from_dict(data: Any) -> TokenizerSettings:
         end_id=fields.integer("end_id"),
         pad_id=fields.integer("pad_id"),
         unknown_id=fields.integer("unknown_id"),
+        **(_rules_from_fields(fields) if "rules" in keys else {}),
     )
+    if (settings.truncate == LONGEST_FIRST) != (settings.rules == HUGGING_FACE):
+        raise fields.invalid("truncate", f"{LONGEST_FIRST} if and only if the rules are {HUGGING_FACE}")
+    if settings.added_tokens and max(token.id for token in settings.added_tokens) >= settings.vocabulary_size:
+        raise fields.invalid("added_tokens", f"tokens with ids below vocabulary_size, {settings.vocabulary_size}")
     for key in ("start_id", "end_id", "pad_id", "unknown_id"):
         if getattr(settings, key) >= settings.vocabulary_size:
             raise fields.invalid(key, f"less than vocabulary_size, which is {settings.vocabulary_size}")
     return settings
+
+
+def _rules_from_fields(fields: JsonFields) -> dict[str, Any]:
+    tokens = fields.array("added_tokens", may_be_empty=True)
+    return {
+        "rules": fields.one_of("rules", RULES),
+        "clean_text": fields.boolean("clean_text"),
+        "max_input_chars_per_word": fields.integer("max_input_chars_per_word"),
+        "added_tokens": tuple(_added_token_from_dict(token, number) for number, token in enumerate(tokens)),
+    }
+
+
+def _added_token_from_dict(data: Any, number: int) -> AddedToken:
+    keys = _keys(AddedToken)
+    fields = JsonFields(data, f"{METADATA_MEMBER}: tokenizer: added_tokens[{number}]", keys=keys)
+    flags = {key: fields.boolean(key) for key in keys if key not in ("content", "id")}
+    return AddedToken(content=fields.string("content"), id=fields.integer("id"), **flags)
 
 
 def _encoder_from_dict(data: Any, tokenizer: TokenizerSettings) -> EncoderPart:

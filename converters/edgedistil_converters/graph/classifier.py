@@ -14,7 +14,27 @@ from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, SingleTex
 from edgedistil_converters.graph.transformer import Ops, classify_embeddings
 from edgedistil_converters.model.weights import ClassifierWeights
 
-__all__ = ["EdgeGraph"]
+__all__ = ["EdgeGraph", "find_padding"]
+
+
+def find_padding(token_ids: Any, pad_id: int, *, is_only_at_end: bool) -> Any:
+    """Returns the positions that a classifier masks, bool[b, m].
+
+    Args:
+        token_ids: int32[b, m], rows padded on the right with `pad_id`.
+        pad_id: Id of `[PAD]`.
+        is_only_at_end: Mask only the positions after the last token of a row, as `transformers` does, and no `[PAD]`
+            that a text contains. KerasHub masks the id wherever it is.
+
+    Example:
+        >>> find_padding(tf.constant([[2, 0, 3, 0]]), 0, is_only_at_end=True).numpy().tolist()
+        [[False, False, False, True]]
+    """
+    is_pad = tf.equal(token_ids, pad_id)
+    if not is_only_at_end:
+        return is_pad
+    position = tf.range(tf.shape(token_ids)[1])[None]
+    return position > tf.reduce_max(tf.where(is_pad, -1, position), 1, keepdims=True)
 
 
 class EdgeGraph:
@@ -56,12 +76,13 @@ class EdgeGraph:
         with tf.name_scope("embeddings"):
             return self._tokens.rows(token_ids[0]) + self._positions.first_rows(tf.shape(token_ids)[1])
 
-    def classify_batch(self, token_ids: Any, pad_id: int) -> Any:
+    def classify_batch(self, token_ids: Any, pad_id: int, *, is_only_at_end: bool = False) -> Any:
         """Returns the probabilities of several texts.
 
         Args:
             token_ids: int32[b, m], rows padded on the right with `pad_id`.
-            pad_id: The id that the classifier masks wherever it is.
+            pad_id: The id that the classifier masks.
+            is_only_at_end: Mask it only at the end of a row, see `find_padding`.
 
         Returns:
             float32[b, num_classes].
@@ -70,7 +91,7 @@ class EdgeGraph:
         with tf.name_scope("embeddings"):
             rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
             x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
-        bias = tf.cast(tf.equal(token_ids, pad_id), tf.float32) * MASKED_SCORE
+        bias = tf.cast(find_padding(token_ids, pad_id, is_only_at_end=is_only_at_end), tf.float32) * MASKED_SCORE
         bias = tf.reshape(bias, [batch, 1, 1, length])
         return self.classify_embeddings(x, PaddedBatch(self._weights, batch, length, bias))
 

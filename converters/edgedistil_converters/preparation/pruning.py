@@ -113,7 +113,12 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
     choice = choose_pieces(
         vocabulary,
         texts_with_piece(rows, len(vocabulary)),
-        special_tokens={*_special_tokens(classifier.preprocessor), *settings.special_tokens, settings.oov_token},
+        special_tokens={
+            *_special_tokens(classifier.preprocessor),
+            *settings.special_tokens,
+            *(token.content for token in settings.added_tokens),
+            settings.oov_token,
+        },
         suffix_indicator=settings.suffix_indicator,
         vocabulary_size=vocabulary_size,
     )
@@ -186,12 +191,13 @@ def _with_pieces(classifier: Any, kept: Ids) -> Any:
 def _preprocessor_with_pieces(preprocessor: Any, kept: Ids) -> Any:
     tokenizer = preprocessor.tokenizer
     vocabulary = tokenizer.get_vocabulary()
-    config = {
-        **tokenizer.get_config(),
-        "vocabulary": [vocabulary[i] for i in kept],
-        "split_on_cjk": tokenizer.split_on_cjk,  # KerasHub 0.32 leaves it out of the config
-    }
-    return keras_hub.models.DistilBertTextClassifierPreprocessor(
+    config = {**tokenizer.get_config(), "vocabulary": [vocabulary[i] for i in kept]}
+    if "added_tokens" in config:  # Hugging Face's rules
+        number = {old: new for new, old in enumerate(kept.tolist())}
+        config["added_tokens"] = [{**token, "id": number[token["id"]]} for token in config["added_tokens"]]
+    else:
+        config["split_on_cjk"] = tokenizer.split_on_cjk  # KerasHub 0.32 leaves it out of the config
+    return type(preprocessor)(
         type(tokenizer).from_config(config),
         sequence_length=preprocessor.sequence_length,
         truncate=preprocessor.truncate,

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgedistil_converters.graph.classifier import EdgeGraph
 from edgedistil_converters.tflite.metadata import AssociatedFile, TensorMetadata, metadata_bytes, with_metadata
 from edgedistil_runtime.artifact import LABELS_MEMBER, SERVING_DEFAULT, VOCABULARY_MEMBER, TokenizerSettings
+from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["check_mediapipe_tokenizer", "mediapipe_features", "with_mediapipe_metadata"]
@@ -25,6 +26,7 @@ __all__ = ["check_mediapipe_tokenizer", "mediapipe_features", "with_mediapipe_me
 IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"
 PROBABILITIES = "probabilities"
 # Constants of MediaPipe's BertTokenizer and BertPreprocessorCalculator.
+_LONGEST_WORD = 100
 _SUFFIX_INDICATOR, _UNKNOWN, _START, _END = "##", "[UNK]", "[CLS]", "[SEP]"
 
 
@@ -44,7 +46,7 @@ def check_mediapipe_tokenizer(settings: TokenizerSettings, vocabulary: Sequence[
         >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
         >>> check_mediapipe_tokenizer(*read_tokenizer(preprocessor))
     """
-    fixed = {
+    fixed: dict[str, tuple[object, object]] = {
         "lowercase": (settings.lowercase, True),
         "split": (settings.split, True),
         "special_tokens_in_strings": (settings.special_tokens_in_strings, False),
@@ -53,6 +55,12 @@ def check_mediapipe_tokenizer(settings: TokenizerSettings, vocabulary: Sequence[
         "start token": (vocabulary[settings.start_id], _START),
         "end token": (vocabulary[settings.end_id], _END),
     }
+    if settings.rules == HUGGING_FACE:
+        added = [token.content for token in settings.added_tokens if not token.special]
+        fixed |= {
+            "max_input_chars_per_word": (settings.max_input_chars_per_word, _LONGEST_WORD),
+            "added_tokens": (added, []),
+        }
     for option, (received, legal) in fixed.items():
         if received != legal:
             raise ConversionError(

@@ -14,6 +14,9 @@ positions skip work that few texts need.
    positions that it visits (Wyllie 1979, "The complexity of parallel computations"): after k rounds every chain of 2^k
    hops is marked. Three rounds are enough for words of eight pieces; an IF adds the other rounds.
 6. Emit: a word in which the walk is stuck, or which has more than 100 bytes, is one unknown token.
+
+Hugging Face's rules need no step 3, because they only take texts apart, and count the characters of a word instead of
+its bytes. Their added tokens are found before step 2 and before step 4 (`added_tokens.py`).
 """
 
 from collections.abc import Sequence
@@ -24,17 +27,19 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
+from edgedistil_converters.tokenizer.added_tokens import AddedTokens
 from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
 from edgedistil_converters.tokenizer.decoding import decode_utf8
+from edgedistil_converters.tokenizer.hugging_face_spelling import HuggingFaceSpellings, check_order_of_marks
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_and_continuation_pieces
 from edgedistil_converters.tokenizer.special_tokens import SpecialTokenFinder
 from edgedistil_converters.tokenizer.spelling import NOTHING, PAGE_SIZE, WORD_BREAK, Spellings, code_point_table
 from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
 
 __all__ = ["GraphTokenizer"]
 
-_MOST_PIECES_PER_WORD = MAX_BYTES_PER_WORD  # a piece has at least one byte
 _LONGEST_CHARACTER = 4  # bytes
 _COMMON_STEPS = 6  # symbols; at most positions the trie ends earlier
 _COMMON_ROUNDS = 3  # reach 2^3 = 8 pieces
@@ -58,27 +63,34 @@ class GraphTokenizer:
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
         self.settings = settings
-        spellings = Spellings(settings)
+        self._is_hugging_face = settings.rules == HUGGING_FACE
+        spellings = HuggingFaceSpellings(settings) if self._is_hugging_face else Spellings(settings)
+        self._added = AddedTokens(settings.added_tokens, spellings)
         starts, continuations = (
             {piece: token_id for piece, token_id in pieces.items() if spellings.can_be_in_a_word(piece)}
-            for pieces in start_and_continuation_pieces(vocabulary, settings.suffix_indicator)
+            for pieces in start_and_continuation_pieces(*_pieces_and_limit(settings, vocabulary))
         )
-        special = settings.special_tokens
-        characters = frozenset().union(*starts, *continuations)
-        self._alphabet = build_alphabet(characters, is_composed=settings.lowercase, special_tokens=special)
-        symbols = self._alphabet.symbols
+        characters = frozenset().union(*starts, *continuations, self._added.characters)
+        if self._is_hugging_face:
+            check_order_of_marks(settings, characters)
         # Special tokens that a text may spell out are words of one symbol.
+        special = self._added.names or {token: _last_index(vocabulary, token) for token in settings.special_tokens}
+        is_composed = settings.lowercase and not self._is_hugging_face
+        self._alphabet = build_alphabet(characters, is_composed=is_composed, special_tokens=tuple(special))
+        symbols = self._alphabet.symbols
         starts_by_symbols = {tuple(symbols[c] for c in piece): token_id for piece, token_id in starts.items()}
-        starts_by_symbols |= {(symbols[token],): _last_index(vocabulary, token) for token in special}
         self._trie = build_trie(
-            starts_by_symbols,
+            starts_by_symbols | {(symbols[name],): token_id for name, token_id in special.items()},
             {tuple(symbols[c] for c in piece): token_id for piece, token_id in continuations.items()},
             self._alphabet.size,
         )
-        table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, special)
-        self._code_points = table
+        table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, tuple(special))
+        self._code_points = table = self._added.with_first_characters_last(table)
         self._entry_of, self._token = _compact(table.entry_of), _compact(self._trie.token)
-        self._finder = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING) if special else None
+        self._find_tokens = self._added.finder(table)
+        if settings.special_tokens:
+            self._find_tokens = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING)
+        self._longest_word = settings.max_input_chars_per_word if self._is_hugging_face else MAX_BYTES_PER_WORD
         self._composer = Composer(self._alphabet) if self._alphabet.needs_composing else None
         # UTF-8 bytes per symbol, to find words of more than 100 bytes: a separator has 0, an unknown character at most
         # 4 (its word is unknown in any case).
@@ -114,6 +126,8 @@ class GraphTokenizer:
         room = self.settings.sequence_length - 3
         lengths = tf.shape(first)[0], tf.shape(second)[0]
         kept = tf.minimum(lengths[0], room)  # tokens of the first text; `waterfall` fills the row with it
+        if self.settings.truncate == LONGEST_FIRST:
+            kept = _longest_first(*lengths, room)
         # `round_robin` takes a token from each text in turn, the first text first: at least half of the room (rounded
         # up), and more if the second text leaves some.
         if self.settings.truncate == "round_robin":
@@ -133,17 +147,21 @@ class GraphTokenizer:
         """
         symbols = self._compose(self._spell(decode_utf8(text)))
         total = tf.shape(symbols)[0]
+        added, symbols = self._added.take_out(symbols, self._alphabet.symbols)
         # All below have the shape [total].
         is_within = tf.not_equal(symbols, SEPARATOR)
         follows_separator = tf.equal(tf.concat([[SEPARATOR], symbols], 0)[0:total], SEPARATOR)
         first = tf.logical_and(is_within, follows_separator)  # the first symbol of each word
         token, length = self._longest_match(symbols, first, total)
-        visited = _visited(symbols, first, length, total)
+        visited = _visited(symbols, first, length, total, most_pieces=self._longest_word)
         stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
         is_unknown = self._is_in_unknown_word(symbols, first, stuck)
         # A known word emits at every visited position, an unknown one at its first symbol only.
         emitted = tf.logical_and(tf.where(is_unknown, tf.cast(first, tf.int32), visited) > 0, is_within)
-        return tf.boolean_mask(tf.where(is_unknown, self.settings.unknown_id, token), emitted)
+        token = tf.where(is_unknown, self.settings.unknown_id, token)
+        if added is not None:  # int32[total], ids of added tokens
+            token, emitted = tf.where(added >= 0, added, token), tf.logical_or(added >= 0, emitted)
+        return tf.boolean_mask(token, emitted)
 
     def _spell(self, code_points: Any) -> Any:
         """Replace code points, int32[n], -1 for none, by their symbols, int32[total + 1], the last a separator."""
@@ -153,8 +171,8 @@ class GraphTokenizer:
         # entry, length, start: int32[n]. An entry of `length` symbols fills the output from `start` on.
         entry = _look_up(self._entry_of, row + known % PAGE_SIZE)
         entry = tf.where(code_points < 0, NOTHING, entry)
-        if self._finder is not None:
-            entry = self._finder(entry)
+        if self._find_tokens is not None:
+            entry = self._find_tokens(entry)
         length = tf.gather(shared_constant(table.length), entry)
         start = tf.cumsum(length, exclusive=True)
         total = tf.reduce_sum(length)
@@ -226,12 +244,35 @@ class GraphTokenizer:
         return tf.gather(tf.reshape(tokens, [-1]), at), length
 
     def _is_in_unknown_word(self, symbols: Any, first: Any, stuck: Any) -> Any:
-        """Return bool[total], True in words that have no split into pieces, or more than `MAX_BYTES_PER_WORD` bytes."""
+        """Return bool[total], True in words that have no split into pieces, or are longer than `_longest_word`."""
         word = tf.cumsum(tf.cast(first, tf.int32))  # words count from 1; 0 before the first word
-        cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)  # bytes; one sum decides both conditions
-        cost += tf.cast(stuck, tf.int32) * (MAX_BYTES_PER_WORD + 1)
+        # cost: bytes or characters; one sum decides both conditions.
+        if self._is_hugging_face:
+            cost = tf.cast(tf.not_equal(symbols, SEPARATOR), tf.int32)
+        else:
+            cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)
+        cost += tf.cast(stuck, tf.int32) * (self._longest_word + 1)
         cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.reduce_max(word) + 1])
-        return tf.gather(cost_of_word, word) > MAX_BYTES_PER_WORD
+        return tf.gather(cost_of_word, word) > self._longest_word
+
+
+def _longest_first(first: Any, second: Any, room: int) -> Any:
+    """Return how many of `first` tokens are kept beside `second` others: if both are cut, the longer text has half.
+
+    Hugging Face's `truncate_encodings` (tokenizers, utils/truncation.rs): half is rounded up for the longer text, which
+    is the second one if they are equally long.
+    """
+    if_shorter = tf.minimum(first, room // 2)
+    if_longer = room - tf.minimum(second, room // 2)
+    return tf.where(first + second <= room, first, tf.where(first <= second, if_shorter, if_longer))
+
+
+def _pieces_and_limit(settings: TokenizerSettings, vocabulary: Sequence[str]) -> tuple[Sequence[str], str, int | None]:
+    """Return the arguments of `start_and_continuation_pieces`."""
+    if settings.rules != HUGGING_FACE:
+        return vocabulary, settings.suffix_indicator, None
+    count = len(vocabulary) - sum(not token.is_piece for token in settings.added_tokens)
+    return vocabulary[:count], settings.suffix_indicator, settings.max_input_chars_per_word
 
 
 def _last_index(vocabulary: Sequence[str], token: str) -> int:
@@ -239,7 +280,7 @@ def _last_index(vocabulary: Sequence[str], token: str) -> int:
     return len(vocabulary) - 1 - list(reversed(vocabulary)).index(token)
 
 
-def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
+def _visited(symbols: Any, first: Any, length: Any, total: Any, *, most_pieces: int) -> Any:
     """Return int32[total], 1 where the greedy walk of each word arrives, including the position where it is stuck.
 
     Args:
@@ -247,6 +288,7 @@ def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
         first: bool[total], True at the first symbol of each word.
         length: int32[total], symbols of the longest match at each position, 0 for none.
         total: Number of positions.
+        most_pieces: Largest number of pieces of a word that is not too long.
     """
     nowhere = total  # a position past the end, where all chains stop; it hops to itself
     # The last symbol is a separator and matches nothing, so p + length[p] is a position.
@@ -264,7 +306,7 @@ def _visited(symbols: Any, first: Any, length: Any, total: Any) -> Any:
 
     visited, hop = doubled(visited, hop, _COMMON_ROUNDS)
     is_longer = tf.reduce_min(hop) < nowhere
-    more = (_MOST_PIECES_PER_WORD - 1).bit_length() - _COMMON_ROUNDS  # 7 rounds reach 128 pieces
+    more = max(0, (most_pieces - 1).bit_length() - _COMMON_ROUNDS)  # 7 rounds reach 128 pieces
     visited = tf.cond(is_longer, lambda: doubled(visited, hop, more)[0], lambda: visited)
     return visited[0:total]
 

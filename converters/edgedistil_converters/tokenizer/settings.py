@@ -3,9 +3,11 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["MAX_BYTES_PER_WORD", "read_tokenizer", "start_and_continuation_pieces"]
@@ -54,6 +56,15 @@ def read_tokenizer(preprocessor: Any) -> tuple[TokenizerSettings, tuple[str, ...
         pad_id=int(tokenizer.pad_token_id),
         unknown_id=int(tokenizer.token_to_id(tokenizer.oov_token)),
     )
+    rules = getattr(tokenizer, "rules", None)  # of a `HuggingFaceTokenizer`
+    if rules is not None:
+        settings = replace(
+            settings,
+            rules=HUGGING_FACE,
+            clean_text=rules.clean_text,
+            max_input_chars_per_word=rules.max_input_chars_per_word,
+            added_tokens=rules.added_tokens,
+        )
     _check(settings, vocabulary)
     return settings, vocabulary
 
@@ -101,16 +112,17 @@ def _check(settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
 
 
 def start_and_continuation_pieces(
-    vocabulary: Sequence[str], suffix_indicator: str
+    vocabulary: Sequence[str], suffix_indicator: str, most_characters: int | None = None
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Split a vocabulary into the pieces that may start a word and those that may continue one.
 
-    The last of several equal pieces counts, as in KerasHub's map from token to id. Pieces of more than
-    `MAX_BYTES_PER_WORD` bytes are left out, because no word can contain them.
+    The last of several equal pieces counts, as in KerasHub's map from token to id. Pieces that are longer than any word
+    are left out.
 
     Args:
         vocabulary: Pieces; a piece's index is its token id.
         suffix_indicator: The beginning of pieces that continue a word, such as `##`.
+        most_characters: Largest number of characters of a word; None for `MAX_BYTES_PER_WORD` bytes.
 
     Returns:
         Piece -> id for starts, and piece without its suffix indicator -> id for continuations.
@@ -119,11 +131,15 @@ def start_and_continuation_pieces(
         >>> start_and_continuation_pieces(["turn", "##ing"], "##")
         ({'turn': 0, '##ing': 1}, {'ing': 1})
     """
-    fits = {p: i for i, p in enumerate(vocabulary) if p and len(p.encode("utf-8", "replace")) <= MAX_BYTES_PER_WORD}
+
+    def fits(piece: str) -> bool:
+        if most_characters is not None:
+            return 0 < len(piece) <= most_characters
+        return 0 < len(piece.encode("utf-8", "replace")) <= MAX_BYTES_PER_WORD
+
     continuations = {
         piece.removeprefix(suffix_indicator): token_id
-        for piece, token_id in ((p, i) for i, p in enumerate(vocabulary))
-        if piece.startswith(suffix_indicator)
-        and 0 < len(piece.removeprefix(suffix_indicator).encode("utf-8", "replace")) <= MAX_BYTES_PER_WORD
+        for token_id, piece in enumerate(vocabulary)
+        if piece.startswith(suffix_indicator) and fits(piece.removeprefix(suffix_indicator))
     }
-    return fits, continuations
+    return {piece: token_id for token_id, piece in enumerate(vocabulary) if fits(piece)}, continuations

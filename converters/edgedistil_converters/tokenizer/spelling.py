@@ -66,9 +66,19 @@ class Spellings:
         """Return the spelling of a code point; that of U+FFFD for a surrogate, which no valid text contains."""
         return self._spellings[0xFFFD if code_point in _SURROGATES else code_point]
 
-    def before_folding(self, code_point: int) -> str:
-        """Return the characters of a code point after accents are stripped and before case is folded."""
-        return self._plain[0xFFFD if code_point in _SURROGATES else code_point]
+    def character(self, code_point: int, kept_apart: frozenset[str]) -> int:
+        """Return the character of a code point as `SpecialTokenFinder` takes it.
+
+        Accents are stripped before special tokens are found, and case is folded afterwards.
+
+        Args:
+            code_point: Code point.
+            kept_apart: The characters of special tokens.
+        """
+        plain = self._plain[0xFFFD if code_point in _SURROGATES else code_point]
+        if not plain:
+            return VANISHES
+        return ord(plain) if plain in kept_apart else 0
 
     @cached_property
     def _unique(self) -> frozenset[str]:
@@ -146,8 +156,7 @@ def code_point_table(
         row = []
         for code_point in range(page * PAGE_SIZE, (page + 1) * PAGE_SIZE):
             symbols = tuple([symbol_ids.get(character, unknown) for character in spellings[code_point]])
-            plain = spellings.before_folding(code_point) if special_tokens else ""
-            character = ord(plain) if plain in kept_apart and plain else VANISHES if special_tokens and not plain else 0
+            character = spellings.character(code_point, kept_apart) if special_tokens else 0
             row.append(entries.setdefault((character, symbols), len(entries)))
         page_of[page] = pages.setdefault(tuple(row), len(pages))
     lengths = np.array([len(symbols) for _, symbols in entries], np.int32)

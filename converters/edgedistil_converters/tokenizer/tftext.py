@@ -29,6 +29,7 @@ from edgedistil_converters.tokenizer.normalizer_table import build_normalizer_ta
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD
 from edgedistil_converters.tokenizer.spelling import CODE_POINTS, WORD_BREAK, Spellings
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["CUSTOM_OPS", "TFTextTokenizer"]
@@ -53,7 +54,8 @@ class TFTextTokenizer:
         vocabulary: Pieces; a piece's index is its token id.
 
     Raises:
-        ConversionError: The settings allow special tokens in strings, or TF-Text refuses the vocabulary.
+        ConversionError: The rules are Hugging Face's, the settings allow special tokens in strings, or TF-Text refuses
+            the vocabulary.
 
     Example:
         >>> import keras_hub
@@ -65,6 +67,11 @@ class TFTextTokenizer:
     """
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
+        if settings.rules == HUGGING_FACE:
+            raise ConversionError(
+                "The tokenizer tftext has KerasHub's rules only: it cannot find the special tokens that Hugging Face's "
+                f"tokenizers find in every text. Received: rules={settings.rules!r}. Pass `tokenizer`='builtin'."
+            )
         if settings.special_tokens_in_strings:
             raise ConversionError(
                 "The tokenizer tftext cannot find special tokens in a text. Received: special_tokens_in_strings=True. "
