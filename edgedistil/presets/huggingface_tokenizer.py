@@ -1,4 +1,4 @@
-"""The tokenizer of a Hugging Face checkpoint: its files -> a Keras preprocessor.
+"""The tokenizer of a Hugging Face checkpoint: its files -> a Keras preprocessor with the rules of `tokenizers`.
 
 tokenizer.json          transformers 5 writes only this; it wins over the others, as in transformers
 vocab.txt               transformers 4 and earlier; with added_tokens.json
@@ -7,12 +7,15 @@ tokenizer_config.json   do_lower_case, strip_accents, tokenize_chinese_chars, mo
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgedistil.builder import build_preprocessor
+from edgedistil.builder import SPECIAL_TOKENS
+from edgedistil_converters.model.hugging_face_tokenizer import HuggingFacePreprocessor, HuggingFaceTokenizer
+from edgedistil_converters.tokenizer.hugging_face import HuggingFaceRules
 from edgedistil_runtime.errors import PresetError
+from edgedistil_runtime.metadata import AddedToken
 
 __all__ = ["TokenizerFiles", "build_hugging_face_preprocessor", "check_vocabulary", "read_tokenizer_files"]
 
@@ -24,42 +27,51 @@ TOKENIZER_JSON, VOCABULARY, ADDED_TOKENS, CONFIG = (
 )
 _LONGEST = 512  # tokens, KerasHub's default; transformers writes 10^30 for a tokenizer without a limit
 _MOST_PADDING = 1024  # rows of an embedding table without a piece: tables are padded to multiples of 8 to 128
+_TOKEN_OPTIONS = ("special", "single_word", "lstrip", "rstrip", "normalized")
 
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """The rules of a checkpoint's tokenizer.
+    """The tokenizer of a checkpoint.
 
     Attributes:
         vocabulary: Word pieces by id, tokens that were added later among them.
-        is_lowercase: True if case is folded.
-        strip_accents: True if accents are removed.
+        rules: Options of the normalizer and of WordPiece, and the added tokens.
         sequence_length: Tokens that a text is cut to, at most.
-        tokenizer: The content of `tokenizer.json`; empty if there is none.
     """
 
     vocabulary: tuple[str, ...]
-    is_lowercase: bool
-    strip_accents: bool
+    rules: HuggingFaceRules
     sequence_length: int
-    tokenizer: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_hugging_face_preprocessor(files: TokenizerFiles, *, positions: int) -> Any:
-    """Builds the preprocessor: this function alone chooses the rules of a Hugging Face checkpoint.
+    """Builds the preprocessor of a Hugging Face checkpoint, whose token ids are those of `tokenizers`.
 
     Args:
         files: What `read_tokenizer_files` found.
         positions: Number of positions of the backbone.
 
     Returns:
-        A `keras_hub.models.DistilBertTextClassifierPreprocessor`.
+        A `HuggingFacePreprocessor`, which is a `keras_hub.models.DistilBertTextClassifierPreprocessor`.
     """
-    return build_preprocessor(
+    rules = files.rules
+    tokenizer = HuggingFaceTokenizer(
         files.vocabulary,
-        lowercase=files.is_lowercase,
-        strip_accents=files.strip_accents,
+        lowercase=rules.lowercase,
+        strip_accents=rules.strip_accents,
+        clean_text=rules.clean_text,
+        handle_chinese_chars=rules.handle_chinese_chars,
+        max_input_chars_per_word=rules.max_input_chars_per_word,
+        added_tokens=rules.added_tokens,
+        suffix_indicator=rules.continuing_subword_prefix,
+        oov_token=rules.unk_token,
+        name="distil_bert_tokenizer",
+    )
+    return HuggingFacePreprocessor(
+        tokenizer,
         sequence_length=min(files.sequence_length, positions),
+        name="distil_bert_text_classifier_preprocessor",
     )
 
 
@@ -71,31 +83,26 @@ def read_tokenizer_files(directory: Path, preset: str) -> TokenizerFiles:
         preset: Name of the preset, for errors.
 
     Raises:
-        PresetError: no vocabulary, or a tokenizer of another kind than WordPiece.
+        PresetError: no vocabulary, or a tokenizer of another kind than BERT's.
 
     Example:
         >>> import json
         >>> from pathlib import Path
-        >>> model = {"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"[PAD]": 0, "[UNK]": 1, "a": 2}}
-        >>> _ = Path("tokenizer.json").write_text(json.dumps({"model": model}))
+        >>> pieces = {piece: number for number, piece in enumerate([*SPECIAL_TOKENS, "cafe"])}
+        >>> content = {"model": {"type": "WordPiece", "vocab": pieces}, "normalizer": {"type": "BertNormalizer"}}
+        >>> _ = Path("tokenizer.json").write_text(json.dumps(content))
         >>> files = read_tokenizer_files(Path(), "example")
-        >>> files.vocabulary, files.is_lowercase
-        (('[PAD]', '[UNK]', 'a'), True)
+        >>> files.vocabulary[5], files.rules.lowercase, files.rules.is_stripped
+        ('cafe', True, True)
     """
-    config = _read_json(directory / CONFIG)
-    tokenizer = _read_json(directory / TOKENIZER_JSON)
+    config, tokenizer = _read_json(directory / CONFIG), _read_json(directory / TOKENIZER_JSON)
     _check_kind(config, tokenizer, preset)
-    normalizer = tokenizer.get("normalizer") or {}
-    is_bert = normalizer.get("type") == "BertNormalizer"
-    # transformers' default for do_lower_case is True; the normalizer of tokenizer.json is what runs.
-    is_lowercase = bool(normalizer.get("lowercase", True) if is_bert else config.get("do_lower_case", True))
-    accents = normalizer.get("strip_accents") if is_bert else config.get("strip_accents")
+    pieces = _pieces(directory, tokenizer, preset)
+    added = _added_tokens(directory, config, tokenizer, pieces)
     return TokenizerFiles(
-        vocabulary=_vocabulary(directory, tokenizer, preset),
-        is_lowercase=is_lowercase,
-        strip_accents=is_lowercase if accents is None else bool(accents),
+        vocabulary=_vocabulary(pieces, added, preset),
+        rules=HuggingFaceRules(**_options(config, tokenizer, preset), added_tokens=added),
         sequence_length=min(int(config.get("model_max_length") or _LONGEST), _LONGEST),
-        tokenizer=tokenizer,
     )
 
 
@@ -127,35 +134,94 @@ def check_vocabulary(pieces: int, rows: int, preset: str) -> None:
 
 
 def _check_kind(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset: str) -> None:
-    kind = (tokenizer.get("model") or {}).get("type", "WordPiece")
-    words = config.get("word_tokenizer_type", "basic")
+    kind = (tokenizer.get("model") or {}).get("type") or "WordPiece"
     name = str(config.get("tokenizer_class") or "")
     if kind != "WordPiece" or "XLMRoberta" in name:
         kind = kind if kind != "WordPiece" else name
         raise PresetError(f"{preset}: the tokenizer must be BERT's WordPiece. Received: {kind}")
+    words = config.get("word_tokenizer_type", "basic")
     if words not in ("basic", "wordpiece"):
         raise PresetError(f"{preset}: words must be found as BERT does, by spaces and punctuation. Received: {words}")
+    words = (tokenizer.get("pre_tokenizer") or {}).get("type", "BertPreTokenizer")
+    if words != "BertPreTokenizer":
+        raise PresetError(f"{preset}: words must be found by BertPreTokenizer. Received: {words}")
 
 
-def _vocabulary(directory: Path, tokenizer: Mapping[str, Any], preset: str) -> tuple[str, ...]:
+def _options(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """Arguments of `HuggingFaceRules`: the normalizer of tokenizer.json, or else transformers' options and defaults."""
+    normalizer = tokenizer.get("normalizer")
+    if normalizer is not None and normalizer.get("type") != "BertNormalizer":
+        raise PresetError(f"{preset}: texts must be normalized by BertNormalizer. Received: {normalizer.get('type')}")
+    if normalizer is None:
+        normalizer = {
+            "lowercase": config.get("do_lower_case", True),
+            "strip_accents": config.get("strip_accents"),
+            "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
+        }
+    model = tokenizer.get("model") or {}
+    return {
+        "clean_text": bool(normalizer.get("clean_text", True)),
+        "handle_chinese_chars": bool(normalizer.get("handle_chinese_chars", True)),
+        "strip_accents": normalizer.get("strip_accents"),
+        "lowercase": bool(normalizer.get("lowercase", True)),
+        "max_input_chars_per_word": int(model.get("max_input_chars_per_word", 100)),
+        "continuing_subword_prefix": str(model.get("continuing_subword_prefix", "##")),
+        "unk_token": str(model.get("unk_token") or "[UNK]"),
+    }
+
+
+def _pieces(directory: Path, tokenizer: Mapping[str, Any], preset: str) -> dict[str, int]:
+    """Piece -> id, without the tokens that were added to the vocabulary."""
     if tokenizer:
-        ids: dict[str, int] = dict(tokenizer["model"]["vocab"])
-        ids |= {token["content"]: int(token["id"]) for token in tokenizer.get("added_tokens") or ()}
-    elif (directory / VOCABULARY).is_file():
+        return dict(tokenizer["model"]["vocab"])
+    if (directory / VOCABULARY).is_file():
         lines = (directory / VOCABULARY).read_text(encoding="utf-8").rstrip("\n").split("\n")
-        ids = {line: number for number, line in enumerate(lines) if line}
-        ids |= _read_json(directory / ADDED_TOKENS)
+        return {line: number for number, line in enumerate(lines) if line}
+    raise PresetError(
+        f"The preset {preset} cannot be read: it has no vocabulary. Missing: {TOKENIZER_JSON} (transformers 5) or "
+        f"{VOCABULARY}. Save the tokenizer beside the model with its save_pretrained"
+    )
+
+
+def _added_tokens(
+    directory: Path, config: Mapping[str, Any], tokenizer: Mapping[str, Any], pieces: Mapping[str, int]
+) -> tuple[AddedToken, ...]:
+    """The tokens that are found in a text before it is divided into words; transformers makes special tokens such."""
+    special = {token: {"special": True} for token in SPECIAL_TOKENS if token in pieces}
+    found = {token: (pieces[token], options) for token, options in special.items()}
+    if tokenizer:
+        found |= {token["content"]: (int(token["id"]), token) for token in tokenizer.get("added_tokens") or ()}
     else:
-        raise PresetError(
-            f"The preset {preset} cannot be read: it has no vocabulary. Missing: {TOKENIZER_JSON} (transformers 5) or "
-            f"{VOCABULARY}. Save the tokenizer beside the model with its save_pretrained"
+        # transformers compares a token that is added without options with the normalized text.
+        older = _read_json(directory / ADDED_TOKENS)
+        found |= {token: (int(number), {"normalized": True}) for token, number in older.items() if token not in found}
+        newer = config.get("added_tokens_decoder") or {}
+        found |= {token["content"]: (int(number), token) for number, token in newer.items()}
+    tokens = (
+        AddedToken(
+            content,
+            number,
+            is_piece=pieces.get(content) == number,
+            **{name: bool(options.get(name, False)) for name in _TOKEN_OPTIONS},
         )
-    by_id = {number: piece for piece, number in ids.items()}
+        for content, (number, options) in found.items()
+    )
+    return tuple(sorted(tokens, key=lambda token: token.id))
+
+
+def _vocabulary(pieces: Mapping[str, int], added: tuple[AddedToken, ...], preset: str) -> tuple[str, ...]:
+    by_id = {number: piece for piece, number in pieces.items()} | {token.id: token.content for token in added}
     size = max(by_id, default=-1) + 1
     if 2 * len(by_id) < size or not by_id:
         raise PresetError(
             f"The preset {preset} cannot be read: its vocabulary must have a piece for every id. "
             f"Received: {len(by_id):,} pieces for {size:,} ids"
+        )
+    missing = [token for token in SPECIAL_TOKENS if token not in by_id.values()]
+    if missing:
+        raise PresetError(
+            f"{preset}: a vocabulary must hold the special tokens {', '.join(SPECIAL_TOKENS)}. "
+            f"Missing: {', '.join(missing)}"
         )
     # A blank or repeated line leaves an id without a piece. No text has a word with a bracket in it.
     return tuple(by_id.get(number, f"[no piece {number}]") for number in range(size))

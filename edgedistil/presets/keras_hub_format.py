@@ -56,6 +56,7 @@ def load(
     given: dict[str, Any] = {"load_weights": load_weights}
     # The preset's vocabulary would be loaded over that of a preprocessor handed to from_preset.
     given |= {} if has_preprocessor else {"preprocessor": None}
+    given |= _mixed_precision(config)
     if config["class_name"] == _BERT:
         is_new = num_classes is not None
         head = {"num_classes": num_classes} if is_new else {}
@@ -69,6 +70,13 @@ def load(
         pieces = classifier.preprocessor.tokenizer.vocabulary_size()
         check_vocabulary(pieces, classifier.backbone.vocabulary_size, preset)
     return classifier
+
+
+def _mixed_precision(config: Mapping[str, Any]) -> dict[str, str]:
+    """KerasHub 0.32 loads a preset of mixed precision only if it is told the precision ("Invalid dtype" otherwise)."""
+    policy = config["config"].get("dtype")
+    name = str(policy.get("config", {}).get("name") if isinstance(policy, dict) else policy)
+    return {"dtype": name} if name.startswith("mixed_") else {}
 
 
 def _in_float32(source: Any) -> Any:

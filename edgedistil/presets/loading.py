@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from edgedistil.presets import huggingface, keras_hub_format
 from edgedistil.presets.download import locate
-from edgedistil_converters.model import hugging_face_tokenizer  # noqa: F401  # KerasHub then knows its classes
 from edgedistil_runtime.errors import EdgeDistilError, PresetError
 
 __all__ = [

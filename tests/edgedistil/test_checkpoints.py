@@ -107,7 +107,7 @@ def test_layer_norms_with_the_names_of_tensorflow(tmp_path):
 @pytest.mark.parametrize(
     ("options", "normalizer", "due"),
     [
-        ({}, None, (True, True)),  # transformers' default
+        ({}, None, (True, True)),  # transformers' defaults
         ({"do_lower_case": False}, None, (False, False)),
         ({"do_lower_case": True, "strip_accents": False}, None, (True, False)),
         ({"do_lower_case": True}, {"lowercase": False}, (False, False)),  # tokenizer.json wins
@@ -237,6 +237,8 @@ def test_vocabulary_must_belong_to_its_embeddings(tmp_path, rows, is_legal):
     ("tokenizer", "options", "message"),
     [
         ({"model": {"type": "Unigram", "vocab": []}}, {}, "WordPiece.*Unigram"),
+        (tokenizer_json(type="Lowercase"), {}, "BertNormalizer.*Lowercase"),
+        ({**tokenizer_json(), "pre_tokenizer": {"type": "Whitespace"}}, {}, "BertPreTokenizer.*Whitespace"),
         (None, {"tokenizer_class": "XLMRobertaTokenizer"}, "WordPiece.*XLMRoberta"),
         (None, {"word_tokenizer_type": "mecab"}, "spaces and punctuation.*mecab"),
     ],
