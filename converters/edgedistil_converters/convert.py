@@ -20,7 +20,13 @@ from edgedistil_converters.quantization.calibration import check_calibration
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
-from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule, check_signatures, custom_ops
+from edgedistil_converters.signatures import (
+    DEFAULT_SHAPES,
+    TextClassifierModule,
+    check_pairs,
+    check_signatures,
+    custom_ops,
+)
 from edgedistil_converters.targets.build import build_encoder
 from edgedistil_converters.targets.mediapipe import with_mediapipe_metadata
 from edgedistil_converters.tflite.structure import Structure, read_structure
@@ -127,6 +133,7 @@ def convert_prepared(
     stage("reading weights and vocabulary")
     source = read_classifier(prepared.classifier, options.interface.tokenizer)
     check_signatures(options.interface, source.settings, source.vocabulary)
+    check_pairs(options.interface, source.weights.pooled_activation)
     num_layers = len(source.weights.layers)
     plan = options.plan.calibrated(num_layers) if prepared.calibration_texts else options.plan
     answers = prepared.reference

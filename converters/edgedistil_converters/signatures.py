@@ -27,7 +27,7 @@ from edgedistil_runtime.artifact import (
 from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["DEFAULT_SHAPES", "TextClassifierModule", "check_signatures", "custom_ops"]
+__all__ = ["DEFAULT_SHAPES", "TextClassifierModule", "check_pairs", "check_signatures", "custom_ops"]
 
 _TEXT, _TEXT_PAIR = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
 _STRING = tf.TensorSpec([1], tf.string, name="text")
@@ -59,6 +59,23 @@ def check_signatures(interface: ModelInterface, settings: TokenizerSettings, voc
         )
     if interface.metadata == "mediapipe":
         check_mediapipe_tokenizer(settings, vocabulary)
+
+
+def check_pairs(interface: ModelInterface, pooled_activation: str) -> None:
+    """Refuses pairs of texts for a classifier that came with a BERT's trained head.
+
+    Raises:
+        ConversionError: Pairs are asked for, and the head's hidden layer has a tanh.
+
+    Example:
+        >>> check_pairs(ModelInterface(takes_text_pair=True), "relu")
+    """
+    if interface.takes_text_pair and pooled_activation == "tanh":
+        raise ConversionError(
+            "A BERT adds another segment embedding to the second of two texts, and a classifier here has the first "
+            "only, so pairs (`takes_text_pair`) would get other answers. Received: a BERT's head (tanh). Convert it "
+            "for single texts, or train a new head on a DistilBERT."
+        )
 
 
 def custom_ops(interface: ModelInterface) -> frozenset[str]:

@@ -1,9 +1,11 @@
 """Presets: what a `preset` names, where it is found, and how it becomes a classifier.
 
-    registry      the names that exist: KerasHub's three and the bundled ones (no TensorFlow)
+    registry      the names that exist: KerasHub's and the bundled ones (no TensorFlow)
     download      name, handle or path -> local directory
+    packaged      the files of all_minilm_l6_v2_en in an installed package
     loading       local directory -> classifier, with its labels if it has a trained head
-    huggingface   the classification head of a Hugging Face checkpoint, which KerasHub does not load
+    huggingface, huggingface_tokenizer, safetensors_files     what transformers writes
+    keras_hub_format, folding, keras_file                     what KerasHub and Keras write
 
 Importing this package imports only the registry.
 """

@@ -31,6 +31,8 @@ _HUGGING_FACE_INDEX = "model.safetensors.index.json"
 _HUGGING_FACE_WEIGHTS = "model.safetensors"
 _HUGGING_FACE_TIMEOUT_SECONDS = 10
 
+KERAS_SUFFIX = ".keras"
+
 _HANDLE_FORMS = {
     "kaggle": (
         re.compile(r"[^/\s]+/[^/\s]+/keras/[^/\s]+(/\d+)?"),
@@ -44,11 +46,12 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
     """Finds the files of a preset, and downloads them if needed.
 
     Args:
-        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory.
+        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, a local directory, or a `.keras`
+            file.
         load_weights: Download the weights too.
 
     Returns:
-        A local directory in KerasHub's or Hugging Face's format.
+        A local directory in KerasHub's or Hugging Face's format, or a `.keras` file.
 
     Raises:
         PresetError: there is no such preset, the hub did not answer, or it refused.
@@ -73,10 +76,12 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
             f"({', '.join(info.name for info in list_presets())}), kaggle://…, hf://…, or a local directory. "
             f"Received: {preset!r}, which is none of the names and no directory under {Path.cwd()}"
         )
+    if directory.suffix == KERAS_SUFFIX and directory.is_file():
+        return directory
     if not (directory / "config.json").is_file():
         raise PresetError(
             f"{preset} is not a preset: it has no config.json. A preset directory is what `edgedistil train`, "
-            "KerasHub's save_to_preset or Hugging Face's save_pretrained writes"
+            "KerasHub's save_to_preset or Hugging Face's save_pretrained writes. A .keras file can be one too"
         )
     return directory
 

@@ -17,11 +17,11 @@ from edgedistil.presets.folding import fold
 from edgedistil.presets.huggingface_tokenizer import check_vocabulary
 from edgedistil_converters.model.folded_bert import FoldedBertBackbone
 
-__all__ = ["BACKBONES", "has_trained_head", "load"]
+__all__ = ["BACKBONES", "CLASSIFIERS", "has_trained_head", "in_float32", "load"]
 
 _BERT = "BertBackbone"
 BACKBONES = ("DistilBertBackbone", _BERT, FoldedBertBackbone.__name__)
-_CLASSIFIERS = (
+CLASSIFIERS = (
     *("DistilBertTextClassifier", "DistilBertClassifier", "BertTextClassifier", "BertClassifier"),
     "FoldedBertTextClassifier",
 )
@@ -39,7 +39,7 @@ def has_trained_head(directory: Path) -> bool:
     if not (directory / "task.json").is_file() or not (directory / "task.weights.h5").is_file():
         return False
     task = json.loads((directory / "task.json").read_text(encoding="utf-8"))
-    return task.get("class_name") in _CLASSIFIERS
+    return task.get("class_name") in CLASSIFIERS
 
 
 def load(
@@ -65,7 +65,7 @@ def load(
     else:
         head = {} if num_classes is None else {"num_classes": num_classes}
         given = {**given, **options, **head}
-        classifier = _in_float32(keras_hub.models.DistilBertTextClassifier.from_preset(str(directory), **given))
+        classifier = in_float32(keras_hub.models.DistilBertTextClassifier.from_preset(str(directory), **given))
     if has_preprocessor and classifier.preprocessor is not None:
         pieces = classifier.preprocessor.tokenizer.vocabulary_size()
         check_vocabulary(pieces, classifier.backbone.vocabulary_size, preset)
@@ -79,7 +79,7 @@ def _mixed_precision(config: Mapping[str, Any]) -> dict[str, str]:
     return {"dtype": name} if name.startswith("mixed_") else {}
 
 
-def _in_float32(source: Any) -> Any:
+def in_float32(source: Any) -> Any:
     """Rebuilds a classifier of mixed precision: its weights are float32, and so is the arithmetic of a file.
 
     KerasHub cannot load it in another precision, because its optimizer's state is saved with it and has another form.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edgedistil.presets import huggingface, keras_hub_format
-from edgedistil.presets.download import locate
+from edgedistil.presets import huggingface, keras_file, keras_hub_format
+from edgedistil.presets.download import KERAS_SUFFIX, locate
 from edgedistil_runtime.errors import EdgeDistilError, PresetError
 
 __all__ = [
@@ -74,8 +74,8 @@ def load_classifier(
     """Loads a classifier with KerasHub's `from_preset`.
 
     Args:
-        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, or a local directory in
-            KerasHub's or Hugging Face's format.
+        preset: A bundled name, a name of KerasHub's, a `kaggle://` or `hf://` handle, a local directory in KerasHub's
+            or Hugging Face's format, or a `.keras` file.
         num_classes: Outputs of a new, random head; `None` keeps the trained head of the preset.
         preprocessor: Preprocessor to use instead of the preset's; `None` gives a classifier that takes integers.
         sequence_length: Tokens, `[CLS]` and `[SEP]` among them, that a text is cut to; `None` keeps the preset's.
@@ -88,7 +88,7 @@ def load_classifier(
         A `keras_hub.models.DistilBertTextClassifier`.
 
     Raises:
-        PresetError: the preset cannot be found, reached or read, is no DistilBERT, or lacks a trained head.
+        PresetError: the preset cannot be found, reached or read, is no DistilBERT and no BERT, or lacks a trained head.
 
     Example:
         >>> classifier = load_classifier("intents", num_classes=4)
@@ -135,28 +135,30 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
         with _read_errors_of(name):
             labels = _Source.open(directory, name).labels(classifier.num_classes)
     is_path = "://" not in name and Path(name).exists()
-    source = directory.resolve().name if is_path else name
+    source = directory.resolve().name.removesuffix(KERAS_SUFFIX) if is_path else name
     return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A preset directory in KerasHub's or Hugging Face's format.
+    """A preset in one of the three formats.
 
     Attributes:
-        directory: The directory.
+        path: A directory, or a `.keras` file.
         preset: Name of the preset, for errors.
         config: Content of its config.json.
     """
 
-    directory: Path
+    path: Path
     preset: str
     config: dict[str, Any]
 
     @classmethod
-    def open(cls, directory: Path, preset: str) -> "_Source":
+    def open(cls, path: Path, preset: str) -> "_Source":
         """Reads the config, and refuses an architecture that is no DistilBERT and no BERT."""
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        if path.is_file():
+            return cls(path, preset, keras_file.read_config(path))
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         architecture = config.get("class_name") or config.get("model_type")
         if architecture is None:
             raise PresetError(
@@ -169,26 +171,27 @@ class _Source:
                 f"format, {', '.join(huggingface.MODEL_TYPES)} in Hugging Face's). "
                 f"Received: {preset}, which is a {architecture}"
             )
-        source = cls(directory, preset, dict(config))
-        if source.is_hugging_face:
+        source = cls(path, preset, dict(config))
+        if source._is_hugging_face:
             huggingface.check_config(config, preset)
         return source
 
     @property
-    def is_hugging_face(self) -> bool:
+    def _is_hugging_face(self) -> bool:
         return "class_name" not in self.config
 
     def has_trained_head(self) -> bool:
-        if self.is_hugging_face:
+        if self._is_hugging_face:
             return huggingface.has_trained_head(self.config)
-        return keras_hub_format.has_trained_head(self.directory)
+        return self.path.is_file() or keras_hub_format.has_trained_head(self.path)
 
     def load(
         self, num_classes: int | None, options: dict[str, Any], *, load_weights: bool, has_preprocessor: bool
     ) -> Any:
-        load = huggingface.load if self.is_hugging_face else keras_hub_format.load
+        directories = huggingface if self._is_hugging_face else keras_hub_format
+        load = keras_file.load if self.path.is_file() else directories.load
         return load(
-            self.directory,
+            self.path,
             self.config,
             self.preset,
             num_classes=num_classes,
@@ -198,9 +201,9 @@ class _Source:
         )
 
     def labels(self, count: int) -> tuple[str, ...]:
-        if self.is_hugging_face:
+        if self._is_hugging_face:
             return huggingface.labels(self.config, count)
-        path = self.directory / LABELS_FILE
+        path = self.path / LABELS_FILE
         if path.is_file():
             # utf-8-sig: some editors begin a file with a byte order mark, which is not part of the first label.
             return tuple(path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n"))

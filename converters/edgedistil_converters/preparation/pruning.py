@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
