@@ -135,7 +135,7 @@ def route(preset: str) -> dict[str, Any]:
 
 
 def _holds_classifier(value: object) -> bool:
-    """True for the Keras classifier, its preprocessor, its weights as arrays, and dataclasses that hold one of these."""
+    """True for the classifier, its preprocessor, its weights as arrays, and dataclasses that hold one of these."""
     if type(value).__name__ in _CLASSIFIER:
         return True
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
