@@ -49,6 +49,15 @@ def normalize_flatbuffer(model: bytes) -> bytes:
 
     Args:
         model: A flatbuffer from TensorFlow's converter or litert-quantizer.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> model = normalize_flatbuffer(read_artifact("intents.tflite").flatbuffer())
+        >>> content = schema.ModelT.InitFromPackedBuf(model, 0)
+        >>> {buffer.offset for buffer in content.buffers}  # all constants are inside
+        {0}
+        >>> [subgraph.name for subgraph in content.subgraphs if b"branch" in subgraph.name][:1]
+        [b'branch_...']
     """
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     for buffer in content.buffers:
