@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets.half_precision import store_half_precision
 from datasets.smart_home.dataset import Example, generate, generate_training
 from edgedistil.cli.output import console, import_quietly
 from edgedistil.cli.progress import training_progress
@@ -101,6 +102,7 @@ def _train(directory: Path) -> "TrainingResult":
     with training_progress(console(), SETTINGS.epochs, steps_per_epoch(data, SETTINGS)) as show:
         result = train(classifier, data, SETTINGS, name=PRESET, callbacks=[ProgressReporter(show)])
     write_training(result, data, directory, origin=_origin(classifier.backbone.vocabulary_size), force=True)
+    store_half_precision(directory)
     return result
 
 
