@@ -7,7 +7,7 @@ machine gives weights that differ by rounding.
 
 What keeps so small a network from learning the templates by heart, with the accuracy on the validation texts that each
 step led to: 90,000 texts seen few times instead of 24,000 seen often, with token dropout and label smoothing (0.78 to
-0.80); many more training wordings, and slot words that stand under many labels (see `training_words`; 0.86); some 800
+0.80); many more training wordings, and slot words that occur under many labels (see `training_words`; 0.86); some 800
 word pieces instead of 2,000, so that an unknown word shares pieces with known ones, and 12 epochs (0.91).
 
 It takes 17 minutes on two cores shared with other jobs (17 minutes of processor time).
@@ -50,7 +50,7 @@ SETTINGS = TrainingSettings(
     sequence_length=48,
     patience=12,
 )
-"""Chosen on the validation texts alone."""
+"""Chosen by the validation texts; the test texts were not used."""
 
 _BUNDLED = bundled_preset_path(PRESET)
 
@@ -107,7 +107,7 @@ def _train(directory: Path) -> "TrainingResult":
 
 
 def _origin(vocabulary_size: int) -> dict[str, Any]:
-    """What training.json says about where the classifier comes from."""
+    """The origin of the classifier for training.json."""
     return {
         "script": "python -m datasets.smart_home.train",
         "rounds": ROUNDS,

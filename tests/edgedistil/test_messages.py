@@ -20,15 +20,8 @@ NO_FLAGS_OF_OURS = {
 # These still name flags. A module leaves the list when it does no longer; none may come to it.
 UNFINISHED = {
     "edgedistil/conversion.py",
-    "edgedistil_converters/graph/embeddings.py",
-    "edgedistil_converters/interface.py",
     "edgedistil_converters/preparation/quantization_aware/launch.py",
-    "edgedistil_converters/quantization/calibration.py",
-    "edgedistil_converters/quantization/int4.py",
-    "edgedistil_converters/quantization/plan.py",
     "edgedistil_converters/targets/edgetpu.py",
-    "edgedistil_converters/targets/mediapipe.py",
-    "edgedistil_converters/targets/plans.py",
     "edgedistil_converters/verification/verify.py",
 }
 
