@@ -201,7 +201,7 @@ def _copy_weights(source: Any, target: Any, kept: Ids) -> None:
     if shapes != [tuple(variable.shape) for variable in target.weights]:
         raise ConversionError(
             "The classifier must not be quantized or have adapters (LoRA): its weights must be those of a plain "
-            f"DistilBertTextClassifier. Received: {len(shapes)} weights, not the {len(target.weights)} expected. "
+            f"DistilBertTextClassifier. Received: {len(shapes)} others ({len(target.weights)} expected). "
             "Merge the adapters with save_to_preset and load the classifier again, or prune before quantizing."
         )
     for variable, new in zip(source.weights, target.weights, strict=True):
