@@ -305,7 +305,7 @@ def test_ranges_of_nothing_are_ranges_still(float_model, ranges):
 @pytest.mark.parametrize("missing", ["logits", "transformer_layer_1/gelu", "transformer_layer_0/attention"])
 def test_a_missing_range_is_refused_by_name(float_model, ranges, missing):
     rest = {site: pair for site, pair in ranges.items() if site != missing}
-    with pytest.raises(ConversionError, match=f"one for every activation .* Missing: {missing}"):
+    with pytest.raises(ConversionError, match=f"a range for every activation .* Missing: {missing}"):
         quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), rest)
 
 
@@ -316,7 +316,7 @@ def test_no_ranges_at_all_are_refused(float_model):
 
 @pytest.mark.parametrize("pair", [(np.nan, 1.0), (-1.0, np.inf), (0.5, 1.0), (-2.0, -1.0), (1.0, -1.0), (-1.0, np.nan)])
 def test_what_is_no_range_is_refused(float_model, ranges, pair):
-    with pytest.raises(ConversionError, match="finite, with zero between them.* Received: .* for logits"):
+    with pytest.raises(ConversionError, match="finite, and contains 0.* Received: .* for logits"):
         quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), {**ranges, "logits": pair})
 
 
