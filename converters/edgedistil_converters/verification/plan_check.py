@@ -44,7 +44,7 @@ def check_structure(structure: Structure, plan: QuantizationPlan, custom_ops: fr
     received = {site: weights for site, (weights, _) in structure.matmuls.items()}
     if received != expected:
         pairs = {site: (expected.get(site), received.get(site)) for site in expected | received}
-        shown = [f"{site}: {b} instead of {a}" for site, (a, b) in pairs.items() if a != b]
+        shown = [f"{site}: {a} expected, {b} found" for site, (a, b) in pairs.items() if a != b]
         raise StructureError(
             f"The matmuls of a file with the scheme {plan.scheme} must have the weights of the plan. "
             f"Received: {'; '.join(shown[:5])}."
