@@ -30,12 +30,12 @@ import tensorflow as tf
 import tf_keras
 from edgedistil_converters.graph.embeddings import embedding_table
 from edgedistil_converters.graph.classifier import EdgeGraph
-from edgedistil_converters.quantization_aware.batches import Texts
-from edgedistil_converters.quantization_aware.job import read_job, read_result
-from edgedistil_converters.quantization_aware.losses import text_losses
-from edgedistil_converters.quantization_aware.mirror import build_mirror, quantize
-from edgedistil_converters.quantization_aware.settings import QATSettings
-from edgedistil_converters.quantization_aware.training import calibrate, train
+from edgedistil_converters.preparation.quantization_aware.batches import Texts
+from edgedistil_converters.preparation.quantization_aware.job import read_job, read_result
+from edgedistil_converters.preparation.quantization_aware.losses import text_losses
+from edgedistil_converters.preparation.quantization_aware.mirror import build_mirror, quantize
+from edgedistil_converters.preparation.quantization_aware.settings import QATSettings
+from edgedistil_converters.preparation.quantization_aware.training import calibrate, train
 
 out = {}
 for name in ("mixed", "no_layers", "two_layers"):

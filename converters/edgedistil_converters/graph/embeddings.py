@@ -125,9 +125,9 @@ def embedding_table(values: NDArray[np.float32], dtype: str) -> EmbeddingTable:
         ConversionError: An odd width, which int4 cannot pack.
 
     Example:
-        >>> table = embedding_table(np.array([[0.5, -1.27]], np.float32), "int8")
-        >>> table.values.tolist(), table.rows(tf.constant([0])).numpy().round(2).tolist()
-        ([[50, -127]], [[0.5, -1.27]])
+        >>> table = embedding_table(np.array([[0.5, -1.984375]], np.float32), "int8")  # in steps of 1/64
+        >>> table.values.tolist(), table.rows(tf.constant([0])).numpy().tolist()
+        ([[32, -127]], [[0.5, -1.984375]])
     """
     if dtype == "int4" and values.shape[1] % 2:
         raise ConversionError(
