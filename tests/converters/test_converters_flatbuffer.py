@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_converters import QuantizationPlan
 from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.tflite.buffers import normalize_flatbuffer
 from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer
@@ -334,3 +335,26 @@ def test_files_compute_what_keras_computes(convert, classifier, scheme):
     np.testing.assert_allclose(single, expected, rtol=0, atol=tolerance)
     np.testing.assert_allclose(batch, expected, rtol=0, atol=tolerance)
     assert np.ptp(expected, axis=0).max() > 5 * tolerance
+
+
+def swapped(model, first, second):
+    """A flatbuffer with two subgraphs in each other's place."""
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    place = {first: second, second: first}
+    for subgraph in content.subgraphs:
+        for op in subgraph.operators:
+            for name, index in list(vars(op.builtinOptions).items()) if op.builtinOptions else ():
+                if name.endswith("SubgraphIndex"):
+                    setattr(op.builtinOptions, name, place.get(index, index))
+    content.subgraphs[first], content.subgraphs[second] = content.subgraphs[second], content.subgraphs[first]
+    return packed(content)
+
+
+def test_branches_are_in_the_order_of_their_calls_however_tensorflow_numbers_them(convert):
+    model = normalize_flatbuffer(convert("fp32").artifact.flatbuffer())
+    content = schema.ModelT.InitFromPackedBuf(model, 0)
+    branches = [index for index, subgraph in enumerate(content.subgraphs) if subgraph.name.startswith(b"branch_")]
+    assert len(branches) >= 2
+    other = swapped(model, branches[0], branches[-1])
+    assert other != model
+    assert normalize_flatbuffer(other) == model

@@ -26,7 +26,7 @@ from edgedistil_converters.graph.ops import SingleText
 from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quantization.ranges import GELU_FLOOR, Ranges
 from edgedistil_converters.targets.edgetpu_compiler import run_edgetpu_compiler
 from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
 from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
@@ -43,7 +43,6 @@ __all__ = ["build_edgetpu_encoder"]
 
 _SIGNATURE = "classify_embeddings"
 _IMAGE_RANK = 4
-_LEAST_GELU_INPUT = -4.0
 # Scores this far below the largest of their row get attention 0: exp(-8) is 3e-4, less than half a step (1/256) of the
 # sigmoid's int8 output.
 _SCORE_SPAN = 8.0
@@ -222,7 +221,7 @@ def _with_sites(model: bytes, measured: Ranges, ranges: Ranges) -> dict[str, tup
         elif _is_negated(site, name):
             found[name] = _clip_scores(found[name], found[_in_attention(site, "Min")])
         if site.endswith("/intermediate"):
-            found[name] = max(found[name][0], _LEAST_GELU_INPUT), found[name][1]
+            found[name] = max(found[name][0], GELU_FLOOR), found[name][1]
         if site.endswith("/scores"):
             found[_in_attention(site, "masked")] = found[name]
     for suffix, pair in _FIXED_RANGES.items():
