@@ -2,11 +2,15 @@
 
 The parts, in the order in which they are used:
 
-    edgedistil.data        labelled texts from files, checked row by row
-    edgedistil.presets     names, handles and directories, to classifiers
-    edgedistil.builder     backbones, preprocessors and classifiers, from nothing or from a preset
-    edgedistil.training    fit a classifier and write it as a preset directory
-    edgedistil.cli         the command line over all of it
+    data        labelled texts from files, checked row by row
+    presets     names, handles and directories -> classifiers
+    builder     new backbones, preprocessors and classifiers
+    training    fits a classifier and writes it as a preset directory
+    conversion  preset -> verified .tflite file
+    labelling   labels files of any size
+    measuring   speed, memory and scores of models
+    report      the measurements as one HTML page
+    cli         the command line
 
 This module imports none of them, so that `import edgedistil` is instant.
 """

@@ -1,4 +1,4 @@
-"""From a preset to a verified file: load, train or prune where that is asked for, convert.
+"""From a preset to a verified file: load, train or prune if requested, convert.
 
     request -> classifier (-> with a head) (-> pruned) (-> trained with quantization) -> converted, verified
 
@@ -28,7 +28,7 @@ __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 Stage = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
-_MOST_CALIBRATION_TEXTS = 512  # ranges hardly widen after some hundreds
+_MOST_CALIBRATION_TEXTS = 512  # ranges hardly widen after a few hundred
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,31 @@ class ConversionRequest:
     """Everything that a conversion depends on.
 
     Attributes:
-        preset: what `edgedistil.presets` takes: a name, a handle, a directory.
-        output: the file to write.
-        plan: how to quantize.
-        interface: what the file takes.
-        labels: class names instead of the preset's.
-        training: labelled texts: a preset without a trained head gets one, and `int8-qat` trains on them. A trained
-            head stays as it is, and knows their labels.
-        calibration_texts: texts that `int8-static` measures ranges on and `int4` rounds by, some hundreds of them
-            at random; those of `training` where there are none.
-        verification_texts: texts to verify the file with, beside the built-in ones.
-        pruning_texts: texts whose pieces the vocabulary keeps; none leaves it as it is.
-        vocabulary_size: how many pieces to keep, with `pruning_texts`.
-        target: `cpu`, or an accelerator that the file gets a second part for: `gpu`, `edgetpu`.
-        sequence_length: tokens that a text is cut to; None for the preset's.
-        name: what the model is called in its metadata; None for the preset's name.
-        force: whether to replace a file that stands at `output`.
-        seed: of training.
+        preset: Name, handle or directory of a preset, see `edgedistil.presets`.
+        output: The file to write.
+        plan: How to quantize.
+        interface: Inputs of the file.
+        labels: Class names that replace the preset's.
+        training: Labelled texts. A preset without a trained head gets one that is trained on them, and `int8-qat`
+            trains on them. A trained head is not changed, and must have all of their labels.
+        calibration_texts: Texts that `int8-static` measures ranges on and `int4` rounds by, of which 512 are chosen at
+            random; the texts of `training` if empty.
+        verification_texts: Texts to verify the file with, in addition to the built-in ones.
+        pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
+        vocabulary_size: Number of pieces to keep, with `pruning_texts`.
+        target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`.
+        sequence_length: Number of tokens that texts are cut to; None for the preset's.
+        name: Name of the model in its metadata; None for the preset's name.
+        force: True to replace an existing file.
+        seed: Seed of training.
+
+    Raises:
+        DataError: The vocabulary size has no pruning texts, or `int8-qat` no training data.
+
+    Example:
+        >>> ConversionRequest("intents", Path("qat.tflite"), QuantizationPlan("int8-qat"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.DataError: int8-qat trains with quantization before it converts. ...
     """
 
     preset: str
@@ -77,7 +85,7 @@ class ConversionRequest:
         return ConversionOptions(self.plan, self.interface, self.target, self.verification_texts, self.force)
 
     def check(self) -> None:
-        """Refuses a request that cannot be met, before any work is done.
+        """Checks, before any work, that the request can be met.
 
         Raises:
             EdgeDistilError: The output cannot be written, the target cannot run the plan, or the plan needs texts.
@@ -87,31 +95,31 @@ class ConversionRequest:
         if self.plan.needs == "training data" and folder.exists() and not folder.is_dir():
             raise OutputError(
                 f"Training with quantization keeps its checkpoints in the folder {folder}. Received: a file of that "
-                "name. Move it away, or choose another output."
+                "name. Move it away, or choose another `output`."
             )
 
     def __post_init__(self) -> None:
         if self.vocabulary_size is not None and not self.pruning_texts:
             raise DataError(
-                "A vocabulary is pruned to the pieces that texts need. Received: a vocabulary size without texts. "
-                "Pass --prune-vocabulary FILE too."
+                "A vocabulary is pruned to the pieces of texts. Received: `vocabulary_size` without texts. "
+                "Pass `pruning_texts` too."
             )
         if self.plan.needs == "training data" and self.training is None:
             raise DataError(
-                "int8-qat trains with quantization before it converts. Received: no training data. Pass --train-data "
-                "FILE, the classifier's own training data at best, or use int8, which needs none."
+                "int8-qat trains with quantization before it converts. Received: no training data. Pass `training`, at "
+                "best the data that the classifier was trained on, or use the scheme int8 (`scheme`), which needs none."
             )
 
 
 def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) -> "Conversion":
-    """Converts a preset as asked.
+    """Converts a preset.
 
     Args:
-        request: what to convert, and how.
-        on_stage: called with the name of each stage as it begins.
+        request: The preset, the output and the options.
+        on_stage: Called with the name of each stage when it begins.
 
     Raises:
-        EdgeDistilError: the preset, the data or the conversion fail; no file is left then.
+        EdgeDistilError: Loading the preset or the conversion fails, or the data do not fit; no file is written then.
 
     Example:
         >>> conversion = convert_preset(ConversionRequest("intents", Path("int8.tflite")))
@@ -145,7 +153,7 @@ def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionR
     if request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu":
         record["calibration"] = {"texts": len(texts), "sha256": _digest(texts)}
     elif request.calibration_texts:
-        _log.warning("The calibration data are not used: a plan of %s measures nothing.", request.plan.scheme)
+        _log.warning("The calibration data are not used: a plan of %s measures no ranges.", request.plan.scheme)
     return replace(prepared, calibration_texts=texts, record=record)
 
 
@@ -154,12 +162,12 @@ def _texts_for_calibration(request: ConversionRequest) -> tuple[str, ...]:
 
 
 def _digest(texts: Sequence[str]) -> str:
-    """Of texts in their order, to tell two calibrations apart."""
+    """SHA-256 of texts in their order, which identifies the calibration data."""
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _prepared(request: ConversionRequest, stage: Stage) -> "PreparedClassifier":
-    """Loads the preset's own classifier, or trains a head for it on labelled texts."""
+    """Loads the preset's classifier, or trains a head for it on labelled texts."""
     from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
     from edgedistil_converters.preparation.prepared import PreparedClassifier
 
@@ -181,16 +189,16 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "PreparedClassifier":
 
 
 def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
-    """Raises before any training what the conversion would raise after it."""
+    """Raises, before any training, the error that the conversion would raise after it."""
     plan.weight_dtypes(int(classifier.backbone.num_layers))
 
 
 def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stage) -> "LabelledClassifier":
-    """Fine-tunes with the defaults; `edgedistil train` is where one chooses."""
+    """Fine-tunes with the default settings; `edgedistil train` has options."""
     if request.labels is not None:
         raise DataError(
-            "A head that is trained here has the labels of its training data. Received: names for the labels "
-            "(--labels) too. Leave them out, and call the labels in the training data what they are to be called."
+            "A head that is trained here has the labels of its training data. Received: `labels` too. Leave them out, "
+            "and rename the labels in the training data."
         )
     from edgedistil.training import FINE_TUNING
 
@@ -220,7 +228,7 @@ def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "Prep
 def _trained_with_quantization(
     prepared: "PreparedClassifier", request: ConversionRequest, stage: Stage
 ) -> "PreparedClassifier":
-    """Trains in place. Checkpoints are kept beside the output until there is one: the same command continues."""
+    """Trains in place. Checkpoints are kept next to the output until it is written, so the same call continues."""
     from edgedistil_converters.preparation.quantization_aware import QATSettings
     from edgedistil_converters.preparation.quantization_aware.prepare import train_with_quantization
 
@@ -244,34 +252,39 @@ def _trained_with_quantization(
 
 
 def _check_history(before: Mapping[str, float]) -> None:
-    """Warns if the state before training already contradicts the labels; `before` is a `QATEpoch` as plain data."""
+    """Warns if most predictions before training contradict the labels; `before` is a `QATEpoch` as plain data."""
     if before["accuracy"] < before["agreement"] / 2:
         _log.warning(
-            "The labels of the training data are those of the classifier on %.0f %% of the texts alone: are they the "
-            "ones that it was trained on?",
+            "The labels of the training data are those of the classifier on only %.0f %% of the texts: are they the "
+            "data that it was trained on?",
             100 * before["accuracy"],
         )
 
 
 def checkpoints_folder(output: Path) -> Path:
-    """Where training with quantization keeps its checkpoints until there is an output."""
+    """Returns the folder for checkpoints of training with quantization; it is removed when the output is written.
+
+    Example:
+        >>> checkpoints_folder(Path("intents.tflite")).name
+        'intents.tflite.qat'
+    """
     return output.with_name(f"{output.name}.qat")
 
 
 def _class_numbers(texts: LabelledTexts, labels: tuple[str, ...]) -> list[int]:
-    """The number of each text's class. A classifier of one output has two, of which 1 is the one with a label."""
+    """Index of each text's class; for a classifier of one output, 1 for its label and 0 for all others."""
     found = set(texts.labels)
     if len(labels) == 1:
         if not (labels[0] in found and len(found) > 1):
             raise DataError(
-                f"{texts.name}: a classifier of one output tells {labels[0]} from everything else, and needs texts of "
-                f"both. Received: {', '.join(sorted(found)[:8])}."
+                f"{texts.name}: a classifier of one output separates {labels[0]} from everything else, and needs texts "
+                f"of both. Received: {', '.join(sorted(found)[:8])}."
             )
         return [int(label == labels[0]) for label in texts.labels]
     unknown = sorted(found - set(labels))
     if unknown:
         raise DataError(
             f"{texts.name}: labels must be among the classifier's: {', '.join(labels[:8])}. "
-            f"Received: {', '.join(unknown[:8])}. To train a head for other labels: edgedistil train --preset PRESET."
+            f"Received: {', '.join(unknown[:8])}. To train a head for other labels, use `edgedistil train`."
         )
     return [labels.index(label) for label in texts.labels]

@@ -4,9 +4,9 @@
     python tools/structure.py --route PRESET        # files that the classifier visits in `convert_preset`
 
 A *room* is what a reader finds on opening a package: a folder, or a module beside the folders. An *arrow* is a pair of
-rooms of which one imports from the other. A *visit* is a run of calls inside one file that receive the classifier, or a
-value that holds it (`LabelledClassifier`, `PreparedClassifier`), as an argument; a *return* is a visit to a file that
-was left before. Run it in two checkouts to compare them.
+rooms of which one imports from the other. A *visit* is a run of calls inside one file that receive the classifier, its
+preprocessor, its weights, or a value that holds one of these, as an argument; a *return* is a visit to a file that was
+left before. Run it in two checkouts to compare them.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 _ROOT = Path(__file__).parents[1]
+_CLASSIFIER = ("DistilBertTextClassifier", "DistilBertTextClassifierPreprocessor", "ClassifierWeights")
 _PACKAGES = {
     "edgedistil": _ROOT,
     "edgedistil_converters": _ROOT / "converters",
@@ -134,10 +135,11 @@ def route(preset: str) -> dict[str, Any]:
 
 
 def _holds_classifier(value: object) -> bool:
-    if type(value).__name__ == "DistilBertTextClassifier":
+    """True for the classifier, its preprocessor, its weights as arrays, and dataclasses that hold one of these."""
+    if type(value).__name__ in _CLASSIFIER:
         return True
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return type(getattr(value, "classifier", None)).__name__ == "DistilBertTextClassifier"
+        return any(type(getattr(value, name, None)).__name__ in _CLASSIFIER for name in ("classifier", "weights"))
     return False
 
 

@@ -1,4 +1,4 @@
-"""Write a file or a directory so that a reader sees the old content or the new, and never a part of it."""
+"""Writes files and directories in one step: a reader sees the old content or the new, never a part of it."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ from edgedistil_runtime.errors import OutputError
 
 try:
     import fcntl
-except ImportError:  # Windows has no such locks: nothing is locked there
+except ImportError:  # Windows lacks these locks: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
@@ -33,11 +33,21 @@ _PRESET_FILES = ("config.json", "training.json")  # in every directory that `edg
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Refuses a target that could not be written, before any work is done.
+    """Refuses a file that could not be written, before any work is done.
+
+    Args:
+        path: File to write.
+        force: Replace a file at `path`.
 
     Raises:
-        OutputError: the folder does not exist or is no folder, the target is no regular file, or it exists and `force`
-            is false.
+        OutputError: the folder does not exist or cannot be written, the path is no regular file, or it exists and
+            `force` is false.
+
+    Example:
+        >>> check_output(Path("new.tflite"), force=False)
+        >>> check_output(Path("intents.tflite"), force=False)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.OutputError: intents.tflite exists. Choose another output, or pass `force` ...
     """
     folder = path.parent
     if not folder.is_dir():
@@ -53,14 +63,19 @@ def check_output(path: Path, *, force: bool) -> None:
 
 
 def check_not_an_input(output: Path, inputs: Iterable[str | Path]) -> None:
-    """Refuses an output that would replace something that it is made of, which no `force` may.
+    """Refuses an output that would replace one of its inputs, even with `force`.
 
     Args:
-        output: the file or folder to write.
-        inputs: what is read; a preset's name or handle, which is no path, is passed over.
+        output: File or folder to write.
+        inputs: Paths that are read; a preset's name or handle, which is no path, is ignored.
 
     Raises:
-        OutputError: the output is there and is an input, lies in a folder that is one, or is a folder around one.
+        OutputError: the output exists and is an input, lies in a folder that is one, or contains one.
+
+    Example:
+        >>> check_not_an_input(Path("train.csv"), ["intents", "train.csv"])
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.OutputError: The output would replace what it is made of: train.csv. ...
     """
     for path in map(Path, inputs):
         if output.exists() and path.exists() and _would_replace(output, path):
@@ -68,7 +83,7 @@ def check_not_an_input(output: Path, inputs: Iterable[str | Path]) -> None:
 
 
 def _would_replace(output: Path, given: Path) -> bool:
-    # The name is replaced, not what a link of that name points to: its folder is what counts.
+    # A link at the output is replaced, not its target, so only the output's folder is resolved.
     place = output.parent.resolve() / output.name
     return (
         output.samefile(given)
@@ -83,11 +98,23 @@ def _exists(path: Path) -> OutputError:
 
 @contextlib.contextmanager
 def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary path beside the target, renamed to it at the end, or removed if anything goes wrong.
+    """Yields a temporary path beside the target, which is renamed to it at the end, or removed if anything goes wrong.
+
+    Args:
+        path: File to write.
+        force: Replace a file at `path`.
 
     Raises:
-        OutputError: the target cannot be written: see `check_output`, also where another process has written it
-            meanwhile; or its folder is read-only, or the disk is full.
+        OutputError: as `check_output`, also if another process has written the target meanwhile; or the folder is
+            read-only, or the disk is full.
+
+    Example:
+        >>> with atomic_path(Path("labels.txt")) as temporary:
+        ...     _ = temporary.write_text("on")
+        ...     Path("labels.txt").exists()
+        False
+        >>> Path("labels.txt").read_text()
+        'on'
     """
     check_output(path, force=force)
     try:  # the name does not contain the target's, which may be as long as a name can be
@@ -112,8 +139,8 @@ def put_in_place(finished: Path, path: Path, *, force: bool) -> None:
     """Moves a finished file to its path, which is on the same file system.
 
     Args:
-        finished: The file to move; it may stay as a second link to the same content.
-        path: The path to give it.
+        finished: File to move; it may stay as a second link to the same content.
+        path: Path to give it.
         force: Replace a file at that path.
 
     Raises:
@@ -135,15 +162,18 @@ def check_directory(directory: str | Path, *, force: bool = False) -> Path:
     """Refuses a directory that could not be written, before any work is done.
 
     Args:
-        directory: The directory to write.
+        directory: Directory to write.
         force: Replace a directory that `edgedistil train` wrote.
 
     Returns:
         The directory.
 
     Raises:
-        OutputError: the parent folder does not exist or cannot be written, or something is at the path that may not be
-            replaced.
+        OutputError: the parent folder does not exist or cannot be written, or the path exists and may not be replaced.
+
+    Example:
+        >>> check_directory("new_classifier").name
+        'new_classifier'
     """
     target = Path(directory)
     parent = target.resolve().parent
@@ -174,10 +204,10 @@ def _check_replaceable(target: Path, *, force: bool) -> None:
 
 @contextlib.contextmanager
 def atomic_directory(directory: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """A temporary directory beside the target, renamed to it at the end, or removed if anything goes wrong.
+    """Yields a temporary directory, which replaces the target at the end, or is removed if anything goes wrong.
 
     Args:
-        directory: The directory to write.
+        directory: Directory to write.
         force: Replace a directory that `edgedistil train` wrote.
 
     Yields:
@@ -185,6 +215,12 @@ def atomic_directory(directory: str | Path, *, force: bool = False) -> Iterator[
 
     Raises:
         OutputError: as `check_directory`, or the disk is full.
+
+    Example:
+        >>> with atomic_directory("my_classifier") as folder:
+        ...     _ = (folder / "labels.txt").write_text("on")
+        >>> [path.name for path in Path("my_classifier").iterdir()]
+        ['labels.txt']
     """
     target = check_directory(directory, force=force)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.resolve().parent))
@@ -234,12 +270,18 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def sole_use(folder: Path) -> Iterator[bool]:
-    """Whether a folder is this block's alone, which it then is until the block ends.
+    """Locks a folder until the end of the block; no other block of this or another process can have the lock meanwhile.
 
-    False where another block of this or another process has it. Always True where the system has no file locks.
+    Yields:
+        True if this block has the lock, False if another one has it. Always True if the system has no file locks.
 
     Raises:
         OutputError: no file can be made in the folder.
+
+    Example:
+        >>> with sole_use(Path(".")) as is_ours, sole_use(Path(".")) as is_ours_too:
+        ...     is_ours, is_ours_too
+        (True, False)
     """
     if fcntl is None:
         yield True
@@ -255,7 +297,7 @@ def sole_use(folder: Path) -> Iterator[bool]:
 
 
 def _locked(path: Path) -> int | None:
-    """A descriptor that holds the lock; None where another one does."""
+    """A descriptor that holds the lock; `None` if another one does."""
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -276,7 +318,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """False where the last holder removed the file between its opening here and its locking."""
+    """False if the last holder removed the file after it was opened here and before it was locked."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

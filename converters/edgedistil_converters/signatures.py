@@ -14,35 +14,41 @@ from edgedistil_converters.sites import EMBEDDING_SITES
 from edgedistil_converters.targets.mediapipe import check_mediapipe_tokenizer, mediapipe_features
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.tftext import CUSTOM_OPS, TFTextTokenizer
-from edgedistil_runtime.artifact import (
+from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import (
+    BUILTIN,
     CLASSIFY_TEXT,
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
     EMBED,
+    HUGGING_FACE,
+    PROBABILITIES,
     SERVING_DEFAULT,
+    TEXT,
+    TEXT_PAIR,
+    TFTEXT,
+    TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
-    TokenizerSettings,
 )
-from edgedistil_runtime.contract import HUGGING_FACE
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["DEFAULT_SHAPES", "TextClassifierModule", "check_pairs", "check_signatures", "custom_ops"]
 
-_TEXT, _TEXT_PAIR = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
-_STRING = tf.TensorSpec([1], tf.string, name="text")
-_TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name="token_ids")
+_TEXT, _TEXT_PAIR = (tf.TensorSpec([None], tf.int32, name=name) for name in (TEXT, TEXT_PAIR))  # UTF-8 bytes
+_STRING = tf.TensorSpec([1], tf.string, name=TEXT)
+_TOKEN_IDS = tf.TensorSpec([None, None], tf.int32, name=TOKEN_IDS)
 
 _SHORTEST_PAIR = 3
 
 # Shapes for runtimes that cannot resize an input; the others may resize every -1.
 DEFAULT_SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    CLASSIFY_TEXT: {"text": (256,)},
-    TOKENIZE: {"text": (256,)},
-    CLASSIFY_TEXT_PAIR: {"text": (256,), "text_pair": (256,)},
-    TOKENIZE_PAIR: {"text": (256,), "text_pair": (256,)},
-    CLASSIFY_TOKENS: {"token_ids": (1, 64)},
-    EMBED: {"token_ids": (1, 64)},
+    CLASSIFY_TEXT: {TEXT: (256,)},
+    TOKENIZE: {TEXT: (256,)},
+    CLASSIFY_TEXT_PAIR: {TEXT: (256,), TEXT_PAIR: (256,)},
+    TOKENIZE_PAIR: {TEXT: (256,), TEXT_PAIR: (256,)},
+    CLASSIFY_TOKENS: {TOKEN_IDS: (1, 64)},
+    EMBED: {TOKEN_IDS: (1, 64)},
 }
 
 
@@ -85,7 +91,7 @@ def custom_ops(interface: ModelInterface) -> frozenset[str]:
         >>> custom_ops(ModelInterface("builtin"))
         frozenset()
     """
-    return CUSTOM_OPS if interface.tokenizer == "tftext" else frozenset()
+    return CUSTOM_OPS if interface.tokenizer == TFTEXT else frozenset()
 
 
 class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has no types
@@ -132,10 +138,10 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> dict[str, Any]:
         if interface.metadata == "mediapipe":
             return {SERVING_DEFAULT: mediapipe_features(self._graph, settings)}
-        functions = {CLASSIFY_TOKENS: _function(self._classify_rows, "probabilities", _TOKEN_IDS)}
-        if interface.tokenizer == "tftext":
+        functions = {CLASSIFY_TOKENS: _function(self._classify_rows, PROBABILITIES, _TOKEN_IDS)}
+        if interface.tokenizer == TFTEXT:
             functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, TFTextTokenizer(settings, vocabulary), _STRING)
-        if interface.tokenizer == "builtin":
+        if interface.tokenizer == BUILTIN:
             tokenizer = GraphTokenizer(settings, vocabulary)
             functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, tokenizer, _TEXT)
             if interface.takes_text_pair:
@@ -143,7 +149,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         return functions
 
     def _embed(self, encoder_inputs: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
-        @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name="token_ids")])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name=TOKEN_IDS)])  # type: ignore[untyped-decorator]
         def embed(token_ids: Any) -> Mapping[str, Any]:
             return encoder_inputs(self._graph.embed(token_ids), self._mask(token_ids))
 
@@ -154,12 +160,12 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> dict[str, Any]:
         """The two signatures that one tokenizer gives: probabilities and token ids."""
         return {
-            classify: _function(lambda *values: self._classify(tokenizer(*values)), "probabilities", *texts),
-            tokenize: _function(tokenizer, "token_ids", *texts),
+            classify: _function(lambda *values: self._classify(tokenizer(*values)), PROBABILITIES, *texts),
+            tokenize: _function(tokenizer, TOKEN_IDS, *texts),
         }
 
     def _classify(self, token_ids: Any) -> Any:
-        if self._settings.special_tokens:  # a text may spell [PAD], which the classifier masks wherever it stands
+        if self._settings.special_tokens:  # a text may contain [PAD], which the classifier masks at every position
             return self._classify_rows(token_ids)
         return self._graph.classify(token_ids)
 

@@ -1,6 +1,6 @@
 """The frames: ways to ask that any intent may use, written `<want>` in a template.
 
-A frame stands for its wordings as `(a|b)` does, so that a template counts as held out only if it differs from the
+A frame is replaced by its wordings, as `(a|b)` is, so that a template counts as held out only if it differs from the
 templates of training with all frames written out.
 """
 

@@ -5,7 +5,7 @@ A template is one line of text:
     (turn|switch) on the {fixture} [in the {room}]
 
 - `(a|b)` is one of several wordings, `[a]` may be left out, and both nest;
-- `<name>` stands for the wordings of the frame `name`: "<want> the lights on";
+- `<name>` is replaced by the wordings of the frame `name`: "<want> the lights on";
 - `{name}` is a word of the slot `name`;
 - a leading `~` marks a line that is no imperative ("~it's dark in here") and takes no "could you" in front.
 

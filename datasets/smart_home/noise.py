@@ -89,11 +89,11 @@ NOISE = {
     "validation": NoiseProfile(0.0, 0.08, 0.06, 0.25, 0.05, 0.30, 0.20, 0.02, 0.30),
     "test": NoiseProfile(0.0, 0.08, 0.06, 0.25, 0.05, 0.30, 0.20, 0.02, 0.30),
 }
-"""The profile of each split: training is noisier than what it is measured on, and alone has remarks in front."""
+"""The profile of each split: training is noisier than the others, and only training has remarks in front."""
 
 
 def add_noise(sentence: Sentence, profile: NoiseProfile, rng: random.Random) -> str:
-    """Returns the sentence as somebody might have typed or said it.
+    """Returns the sentence as somebody might have typed or dictated it.
 
     Args:
         sentence: A clean, lower-case sentence.
@@ -105,7 +105,7 @@ def add_noise(sentence: Sentence, profile: NoiseProfile, rng: random.Random) -> 
         text = change_contraction(text, rng)
     if rng.random() < profile.courtesy:
         text = add_courtesy(text, rng) if sentence.is_imperative else add_closing(text, rng)
-    if profile.context and rng.random() < profile.context:  # no draw where there are no remarks
+    if profile.context and rng.random() < profile.context:  # no random draw if the split has no remarks
         text = add_context(text, rng)
     if rng.random() < profile.filler:
         text = add_filler(text, rng)
@@ -126,7 +126,7 @@ def change_contraction(text: str, rng: random.Random) -> str:
 
 
 def add_courtesy(text: str, rng: random.Random) -> str:
-    """Puts a request in front of an imperative, a closing behind it, or both."""
+    """Puts a request in front of an imperative, a closing after it, or both."""
     draw = rng.random()
     if draw < 0.6:
         text = f"{rng.choice(REQUESTS)} {text}"
@@ -136,7 +136,7 @@ def add_courtesy(text: str, rng: random.Random) -> str:
 
 
 def add_closing(text: str, rng: random.Random) -> str:
-    """Puts "please" or the like behind one in three texts that are no imperatives, and leaves the others."""
+    """Puts "please" or the like after one in three texts that are no imperatives, and leaves the others."""
     return f"{text} {rng.choice(REMARK_CLOSINGS)}" if rng.random() < 1 / 3 else text
 
 

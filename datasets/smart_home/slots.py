@@ -1,4 +1,4 @@
-"""The slot words: what may stand for `{room}`, `{color}` or `{clock}` in a template.
+"""The slot words: replacements of `{room}`, `{color}` or `{clock}` in a template.
 
 Open classes (rooms, colours, songs, numbers ...) have different words in each split, so that the test measures words
 that training never saw. Closed classes (weekdays, "inside") are the same everywhere.

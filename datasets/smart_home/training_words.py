@@ -1,6 +1,6 @@
 """More words for the training split: breadth, so that a sentence is known by its frame and not by its slot words.
 
-A slot word that training has seen under one label alone becomes evidence for that label wherever it turns up. With
+A slot word that training has seen under only one label becomes evidence for that label wherever it turns up. With
 some hundred rooms, colours and artists, and with compounds of a modifier and a head ("tall bedside lantern"), no single
 word carries much, and an unknown one does little harm. Words that validation or test hold are left out.
 """

@@ -18,7 +18,7 @@ __all__ = ["row_progress", "stage_line", "training_progress"]
 
 @contextmanager
 def stage_line() -> Iterator[Callable[[str], None]]:
-    """A function that shows the name of the current stage."""
+    """Yields a function that shows the name of the current stage."""
     screen = console()
     if not screen.is_terminal:
         yield lambda _: None
@@ -31,10 +31,10 @@ def stage_line() -> Iterator[Callable[[str], None]]:
 def training_progress(
     screen: "Console", epochs: int, steps_per_epoch: int
 ) -> Iterator[Callable[["TrainingProgress"], None]]:
-    """A function that moves a bar with every step and prints a line of metrics after every epoch.
+    """Yields a function that moves a bar with every step and prints a line of metrics after every epoch.
 
     Args:
-        screen: Where to draw; without a terminal, only the lines are printed.
+        screen: Console to draw on; if it is no terminal, only the lines are printed.
         epochs: Epochs of the training, at most.
         steps_per_epoch: Batches in an epoch.
     """
@@ -52,7 +52,7 @@ def training_progress(
     task = bar.add_task("training", total=epochs * steps_per_epoch, state="")
 
     def show(progress: "TrainingProgress") -> None:
-        bar.start()  # when training begins, which may be long after the block does; again, it does nothing
+        bar.start()  # only when training begins; later calls do nothing
         if progress.is_epoch_done:
             metrics = "  ".join(f"{name} {value:.4f}" for name, value in progress.metrics.items())
             screen.print(f"epoch {progress.epoch:>2}  {metrics}", highlight=False)
@@ -73,7 +73,7 @@ def training_progress(
 
 @contextmanager
 def row_progress() -> Iterator[Callable[["Progress"], None]]:
-    """A function that shows how many rows are done, how fast, and the remaining time if the total is known."""
+    """Yields a function that shows how many rows are done, how fast, and the remaining time if the total is known."""
     screen = console()
     if not screen.is_terminal:
         yield lambda _: None

@@ -69,13 +69,11 @@ def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendError(
-            f"{path.name} gave no label within {_LONGEST_WAIT:.0f} s in a process of its own."
-        ) from error
+        raise BackendError(f"{path.name} gave no label within {_LONGEST_WAIT:.0f} s in a new process.") from error
     if done.returncode:
         last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise BackendError(
-            f"{path.name} could not be opened in a process of its own, which ended with status {done.returncode}: "
+            f"{path.name} could not be opened in a new process, which ended with status {done.returncode}: "
             f"{last[0][:300]}. Try: edgedistil predict {path.name} hello"
         )
     return LoadCost(**json.loads(done.stdout.splitlines()[-1]))

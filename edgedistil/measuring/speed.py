@@ -300,7 +300,7 @@ def _loads(
     found: list[list[LoadCost]] = [[] for _ in paths]
     for turn in range(settings.starts):
         for path, costs in zip(paths, found, strict=True):
-            on_progress(f"starting {path.name} in a process of its own, {turn + 1} of {settings.starts}")
+            on_progress(f"starting {path.name} in a new process, {turn + 1} of {settings.starts}")
             costs.append(
                 measure_load(path, texts[0], accelerator=settings.accelerator, num_threads=settings.num_threads)
             )

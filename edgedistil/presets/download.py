@@ -160,7 +160,7 @@ def _fetch(preset: str, handle: str, name: str) -> Path | None:
 
 
 def _require_hugging_face(preset: str, repository: str) -> None:
-    """Fails within seconds; huggingface_hub itself would retry for half a minute, for every file."""
+    """Fails within seconds if the hub is unreachable; huggingface_hub would retry each file for half a minute."""
     import huggingface_hub
 
     if isinstance(huggingface_hub.try_to_load_from_cache(repository, "config.json"), str):

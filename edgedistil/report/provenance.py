@@ -60,7 +60,7 @@ def origin_section(measurements: Measurements) -> Markup:
     keys = list(dict.fromkeys(key for some in facts for key in some))
     rows = [[key, *(_fact(key, some.get(key)) for some in facts)] for key in keys]
     columns = ["", *(model_name(measurements, model) for model in measurements.models)]
-    return data_table("What each model says about itself", columns, rows, class_="facts")
+    return data_table("Metadata of each model", columns, rows, class_="facts")
 
 
 def _fact(key: str, value: str | None) -> Markup:
@@ -121,8 +121,8 @@ def circumstances_section(measurements: Measurements) -> Markup:
             "time": f"{settings.runs} runs of each model in turns. The time of a text is its median over the runs; "
             "percentiles are over the texts, so a slow moment of the machine is not in them. Texts a second are the "
             "median of the runs.",
-            "start and memory": f"Medians of {settings.starts} processes for each file, which import the runtime "
-            "alone, check the file, replay its golden cases and label one text. Peak memory includes Python and "
+            "start-up and memory": f"Medians of {settings.starts} processes for each file, which import only the "
+            "runtime, check the file, replay its golden cases and label one text. Peak memory includes Python and "
             f"NumPy{_bare(measurements)}.",
         }
     rows = [[key, digest(str(value)) if "sha256" in key else words(value)] for key, value in facts.items() if value]

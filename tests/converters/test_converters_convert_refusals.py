@@ -107,7 +107,7 @@ def test_a_folder_that_may_not_be_written_is_refused_before_any_work(
 
 
 def test_a_float_file_under_an_int8_plan(finished, classifier, labels, tmp_path):
-    refused(StructureError, "int8 due, float32 found", classifier, labels, tmp_path / "model.tflite")
+    refused(StructureError, "int8 expected, float32 found", classifier, labels, tmp_path / "model.tflite")
     assert names_in(tmp_path) == []
 
 

@@ -144,13 +144,13 @@ def test_a_label_may_flip_between_near_equals_alone(convert, classifier):
 
 @pytest.mark.parametrize(
     ("scheme", "due"),
-    [("fp32", "a defect of EdgeDistil"), ("fp16", "--quantize fp32"), ("int8", "--quantize fp16")],
+    [("fp32", "a defect of EdgeDistil"), ("fp16", "the scheme fp32"), ("int8", "the scheme fp16")],
 )
 def test_the_next_step_is_one_that_helps(convert, classifier, scheme, due):
     [answer] = answer_with_keras(classifier, ["light"])
     with pytest.raises(ParityError, match=f"is allowed\\. .*{due}") as caught:
         verify(convert(scheme).artifact.path, [replace(answer, probabilities=(1.0, 0.0, 0.0))], Tolerance(1e-9, 1))
-    assert f"Use --quantize {scheme}" not in str(caught.value)
+    assert f"Use the scheme {scheme}" not in str(caught.value)
 
 
 def test_one_output_has_two_labels(make_classifier, tmp_path):

@@ -344,6 +344,6 @@ def test_tables_of_more_rows_than_are_packed_at_once(monkeypatch):
 
 @pytest.mark.parametrize("width", [1, 15, 33])
 def test_int4_rows_of_an_odd_width_are_refused(width):
-    with pytest.raises(ConversionError, match=f"even width. Received: hidden_dim={width}. Use --quantize int8"):
+    with pytest.raises(ConversionError, match=f"even width. Received: hidden_dim={width}. Use the scheme int8"):
         embedding_table(np.ones((2, width), np.float32), "int4")
     assert embedding_table(np.ones((2, width), np.float32), "int8").first_rows(2).shape == (2, width)

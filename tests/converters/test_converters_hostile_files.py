@@ -123,7 +123,7 @@ class TestWeightCache:
         assert kept.stat().st_size > 1000  # it has weights in it
 
     def test_damaged_ones_do_no_harm(self, path, kept, due):
-        """In a child process, which LiteRT would end."""
+        """Our reader refuses each file by its digest before an interpreter sees it; the weights are packed again."""
         generator, sound = random.Random(4), kept.read_bytes()
         code = (
             "import sys\n"
@@ -165,7 +165,7 @@ except BackendError as error:
 
 
 def test_fewer_labels_than_the_graph_has_are_an_error_and_no_overflow(path, tmp_path):
-    """A sound digest says nothing of what the writer meant. In a child process: it would crash."""
+    """A right digest is no proof of right labels: our reader refuses the file before the model runs."""
     artifact = read_artifact(path)
     case = dataclasses.replace(artifact.metadata.golden_cases[0], probabilities=(1.0,))
     metadata = dataclasses.replace(artifact.metadata, labels=artifact.metadata.labels[:1], golden_cases=(case,))

@@ -305,7 +305,7 @@ def test_ranges_of_nothing_are_ranges_still(float_model, ranges):
 @pytest.mark.parametrize("missing", ["logits", "transformer_layer_1/gelu", "transformer_layer_0/attention"])
 def test_a_missing_range_is_refused_by_name(float_model, ranges, missing):
     rest = {site: pair for site, pair in ranges.items() if site != missing}
-    with pytest.raises(ConversionError, match=f"one for every activation .* Missing: {missing}"):
+    with pytest.raises(ConversionError, match=f"a range for every activation .* Missing: {missing}"):
         quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), rest)
 
 
@@ -316,7 +316,7 @@ def test_no_ranges_at_all_are_refused(float_model):
 
 @pytest.mark.parametrize("pair", [(np.nan, 1.0), (-1.0, np.inf), (0.5, 1.0), (-2.0, -1.0), (1.0, -1.0), (-1.0, np.nan)])
 def test_what_is_no_range_is_refused(float_model, ranges, pair):
-    with pytest.raises(ConversionError, match="finite, with zero between them.* Received: .* for logits"):
+    with pytest.raises(ConversionError, match="finite, and contains 0.* Received: .* for logits"):
         quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), {**ranges, "logits": pair})
 
 
@@ -393,13 +393,18 @@ def test_each_file_fits_its_own_plan_alone(conversions):
 @pytest.mark.parametrize(
     ("name", "site", "dtypes", "message"),
     [
-        ("int4", "logits", ("int8", "float32"), "logits: int4 due, int8 found"),
-        ("mixed", "logits", ("int4", "float32"), "logits: int8 due, int4 found"),
-        ("mixed", "transformer_layer_0/key", ("int8", "float32"), "layer_0/key: float32 due, int8 found"),
-        ("int8-static", "logits", ("float32, int8", "int8"), "logits: int8 due, float32, int8 found"),
-        ("int8-static", "transformer_layer_1/key", ("int8", "float32"), "float from transformer_layer_1/key"),
-        ("int8-static", "transformer_layer_1/key", ("int8", "float32, int8"), "float from transformer_layer_1/key"),
-        ("int4", "foreign", ("int4", "float32"), "foreign: None due, int4 found"),
+        ("int4", "logits", ("int8", "float32"), "logits: int4 expected, int8 found"),
+        ("mixed", "logits", ("int4", "float32"), "logits: int8 expected, int4 found"),
+        ("mixed", "transformer_layer_0/key", ("int8", "float32"), "layer_0/key: float32 expected, int8 found"),
+        ("int8-static", "logits", ("float32, int8", "int8"), "logits: int8 expected, float32, int8 found"),
+        ("int8-static", "transformer_layer_1/key", ("int8", "float32"), "float outputs of .*_layer_1/key"),
+        (
+            "int8-static",
+            "transformer_layer_1/key",
+            ("int8", "float32, int8"),
+            "float outputs of transformer_layer_1/key",
+        ),
+        ("int4", "foreign", ("int4", "float32"), "foreign: None expected, int4 found"),
     ],
 )
 def test_one_matmul_that_is_not_as_planned_is_found(conversions, name, site, dtypes, message):
@@ -413,7 +418,9 @@ def test_a_float_step_in_a_static_file_is_found(conversions, step):
     with_float(content, f"classify_text/transformer_layer_1/{step}".encode())
     structure = read_structure(packed(content))
     assert f"transformer_layer_1/{step}" in structure.float_steps
-    with pytest.raises(StructureError, match=f"must put out int8. Received: float from transformer_layer_1/{step}"):
+    with pytest.raises(
+        StructureError, match=f"must have int8 outputs. Received: float outputs of transformer_layer_1/{step}"
+    ):
         check_structure(structure, STATIC)
 
 
@@ -439,7 +446,9 @@ def packed(content):
 @pytest.mark.parametrize("name", ["int4", "int8-static", "int8-qat"])
 def test_a_large_float_table_is_found(conversions, name):
     structure = replace(conversions[name].structure, large_float_constants=("table",))
-    with pytest.raises(StructureError, match=f"An {name} file must hold no large float constants. Received: table"):
+    with pytest.raises(
+        StructureError, match=f"the scheme {name} must contain no large float constants. Received: table"
+    ):
         check_structure(structure, PLANS[name])
 
 

@@ -64,14 +64,15 @@ def test_a_failing_child_is_a_conversion_error(tmp_path, monkeypatch, code, mess
         train(tmp_path)
 
 
-def test_the_hint_names_options_that_there_are(tmp_path, monkeypatch):
+def test_the_hint_names_parameters_and_settings_that_exist(tmp_path, monkeypatch):
     from edgedistil.cli.convert import convert
+    from edgedistil.cli.flags import FLAGS
 
     use_worker(monkeypatch, tmp_path, "import sys; sys.exit(1)")
     with pytest.raises(ConversionError, match="If memory ran out") as raised:
         train(tmp_path)
-    flags = re.findall(r"--[\w-]+", str(raised.value))
-    assert flags and set(flags) <= {flag for option in convert.params for flag in option.opts}
+    flags = {FLAGS[name] for name in re.findall(r"`(\w+)`", str(raised.value))}
+    assert flags and flags <= {flag for option in convert.params for flag in option.opts}
     fields = re.findall(r"QATSettings\((\w+)=", str(raised.value))
     assert fields and set(fields) <= {field.name for field in dataclasses.fields(QATSettings)}
 
@@ -108,7 +109,7 @@ def test_a_second_call_leaves_the_first_alone(tmp_path, monkeypatch):
 
     def start_another(epoch, step, steps, loss):
         write_arrays(folder / CHECKPOINT, JOB.digest, {})
-        with pytest.raises(OutputError, match="Another process is training .*job. Wait .*another output"):
+        with pytest.raises(OutputError, match="Another process is training .*job. Wait .*another `output`"):
             train(folder, settings=replace(JOB.settings, seed=1))
         refusals.append(sorted(path.name for path in folder.iterdir()))
 

@@ -30,15 +30,15 @@ import tensorflow as tf
 import tf_keras
 from edgedistil_converters.graph.embeddings import embedding_table
 from edgedistil_converters.graph.classifier import EdgeGraph
-from edgedistil_converters.quantization_aware.batches import Texts
-from edgedistil_converters.quantization_aware.job import read_job, read_result
-from edgedistil_converters.quantization_aware.losses import text_losses
-from edgedistil_converters.quantization_aware.mirror import build_mirror, quantize
-from edgedistil_converters.quantization_aware.settings import QATSettings
-from edgedistil_converters.quantization_aware.training import calibrate, train
+from edgedistil_converters.preparation.quantization_aware.batches import Texts
+from edgedistil_converters.preparation.quantization_aware.job import read_job, read_result
+from edgedistil_converters.preparation.quantization_aware.losses import text_losses
+from edgedistil_converters.preparation.quantization_aware.mirror import build_mirror, quantize
+from edgedistil_converters.preparation.quantization_aware.settings import QATSettings
+from edgedistil_converters.preparation.quantization_aware.training import calibrate, train
 
 out = {}
-for name in ("mixed", "no_layers", "two_layers"):
+for name in ("mixed", "no_layers", "bert", "two_layers"):
     job = read_job(Path(name))
     weights, texts = job.weights, Texts(job.data, job.weights, job.pad_id)
     mirror = build_mirror(weights, job.pad_id, job.weight_dtypes)
@@ -54,6 +54,10 @@ for name in ("mixed", "no_layers", "two_layers"):
             dense = quantized.model.get_layer(f"{site}/dense")
             rows = np.eye(weights.width, dtype=np.float32)
             out[f"mixed/{site}"] = dense(rows, training=False) - dense(0 * rows, training=False)
+    if name == "bert":
+        quantized = quantize(mirror, calibrate(mirror, texts, [np.arange(len(job.data))]))
+        out["bert/quantized"] = tf.nn.softmax(quantized.model(ids, training=False))
+        out["bert/tanh"] = quantized.ranges()["pooled_tanh"]
     if name != "two_layers":
         continue
 
@@ -140,6 +144,7 @@ def probe(tmp_path_factory):
         "two_layers": JOB,
         "no_layers": make_job(make_weights(num_layers=0)),
         "mixed": make_job(plan=MIXED),
+        "bert": make_job(replace(make_weights(), pooled_activation="tanh", is_gelu_approximate=True)),
         "trained": JOB,
         "interrupted": JOB,
         "one_output": ONE_OUTPUT,
@@ -162,7 +167,7 @@ def trained(probe):
 
 
 @needs_tfmot
-@pytest.mark.parametrize("name", ["two_layers", "no_layers", "mixed"])
+@pytest.mark.parametrize("name", ["two_layers", "no_layers", "mixed", "bert"])
 def test_the_mirror_is_the_edge_graph(probe, name):
     due = probe[f"{name}/graph"]
     assert due.max() - due.min() > 0.3  # not a classifier that says the same of everything
@@ -222,6 +227,13 @@ def test_a_site_rounds_to_the_grid_that_its_range_says(probe):
 def test_int8_changes_the_answers_little_and_changes_them(probe):
     difference = np.abs(probe["quantized"] - probe["two_layers/graph"])
     assert 1e-5 < difference.mean() < 0.02
+
+
+@needs_tfmot
+def test_the_range_of_a_tanh_is_that_of_its_kernel(probe):
+    assert probe["bert/tanh"].tolist() == [-1.0, 127 / 128]
+    difference = np.abs(probe["bert/quantized"] - probe["bert/graph"])
+    assert 0 < difference.max() < 0.3
 
 
 @needs_tfmot

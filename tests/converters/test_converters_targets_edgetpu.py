@@ -138,7 +138,7 @@ def test_given_ranges_stand_in_the_place_of_measured_ones(ingredients, rows):
 def test_ranges_need_rows(ingredients):
     from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
 
-    with pytest.raises(ConversionError, match="Received: none. Pass --calibration-data"):
+    with pytest.raises(ConversionError, match="Received: none. Pass `calibration_texts`"):
         build_edgetpu_encoder(*ingredients, QuantizationPlan("int8-static"), [])
 
 

@@ -1,9 +1,11 @@
 """The encoder for a GPU, run on the CPU, and the forms that a GPU gets wrong."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil_converters.quantization.plan import QuantizationPlan
@@ -66,15 +68,38 @@ def test_weights_of_all_lengths_are_stored_once(gpu, ingredients):
     [
         (lambda tf, x: x + np.ones((4, 8), np.float32), [(4, 8)], "float32", "constant matrix of rank 2"),
         (lambda tf, x: x[:, 0], [(4, 8)], "float32", "an axis is dropped"),
-        (lambda tf, x: tf.matmul(x, x), [(1, 4, 4)], "float32", "multiplied by itself"),
         (lambda tf, x: tf.gather(np.ones((9, 8), np.float32), x), [(4,)], "int32", "is not float32"),
-        (lambda tf, x: tf.gather(np.ones((9, 8), np.float32), x), [(4,)], "int32", "GATHER, which GPUs do not know"),
+        (
+            lambda tf, x: tf.gather(np.ones((9, 8), np.float32), x),
+            [(4,)],
+            "int32",
+            "GATHER, which LiteRT's GPU code does not",
+        ),
         (lambda tf, x: x * 2, [(None, 8)], "float32", "no fixed shape"),
         (lambda tf, x: x * 2, [(1, 2, 3, 4, 5)], "float32", "rank 5"),
     ],
-    ids=["matrix", "slice", "square", "integers", "gather", "dynamic", "rank"],
+    ids=["matrix", "slice", "integers", "gather", "dynamic", "rank"],
 )
 def test_what_a_gpu_gets_wrong_is_found(compute, shapes, dtype, message):
     from edgedistil_converters.targets.gpu import gpu_objections
 
     assert any(message in objection for objection in gpu_objections(converted(compute, *shapes, dtype=dtype)))
+
+
+def matmul_of(first, second):
+    """A model of one BATCH_MATMUL as the objects of its schema, which are read and never written to a file."""
+    tensors = [
+        SimpleNamespace(name=name, type=schema.TensorType.FLOAT32, shape=[1, 4, 4], shapeSignature=None, buffer=0)
+        for name in (b"a", b"b", b"product")
+    ]
+    op = SimpleNamespace(inputs=[first, second], outputs=[2], builtinOptions=None)
+    return SimpleNamespace(buffers=[SimpleNamespace(data=None)]), SimpleNamespace(tensors=tensors), op
+
+
+@pytest.mark.parametrize(("operands", "count"), [((0, 0), 1), ((0, 1), 0)])
+def test_a_matmul_of_a_tensor_with_itself_is_found(operands, count):
+    from edgedistil_converters.targets.gpu import _objections_to_op
+
+    found = list(_objections_to_op(*matmul_of(*operands), "BATCH_MATMUL"))
+    assert len(found) == count
+    assert all(objection.startswith("product is a tensor multiplied by itself") for objection in found)

@@ -225,7 +225,7 @@ def test_special_tokens_in_strings_are_refused(tokenizer_file):
     from edgedistil_converters.tokenizer.settings import read_tokenizer
     from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
 
-    with pytest.raises(ConversionError, match="special_tokens_in_strings=True. Convert with the builtin"):
+    with pytest.raises(ConversionError, match="special_tokens_in_strings=True. Pass `tokenizer`"):
         TFTextTokenizer(*read_tokenizer(tokenizer_file("special_tokens").preprocessor))
 
 

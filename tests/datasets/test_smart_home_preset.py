@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 
+import h5py
 import numpy as np
 import pytest
 
+from datasets.half_precision import store_half_precision
 from datasets.smart_home import INTENTS, SPLIT_SIZES, generate
 from datasets.smart_home.train import PRESET, ROUNDS, SETTINGS, main, training_data
-from edgedistil.presets.loading import load_labelled_classifier
+from edgedistil.presets.loading import load_classifier, load_labelled_classifier
 from edgedistil.presets.registry import bundled_preset_path, list_presets
 from edgedistil.training.keras_outputs import predict_probabilities
 
@@ -139,3 +142,21 @@ def test_the_training_data_are_those_of_the_record(record):
 def test_an_unwritable_target_is_an_error(tmp_path, capsys):
     assert main([str(tmp_path / "missing" / "preset")]) == 1
     assert "error: The folder" in capsys.readouterr().err
+
+
+def test_half_precision_changes_weights_by_no_more_than_float16_rounds(tiny_preset, tmp_path):
+    halved = tmp_path / "halved"
+    shutil.copytree(tiny_preset, halved)
+    store_half_precision(halved)
+    before, after = (load_classifier(str(path)).weights for path in (tiny_preset, halved))
+    for whole, half in zip(before, after, strict=True):
+        assert half.dtype == "float32"
+        np.testing.assert_allclose(half.numpy(), whole.numpy(), rtol=2**-11, atol=2**-24)
+    assert (halved / "model.weights.h5").stat().st_size < (tiny_preset / "model.weights.h5").stat().st_size
+
+
+def test_the_bundled_weights_are_stored_in_half_precision():
+    dtypes = set()
+    with h5py.File(bundled_preset_path(PRESET) / "model.weights.h5") as file:
+        file.visititems(lambda _, item: dtypes.add(item.dtype.name) if isinstance(item, h5py.Dataset) else None)
+    assert dtypes == {"float16"}

@@ -94,7 +94,7 @@ def test_labels_that_are_numbers_become_their_string(tmp_path):
         ("a.jsonl", '{"text": "x", "label": NaN}', "row 1: the label in column 'label' is neither"),
         ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label in column 'label' is neither"),
         ("a.xlsx", "PK", r"one of \.csv, \.tsv"),
-        ("no_extension", "x", "told by its extension"),
+        ("no_extension", "x", "extension of a data file must be one of"),
         ("a.parquet", "not parquet", "cannot be read as Parquet"),
     ],
 )

@@ -167,7 +167,7 @@ def test_numbers_are_those_measured(measurements):
     assert [list(map(int, row[1:])) for row in page.table("Texts by what became")[1:]] == counts
     assert page.table("Bytes of constants")[1] == ["float32", "18,248", "18,249", "18,250"]
     assert page.table("Ops and versions")[1] == ["ADD v1", "118", "119", "120"]
-    origin = {row[0]: row[1:] for row in page.table("What each model says")[1:]}
+    origin = {row[0]: row[1:] for row in page.table("Metadata of each model")[1:]}
     assert origin["sha256"] == [model.file.sha256 for model in measurements.models]
     assert "4321" in origin["preparation"][0]
     measured = {row[0]: row[1] for row in page.table("How it was measured")[1:]}

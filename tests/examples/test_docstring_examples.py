@@ -59,3 +59,25 @@ def test_examples_of_a_module_run(name, folder_of_examples):
 def test_no_example_is_skipped():
     skipping = [name for name in WITH_EXAMPLES if "+SKIP" in modules()[name].read_text(encoding="utf-8")]
     assert skipping == []
+
+
+def test_most_public_names_have_an_example():
+    """Of the functions and classes in `__all__`, over all modules of a package."""
+    shares = {}
+    for package in SOURCES:
+        found = []
+        for name, path in modules().items():
+            if name.split(".")[0] == package:
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+                defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+                found += [">>>" in (ast.get_docstring(defined[n]) or "") for n in public_names(tree) if n in defined]
+        shares[package] = sum(found) / len(found)
+    assert min(shares.values()) >= 0.6, shares
+
+
+def public_names(tree: ast.Module) -> list[str]:
+    """The strings of `__all__`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []

@@ -1,8 +1,8 @@
-"""The edge graph: a classifier's forward pass as an interpreter on a small machine wants it.
+"""The edge graph: the forward pass of a classifier in a form for interpreters on small machines.
 
-It computes what `DistilBertTextClassifier` computes, to rounding, from the same weights. One text needs no padding, so
-`classify` runs at its exact length, without a mask; `classify_batch` pads rows to the longest. The order of the steps
-is in `transformer.py`, how they are computed in `ops.py`.
+It computes the same as `DistilBertTextClassifier`, up to rounding, from the same weights. One text needs no padding, so
+`classify` runs at its exact length, without a mask; `classify_batch` takes rows padded to the longest. The order of the
+steps is in `transformer.py`, their computation in `ops.py`.
 """
 
 from typing import Any
@@ -69,10 +69,10 @@ class EdgeGraph:
             float32[1, num_classes].
         """
         found = self.classify_embeddings(self.embed(token_ids), SingleText(self._weights))
-        return tf.reshape(found, [1, self._weights.num_classes])  # or the file declares that it may have more rows
+        return tf.reshape(found, [1, self._weights.num_classes])  # makes the number of rows static in the file
 
     def embed(self, token_ids: Any) -> Any:
-        """Returns what enters the encoder, the sum of token and position embeddings: int32[1, m] -> [m, width]."""
+        """Returns the sum of token and position embeddings, the encoder's input: int32[1, m] -> float32[m, width]."""
         with tf.name_scope("embeddings"):
             return self._tokens.rows(token_ids[0]) + self._positions.first_rows(tf.shape(token_ids)[1])
 
@@ -96,5 +96,5 @@ class EdgeGraph:
         return self.classify_embeddings(x, PaddedBatch(self._weights, batch, length, bias))
 
     def classify_embeddings(self, x: Any, ops: Ops[Any]) -> Any:
-        """Returns the probabilities of embeddings as `embed` makes them, in the shapes that `ops` takes."""
+        """Returns the probabilities from the encoder's input, in the shapes that `ops` takes."""
         return probabilities(classify_embeddings(x, self._weights.architecture, ops), self._weights)

@@ -19,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
+from edgedistil_converters.quantization.gptq import CLIP_FACTORS
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["EmbeddingTable", "FloatTable", "Int4Table", "Int8Table", "embedding_table"]
@@ -27,9 +28,6 @@ _INT8_MAX = 127  # symmetric: -128 is not used
 _INT4_MIN, _INT4_MAX = -8, 7
 _BLOCK, _NARROWEST_BLOCK = 32, 8
 _OFFSET = 8  # added to the second weight of a byte, -8 to 7, so that it is never negative
-# Candidates for the scale of a block, as shares of the one that maps its largest value to 7 steps. 7/8 maps it to -8;
-# smaller ones clip it, which lowers the error of the other weights.
-_SHARES = (1.0, 0.95, 0.9, 7 / 8, 0.85, 0.8, 0.75, 0.7)
 _ROWS_AT_ONCE = 4096  # or the candidates of a large table take gigabytes
 
 
@@ -125,9 +123,9 @@ def embedding_table(values: NDArray[np.float32], dtype: str) -> EmbeddingTable:
         ConversionError: An odd width, which int4 cannot pack.
 
     Example:
-        >>> table = embedding_table(np.array([[0.5, -1.27]], np.float32), "int8")
-        >>> table.values.tolist(), table.rows(tf.constant([0])).numpy().round(2).tolist()
-        ([[50, -127]], [[0.5, -1.27]])
+        >>> table = embedding_table(np.array([[0.5, -1.984375]], np.float32), "int8")  # in steps of 1/64
+        >>> table.values.tolist(), table.rows(tf.constant([0])).numpy().tolist()
+        ([[32, -127]], [[0.5, -1.984375]])
     """
     if dtype == "int4" and values.shape[1] % 2:
         raise ConversionError(
@@ -172,7 +170,7 @@ def _multiples(blocks: NDArray[np.float32]) -> NDArray[np.int8]:
     whole = np.abs(blocks).max(axis=2) / _INT4_MAX  # maps the largest weight of a block to 7 steps
     best = np.clip(np.ceil(whole), 1, _INT8_MAX)  # rounded up, it clips no weight
     least = _squared_error(blocks, best)
-    for share in _SHARES:
+    for share in CLIP_FACTORS:
         for sign in (1, -1):
             candidate = sign * np.clip(np.rint(share * whole), 1, _INT8_MAX)
             error = _squared_error(blocks, candidate)

@@ -1,9 +1,9 @@
-"""The steps of the forward pass as TensorFlow ops that small machines run well.
+"""The steps of the forward pass as TensorFlow ops that small machines run efficiently.
 
-* Matmuls with weights are rank 2, which every backend has as FULLY_CONNECTED.
-* One text needs no padding, so `SingleText` has no mask. `PaddedBatch` masks attention with one added bias.
+* Matmuls with weights have rank 2, which every backend runs as FULLY_CONNECTED.
+* One text needs no padding, so `SingleText` has no mask. `PaddedBatch` masks attention by adding a bias.
 
-Every step is traced under the name of its site, which `tflite/site_names.py` finds again in the file.
+Every step is traced under the name of its site, by which `tflite/site_names.py` finds it in the file.
 """
 
 from typing import Any
@@ -15,18 +15,31 @@ from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerN
 
 __all__ = ["MASKED_SCORE", "PaddedBatch", "SingleText", "TensorFlowOps", "probabilities", "scope"]
 
-# Added to the scores of padding. exp(-120) is 8e-53, so softmax gives padding exactly 0 in float32; a larger number
-# would only spoil the range of a quantized tensor.
+# Added to the scores of padding. exp(-120) is 8e-53, so the softmax of padding is exactly 0 in float32; a number
+# further from 0 would only widen the range of a quantized tensor.
 MASKED_SCORE = -120.0
 
 
 def scope(name: str) -> Any:
-    """Returns a name scope that is `name` itself, whatever scope is open and however often it is opened."""
+    """Returns a name scope that is exactly `name`: not nested in an open scope, not numbered when it is opened again.
+
+    Example:
+        >>> with tf.Graph().as_default(), tf.name_scope("outer"), scope("logits"):
+        ...     tf.constant(1.0).name
+        'logits/Const:0'
+    """
     return tf.name_scope(f"{name}/" if name else "")
 
 
 def probabilities(logits: Any, weights: ClassifierWeights) -> Any:
-    """Returns the sigmoid or the softmax of logits, float32[b, num_classes]."""
+    """Returns the sigmoid or the softmax of logits, float32[b, num_classes].
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> probabilities(tf.constant([[1.0, 1.0]]), read_weights(load_classifier("intents"))).numpy().tolist()
+        [[0.5, 0.5]]
+    """
     with scope("probabilities"):
         return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
 
@@ -36,6 +49,13 @@ class TensorFlowOps:
 
     Args:
         weights: Weights of the classifier.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> ops = TensorFlowOps(read_weights(load_classifier("intents")))
+        >>> ops.dense("transformer_layer_0/intermediate", tf.zeros([6, 16])).shape
+        TensorShape([6, 32])
     """
 
     def __init__(self, weights: ClassifierWeights) -> None:
@@ -55,10 +75,10 @@ class TensorFlowOps:
         return tf.matmul(x, shared_constant(kernel))
 
     def norm(self, site: str, x: Any) -> Any:
-        """Returns the layer norm, with SUB where Keras has NEG and ADD: some accelerators know no NEG.
+        """Returns the layer norm, with SUB instead of Keras's NEG and ADD, because some accelerators have no NEG.
 
-        The last step is a SUB too: TensorFlow's converter would fold an ADD and the MUL before it into the next
-        matmuls, whose weights would be quantized with gamma in them.
+        The last step is also a SUB: TensorFlow's converter would merge an ADD and the MUL before it into the next
+        matmuls, whose weights would then be quantized with gamma in them.
         """
         weights = self._parts[site]
         assert isinstance(weights, LayerNorm)
@@ -89,7 +109,15 @@ class TensorFlowOps:
 
 
 class SingleText(TensorFlowOps):
-    """The steps of one text without padding: x is [length, width], heads are [heads, length, head width]."""
+    """The steps of one text without padding: x is [length, width], heads are [heads, length, head width].
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> ops, x = SingleText(read_weights(load_classifier("intents"))), tf.zeros([6, 16])
+        >>> ops.attend("transformer_layer_0", x, x, x, is_first_only=False).shape
+        TensorShape([6, 16])
+    """
 
     def first_position(self, layer: str, x: Any) -> Any:
         """Returns [1, width]."""
@@ -121,7 +149,14 @@ class PaddedBatch(TensorFlowOps):
         weights: Weights of the classifier.
         batch: Number of texts.
         length: Tokens of each text, padding included.
-        bias: Added to attention scores, float32[batch, 1, 1, length]: 0 at tokens, `MASKED_SCORE` at padding.
+        bias: Bias of attention scores, float32[batch, 1, 1, length]: 0 at tokens, `MASKED_SCORE` at padding.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> ops = PaddedBatch(read_weights(load_classifier("intents")), 2, 6, tf.zeros([2, 1, 1, 6]))
+        >>> ops.first_position("transformer_layer_0", tf.zeros([12, 16])).shape
+        TensorShape([2, 16])
     """
 
     def __init__(self, weights: ClassifierWeights, batch: Any, length: Any, bias: Any) -> None:
@@ -140,14 +175,15 @@ class PaddedBatch(TensorFlowOps):
             key, value = self._split(key, self._length), self._split(value, self._length)
         with scope(f"{layer}/scores"):
             scores = tf.matmul(query, key, transpose_b=True)
-        # Another name than attention without a mask: its range would be stretched, so static plans leave it float.
+        # The name differs from attention without a mask, because the bias would widen the range of the scores: plans
+        # with fixed ranges leave it float.
         with scope(f"{layer}/masked_attention"):
             attention = tf.nn.softmax(scores + self._bias)
         with scope(f"{layer}/mixed"):
             return self.merge_heads(tf.matmul(attention, value))
 
     def merge_heads(self, heads: Any) -> Any:
-        """Returns [batch * length, width] of [batch, heads, length, head width]."""
+        """Reshapes [batch, heads, length, head width] to [batch * length, width]."""
         width = heads.shape[1] * heads.shape[3]
         return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [-1, width])
 

@@ -1,1 +1,1 @@
-"""The classifier as plain arrays, and the ways into and out of KerasHub's own."""
+"""The classifier as plain arrays, and its conversion from and to KerasHub's layers."""

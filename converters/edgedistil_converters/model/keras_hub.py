@@ -1,6 +1,6 @@
-"""Where KerasHub keeps the weights of a classifier: read into plain arrays, and written back.
+"""Reads the weights of a KerasHub classifier into plain arrays, and writes them back.
 
-A layer is KerasHub's `TransformerEncoder`, which DistilBERT shares with its other post-norm encoders.
+A layer is KerasHub's `TransformerEncoder`, which DistilBERT shares with other post-norm encoders.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ def read_weights(classifier: Any) -> ClassifierWeights:
     """Reads the weights of a `keras_hub.models.DistilBertTextClassifier`, or of a subclass of it.
 
     Raises:
-        ConversionError: Another kind of classifier, or one whose outputs are no probabilities.
+        ConversionError: Another kind of classifier, or outputs that are neither logits nor probabilities.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -64,7 +64,17 @@ def read_weights(classifier: Any) -> ClassifierWeights:
 
 
 def write_weights(classifier: Any, weights: ClassifierWeights) -> None:
-    """Writes weights into a classifier of the same sizes: the inverse of `read_weights`."""
+    """Writes weights into a classifier of the same sizes: the inverse of `read_weights`.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> classifier = load_classifier("intents")
+        >>> weights = read_weights(classifier)
+        >>> write_weights(classifier, replace(weights, logits=Dense(0 * weights.logits.kernel, weights.logits.bias)))
+        >>> float(abs(read_weights(classifier).logits.kernel).max())
+        0.0
+    """
     backbone = classifier.backbone
     backbone.token_embedding.embeddings.assign(weights.token_embeddings)
     backbone.embeddings.position_embedding.position_embeddings.assign(weights.position_embeddings)
@@ -83,7 +93,7 @@ def read_output_activation(classifier: Any) -> str:
     """Returns the kind of a classifier's outputs: `logits` (KerasHub's `activation=None`), `softmax` or `sigmoid`.
 
     Raises:
-        ConversionError: Anything else, which is no probability.
+        ConversionError: Another activation, or one output without a sigmoid.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -152,7 +162,7 @@ def _read_gelu(backbone: Any) -> bool:
 
 
 def _scale(site: str, backbone: Any) -> float:
-    """The factor 1/sqrt(head width) of attention, which `ClassifierWeights` has in the queries."""
+    """The factor 1/sqrt(head width) of attention, which `ClassifierWeights` includes in the queries."""
     head_width = int(backbone.hidden_dim) // int(backbone.num_heads)
     return float(head_width**-0.5) if site.endswith("/query") else 1.0
 
@@ -161,7 +171,7 @@ def _read(layer: Any, scale: float) -> Dense | LayerNorm:
     if hasattr(layer, "gamma"):
         return LayerNorm(gamma=_array(layer.gamma), beta=_array(layer.beta), epsilon=float(layer.epsilon))
     bias = _array(layer.bias).reshape(-1)
-    # Attention keeps its kernels as [width, heads, head width], its output's as [heads, head width, width].
+    # KerasHub's attention has kernels [width, heads, head width] and [heads, head width, width] for the output.
     kernel = _array(layer.kernel).reshape(-1, bias.size)
     return Dense(kernel=kernel * scale, bias=bias * scale)
 
@@ -170,7 +180,7 @@ def _array(variable: Any) -> NDArray[np.float32]:
     array = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable, np.float32)
     if not np.isfinite(array).all():
         raise ConversionError(
-            f"The weight {getattr(variable, 'path', variable)} holds values that are not finite (NaN or infinity). "
-            "Training diverged; train again with a smaller learning rate."
+            f"The weight {getattr(variable, 'path', variable)} has values that are not finite (NaN or infinity). "
+            "Training diverged; train again with a smaller `learning_rate`."
         )
     return array

@@ -52,7 +52,14 @@ def keras_features(preprocessor: Any, *columns: Sequence[str]) -> tuple[Ids, NDA
 
 
 def token_id_rows(preprocessor: Any, *columns: Sequence[str]) -> Ids:
-    """Return the token ids of any number of texts or pairs, int32[texts, sequence_length]; see `keras_features`."""
+    """Return the token ids of any number of texts or pairs, int32[texts, sequence_length]; see `keras_features`.
+
+    Example:
+        >>> import keras_hub
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> token_id_rows(preprocessor, ["turn on"] * 300, ["the light"] * 300)[299, :9].tolist()
+        [2, 5, 10, 3, 6, 7, 3, 0, 0]
+    """
     starts = range(0, len(columns[0]), _BATCH)
     batches = ([column[first : first + _BATCH] for column in columns] for first in starts)
     return np.concatenate([keras_features(preprocessor, *batch)[0] for batch in batches])

@@ -1,6 +1,6 @@
-"""The weights of a classifier as arrays by name, as files and variables know them.
+"""The weights of a classifier as arrays by name, for files and variables.
 
-Names are those of the sites: `transformer_layer_0/query/kernel`, `embeddings_layer_norm/gamma`, `logits/bias`.
+A name is a site and a field: `transformer_layer_0/query/kernel`, `embeddings_layer_norm/gamma`, `logits/bias`.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,16 @@ def named_arrays(weights: ClassifierWeights) -> dict[str, NDArray[np.float32]]:
 
 
 def with_arrays(weights: ClassifierWeights, arrays: Mapping[str, NDArray[Any]]) -> ClassifierWeights:
-    """Returns the same classifier with other values; `arrays` has all the names of `named_arrays`."""
+    """Returns the same classifier with other values; `arrays` has all the names of `named_arrays`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> weights = read_weights(load_classifier("intents"))
+        >>> halved = with_arrays(weights, {name: array / 2 for name, array in named_arrays(weights).items()})
+        >>> bool((halved.logits.kernel == weights.logits.kernel / 2).all())
+        True
+    """
     return weights.with_parts({site: _with_arrays(part, site, arrays) for site, part in weights.parts.items()})
 
 
@@ -38,6 +47,6 @@ def _with_arrays(part: Part, site: str, arrays: Mapping[str, NDArray[Any]]) -> P
 
 
 def _arrays(part: Part) -> dict[str, NDArray[np.float32]]:
-    """The arrays of a part by their field's name; the epsilon of a layer norm is no array."""
+    """Field -> array of a part; without the epsilon of a layer norm, which is a number."""
     found = {field.name: getattr(part, field.name) for field in fields(part)}
     return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}

@@ -1,4 +1,4 @@
-"""A Keras classifier as plain values: its weights, the options of its tokenizer, its vocabulary."""
+"""Reads a Keras classifier as plain values: its weights, the options of its tokenizer, its vocabulary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ __all__ = ["ReadClassifier", "read_classifier"]
 
 @dataclass(frozen=True)
 class ReadClassifier:
-    """What a file is built from.
+    """A classifier as plain values, from which a file is built.
 
     Attributes:
         weights: Weights of the forward pass.
         settings: Options of the tokenizer.
-        vocabulary: One piece an id.
+        vocabulary: One piece per id.
     """
 
     weights: ClassifierWeights
@@ -33,7 +33,7 @@ def read_classifier(classifier: Any, tokenizer: str = "builtin") -> ReadClassifi
 
     Args:
         classifier: The classifier.
-        tokenizer: Where the tokenizer will be, see `ModelInterface`.
+        tokenizer: The kind of tokenizer in the file, see `ModelInterface`.
 
     Raises:
         ConversionError: A classifier or tokenizer of another kind, or a tokenizer that does not fit the embeddings.
@@ -53,7 +53,7 @@ def read_classifier(classifier: Any, tokenizer: str = "builtin") -> ReadClassifi
         )
     if settings.sequence_length > positions:
         raise ConversionError(
-            f"sequence_length must be at most the backbone's max_sequence_length, {positions}. "
+            f"`sequence_length` must be at most the backbone's max_sequence_length, {positions}. "
             f"Received: {settings.sequence_length}. Build the preprocessor with sequence_length={positions}."
         )
     return ReadClassifier(weights, replace(settings, kind=tokenizer), vocabulary)

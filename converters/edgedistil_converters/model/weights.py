@@ -1,4 +1,4 @@
-"""The weights of a classifier as plain arrays, named as the steps of the forward pass that read them."""
+"""The weights of a classifier as plain arrays, named after the steps of the forward pass that read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -17,7 +17,12 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Dense:
-    """A matmul: y = x @ kernel + bias; kernel float32[inputs, outputs], bias float32[outputs]."""
+    """A dense layer, y = x @ kernel + bias.
+
+    Attributes:
+        kernel: Kernel, float32[inputs, outputs].
+        bias: Bias, float32[outputs].
+    """
 
     kernel: Floats
     bias: Floats
@@ -25,7 +30,18 @@ class Dense:
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """A layer norm: gamma and beta float32[width], and the epsilon under the root."""
+    """A layer norm, y = (x - mean) / sqrt(variance + epsilon) * gamma + beta.
+
+    Attributes:
+        gamma: Scale, float32[width].
+        beta: Offset, float32[width].
+        epsilon: Small number that is added to the variance.
+
+    Example:
+        >>> norm = LayerNorm(np.ones(2, np.float32), np.array([0.5, -1], np.float32), epsilon=1e-12)
+        >>> norm.negative_beta.tolist(), norm.negative_beta is norm.negative_beta
+        ([-0.5, 1.0], True)
+    """
 
     gamma: Floats
     beta: Floats
@@ -42,9 +58,9 @@ Part = Dense | LayerNorm
 
 @dataclass(frozen=True)
 class TransformerLayer:
-    """One post-norm encoder layer; the 1/sqrt(head width) of attention is already in `query`.
+    """One post-norm encoder layer; `query` includes the factor 1/sqrt(head width) of attention.
 
-    The names of the fields are the second part of the names of the sites: `transformer_layer_0/query`.
+    The names of the fields are the second part of the names of sites, as in `transformer_layer_0/query`.
     """
 
     query: Dense
@@ -73,6 +89,13 @@ class ClassifierWeights:
             their softmax.
         pooled_activation: Activation of the head's hidden layer: `relu`, or `tanh` in a BERT's.
         is_gelu_approximate: True for GELU with tanh, False for GELU with erf.
+
+    Example:
+        >>> norm, dense = LayerNorm(np.ones(4), np.zeros(4), 1e-12), Dense(np.eye(4), np.zeros(4))
+        >>> head = Dense(np.eye(4, 2), np.zeros(2))
+        >>> weights = ClassifierWeights(np.eye(9, 4), np.zeros((5, 4)), norm, (), 1, dense, head, "softmax")
+        >>> weights.num_classes, weights.parameters, list(weights.parts)
+        (2, 94, ['embeddings_layer_norm', 'pooled_dense', 'logits'])
     """
 
     token_embeddings: Floats
@@ -98,12 +121,12 @@ class ClassifierWeights:
 
     @property
     def num_classes(self) -> int:
-        """The number of probabilities that the classifier gives."""
+        """The number of outputs of the classifier."""
         return int(self.logits.bias.shape[0])
 
     @cached_property
     def parts(self) -> Mapping[str, Part]:
-        """Site -> its weights, of every matmul and layer norm."""
+        """Site -> weights of every matmul and layer norm."""
         found: dict[str, Part] = {name: part for name, part in _fields(self) if isinstance(part, Part)}
         for index, layer in enumerate(self.layers):
             found |= {f"{layer_name(index)}/{name}": part for name, part in _fields(layer)}
@@ -116,7 +139,7 @@ class ClassifierWeights:
         return replace(self, layers=layers, **own)
 
     def summary(self) -> dict[str, int]:
-        """The architecture in numbers, under the names of `DistilBertBackbone`'s arguments."""
+        """Returns the sizes of the architecture, under the names of `DistilBertBackbone`'s arguments."""
         return {
             "num_layers": len(self.layers),
             "num_heads": self.num_heads,

@@ -1,4 +1,4 @@
-"""What a conversion starts from: a classifier that is ready for it, and how it is to be converted."""
+"""The input of a conversion: a prepared classifier, and the options."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,15 +27,21 @@ class PreparedClassifier:
         classifier: A `keras_hub.models.DistilBertTextClassifier` with its preprocessor.
         labels: Class names, in the order of the classifier's outputs.
         name: Name of the model in its metadata.
-        calibration_texts: Texts like those that the model will meet. `int8-static` measures ranges on them, and int4
-            weights are rounded by GPTQ if there are some.
+        calibration_texts: Texts like those that the model will classify. `int8-static` measures ranges on them, and
+            int4 weights are rounded by GPTQ if there are any.
         ranges: Activation ranges from training with quantization, site -> (min, max). Required by `int8-qat`.
-        reference: Answers of the classifier before a step that changed it; the file is compared with them. None to
-            ask the classifier.
-        record: What was done to the classifier, as plain data for the metadata.
+        reference: Outputs of the classifier before a step that changed it, with which the file is compared. None for
+            the outputs of `classifier`.
+        record: Changes made to the classifier, as plain data for the metadata.
 
     Raises:
         ConversionError: The preprocessor is missing, or the labels do not fit the outputs.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> PreparedClassifier(load_classifier("intents"), ["lights", "music"], "intents")
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: There must be one distinct label for each of the classifier's 3 ...
     """
 
     classifier: Any
@@ -50,12 +56,12 @@ class PreparedClassifier:
         classifier, labels = self.classifier, self.labels
         if getattr(classifier, "preprocessor", None) is None:
             raise ConversionError(
-                "The classifier needs its preprocessor: the tokenizer goes into the file. Received: preprocessor=None. "
+                "The classifier needs its preprocessor, which has the tokenizer. Received: preprocessor=None. "
                 "Set classifier.preprocessor to a DistilBertTextClassifierPreprocessor."
             )
         if isinstance(labels, str) or not all(isinstance(name, str) and name and "\n" not in name for name in labels):
             raise ConversionError(
-                "Labels must be a list of strings, none of them empty, each on one line. "
+                "Labels (`labels`) must be a list of strings, none of them empty, each on one line. "
                 f"Received: {labels if isinstance(labels, str) else list(labels)[:10]!r}."
             )
         if len(labels) != classifier.num_classes or len(set(labels)) != len(labels):
@@ -71,9 +77,9 @@ class ConversionOptions:
 
     Attributes:
         plan: How to quantize; int8 with dynamic ranges by default.
-        interface: What the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
-        target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
-        verification_texts: Texts like those that the model will meet, verified beside the built-in ones.
+        interface: Inputs of the file; one text as UTF-8 bytes, with the builtin tokenizer, by default.
+        target: `cpu`, or `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        verification_texts: Texts like those that the model will classify, to verify in addition to the built-in ones.
         force: True to replace an existing file.
 
     Example:
@@ -88,11 +94,11 @@ class ConversionOptions:
     force: bool = False
 
     def check(self, output: Path, calibration_texts: Sequence[str] = ()) -> None:
-        """Refuses options that cannot be met, before any work is done.
+        """Checks, before any work, that the options can be met.
 
         Args:
             output: The file to write.
-            calibration_texts: Texts that the plan may need.
+            calibration_texts: Calibration texts, which some plans need.
 
         Raises:
             OutputError: The file cannot be written.

@@ -210,8 +210,8 @@ def _copy_weights(source: Any, target: Any, kept: Ids) -> None:
     shapes = [(len(kept), *v.shape[1:]) if v is table else tuple(v.shape) for v in source.weights]
     if shapes != [tuple(variable.shape) for variable in target.weights]:
         raise ConversionError(
-            "The classifier must have the weights of a plain DistilBertTextClassifier, without quantization or "
-            f"adapters (LoRA): {len(target.weights)} of them. Received: {len(shapes)} weights. "
+            "The classifier must not be quantized or have adapters (LoRA): its weights must be those of a plain "
+            f"DistilBertTextClassifier. Received: {len(shapes)} others ({len(target.weights)} expected). "
             "Merge the adapters with save_to_preset and load the classifier again, or prune before quantizing."
         )
     for variable, new in zip(source.weights, target.weights, strict=True):

@@ -62,6 +62,12 @@ def check_calibration_given(plan: QuantizationPlan, texts: Sequence[str]) -> Non
 
     Raises:
         ConversionError: The plan measures ranges and there are no texts.
+
+    Example:
+        >>> check_calibration_given(QuantizationPlan("int8-static"), ["turn the lights on"])
+        >>> check_calibration_given(QuantizationPlan("int8-static"), [])
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: A plan of int8-static fixes the ranges of activations, ...
     """
     if plan.needs == "calibration data" and not texts:
         raise ConversionError(

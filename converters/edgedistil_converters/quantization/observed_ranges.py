@@ -24,6 +24,13 @@ def activation_ranges(model: bytes, token_ids: Iterable[Sequence[int]]) -> dict[
 
     Returns:
         Site -> (min, max), with min <= 0 <= max.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> model = read_artifact("intents.tflite").flatbuffer()  # dynamic int8: its activations are floats
+        >>> ranges = activation_ranges(model, [[2, 5, 10, 6, 7, 3]])
+        >>> ranges["transformer_layer_0/attention"], ranges["transformer_layer_0/intermediate"][0] >= GELU_FLOOR
+        ((0.0, 1.0), True)
     """
     least: dict[str, float] = {}
     greatest: dict[str, float] = {}

@@ -22,6 +22,10 @@ class Tolerance:
         largest: Bound on the largest absolute difference over all texts and classes.
         mean: Bound on the mean absolute difference.
         agreement: Smallest share of texts with the same label, 0 to 1, counting texts with nearly equal probabilities.
+
+    Example:
+        >>> SCHEMES["int8"].tolerance
+        Tolerance(largest=0.1, mean=0.01, agreement=0.0)
     """
 
     largest: float

@@ -1,4 +1,4 @@
-"""The encoder of a target, by the target's name."""
+"""Builds the encoder for a target."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -7,6 +7,7 @@ from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import EDGETPU, GPU
 
 __all__ = ["build_encoder"]
 
@@ -19,24 +20,33 @@ def build_encoder(
     token_ids: Callable[[], Iterable[Sequence[int]]],
     ranges: Ranges | None = None,
 ) -> TargetEncoder | None:
-    """The part of a classifier that an accelerator runs; None for a CPU.
+    """Builds the part of a classifier that an accelerator runs; returns None for a CPU.
 
     Args:
         target: `cpu`, `gpu` or `edgetpu`.
-        weights: of the classifier.
-        settings: of its tokenizer.
-        plan: how to quantize.
-        token_ids: rows to measure ranges on, without padding; called where they are needed.
-        ranges: learned in training, site -> (least, greatest).
+        weights: Weights of the classifier.
+        settings: Options of its tokenizer.
+        plan: How to quantize.
+        token_ids: Function that returns rows of token ids without padding, to measure ranges on; called only if needed.
+        ranges: Ranges learned in training, site -> (min, max).
 
     Raises:
-        ConversionError: see `build_gpu_encoder` and `build_edgetpu_encoder`.
+        ConversionError: See `build_gpu_encoder` and `build_edgetpu_encoder`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.read_classifier import read_classifier
+        >>> read = read_classifier(load_classifier("intents"))
+        >>> build_encoder("gpu", read.weights, read.settings, QuantizationPlan("fp16"), lambda: []).lengths
+        (16,)
+        >>> build_encoder("cpu", read.weights, read.settings, QuantizationPlan("fp16"), lambda: []) is None
+        True
     """
-    if target == "gpu":
+    if target == GPU:
         from edgedistil_converters.targets.gpu import build_gpu_encoder
 
         return build_gpu_encoder(weights, settings.sequence_length, plan)
-    if target == "edgetpu":
+    if target == EDGETPU:
         from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
 
         return build_edgetpu_encoder(weights, settings, plan, token_ids(), ranges=ranges)

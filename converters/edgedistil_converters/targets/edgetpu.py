@@ -1,11 +1,11 @@
-"""A classifier for Coral's Edge TPU: the encoder as an int8 flatbuffer of its own, which Coral's compiler takes.
+"""The encoder for Coral's Edge TPU: a separate int8 flatbuffer for Coral's compiler.
 
-The compiler wants fixed shapes, a batch of 1, int8 from the first tensor to the last, and the ops of 2021. Text becomes
-token ids and embeddings, normalized and rounded to int8, in the part for the CPU; everything behind them is in the
-encoder, in the form of `edgetpu_graph.py`. Every tensor there has a range of its own: those of `sites.py` may be given
-(learned in training), all others are measured on rows of token ids.
+The compiler requires fixed shapes, a batch of 1, int8 from the first tensor to the last, and the ops of 2021. The part
+for the CPU converts text to token ids and these to embeddings, normalized and rounded to int8; all later steps are in
+the encoder, in the form of `edgetpu_graph.py`. Every tensor of the encoder has its own range: those of sites (see
+`sites.py`) may be given, learned in training; all others are measured on rows of token ids.
 
-Nothing here needs the compiler: an encoder that was not compiled runs on any CPU and gives the same numbers.
+The compiler is optional: an encoder that was not compiled runs on any CPU and computes the same numbers.
 """
 
 import re
@@ -26,34 +26,34 @@ from edgedistil_converters.graph.ops import SingleText
 from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quantization.ranges import GELU_FLOOR, Ranges
 from edgedistil_converters.targets.edgetpu_compiler import run_edgetpu_compiler
 from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
 from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
-from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder, padded_row
+from edgedistil_converters.targets.parts import TargetEncoder, check_encoder, padded_row
 from edgedistil_converters.targets.plans import check_target_plan
 from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
 from edgedistil_converters.tflite.quiet import quiet
 from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import TokenizerSettings
+from edgedistil_runtime.contract import ATTENTION_MASK, EDGETPU, EMBEDDINGS, PROBABILITIES
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["ATTENTION_MASK", "build_edgetpu_encoder"]
+__all__ = ["build_edgetpu_encoder"]
 
-ATTENTION_MASK = "attention_mask"
 _SIGNATURE = "classify_embeddings"
 _IMAGE_RANK = 4
-_LEAST_GELU_INPUT = -4.0
-# exp(-8) is 3e-4, less than half a step of the sigmoid's int8 output, which is always 1/256.
-_REACH = 8.0
-# Of tensors of `edgetpu_graph.py`: the float model's own range is that of its rounding errors or of no use.
+# Scores this far below the largest of their row get attention 0: exp(-8) is 3e-4, less than half a step (1/256) of the
+# sigmoid's int8 output.
+_SCORE_SPAN = 8.0
+# Ranges of tensors of `edgetpu_graph.py` whose measured range is only rounding error or wider than needed.
 _FIXED_RANGES = {
-    "/attention/distance": (-_REACH, 0.0),
+    "/attention/distance": (-_SCORE_SPAN, 0.0),
     "_norm/second_power": (0.0, 1.5),
     "_norm/second_root": (0.0, 1.4),
 }
-# Of int8 kernels, from GetBuiltinOperatorVersion in TFLite's tools/versioning/op_version.cc; litert-quantizer leaves
-# those of the float ones. Of the ops that an encoder is made of, and of no others.
+# Op -> version of its int8 kernel, for the ops of an encoder, from GetBuiltinOperatorVersion in TFLite's
+# tools/versioning/op_version.cc; litert-quantizer leaves the versions of the float kernels.
 _INT8_VERSIONS = {
     getattr(schema.BuiltinOperator, name): version
     for version, names in {
@@ -66,7 +66,7 @@ _INT8_VERSIONS = {
     }.items()
     for name in names
 }
-# The name that TensorFlow gives to a step's last op, beside those that `sites.name_sites` finds.
+# Names that TensorFlow gives to the last op of a step, in addition to those that `site_of` knows.
 _STEP = re.compile(r"(.+)/(?:Conv2D|MatMul|step)\d*")
 
 
@@ -79,32 +79,41 @@ def build_edgetpu_encoder(
     ranges: Ranges | None = None,
     has_batch_matmul: bool = False,
 ) -> TargetEncoder:
-    """Converts a classifier's encoder for an Edge TPU, and compiles it where Coral's compiler is on the PATH.
+    """Converts a classifier's encoder for an Edge TPU, and compiles it if Coral's compiler is on the PATH.
 
-    `embed` puts out, and the encoder takes, `embeddings` int8[1, 1, length, width] and `attention_mask`
-    int8[1, 1, length, 1]. The encoder has one subgraph, without a signature: the compiler of 2021 keeps none, so its
-    tensors are found by these names and `probabilities` int8[1, num_classes], whose scale is 1/256 and zero point -128.
+    The outputs of `embed`, which are the inputs of the encoder, are `embeddings` int8[1, 1, length, width] and
+    `attention_mask` int8[1, 1, length, 1]. The encoder has one subgraph and no signature, because the compiler of 2021
+    removes signatures: its tensors are found by these names, and the output `probabilities` int8[1, num_classes], with
+    scale 1/256 and zero point -128, by its own.
 
     Args:
-        weights: of the classifier.
-        settings: of its tokenizer; the encoder's one length is their `sequence_length`.
-        plan: int8-static or int8-qat, no layer taken out.
-        token_ids: rows without padding, of texts like those the model will meet, to measure ranges on.
-        ranges: of sites, learned in training; instead of the measured ones.
-        has_batch_matmul: see `EdgeTPUGraph`.
+        weights: Weights of the classifier.
+        settings: Options of its tokenizer; the encoder's only length is their `sequence_length`.
+        plan: A plan of int8-static or int8-qat without other schemes in `layers`.
+        token_ids: Token ids without padding, of texts like those that the model will classify, to measure ranges on.
+        ranges: Ranges learned in training, site -> (min, max); they replace the measured ones.
+        has_batch_matmul: True for attention in BATCH_MATMUL, see `EdgeTPUGraph`.
 
     Raises:
-        ConversionError: a plan that an Edge TPU cannot run, no encoder layers, no rows to measure ranges on, or the
-            compiler refuses the encoder.
+        ConversionError: A plan that an Edge TPU cannot run, a classifier without transformer layers, no rows to measure
+            ranges on, or an encoder that the compiler refuses.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.read_classifier import read_classifier
+        >>> read, plan = read_classifier(load_classifier("intents")), QuantizationPlan("int8-static")
+        >>> encoder = build_edgetpu_encoder(read.weights, read.settings, plan, [[2, 5, 6, 8, 10, 3]])
+        >>> encoder.lengths, sorted(encoder.inputs(np.zeros((16, 16), np.float32), np.ones(16, np.float32)))
+        ((16,), ['attention_mask', 'embeddings'])
     """
-    check_target_plan("edgetpu", plan)
+    check_target_plan(EDGETPU, plan)
     check_encoder(weights)
     length = settings.sequence_length
     rows = [padded_row(row, length, settings.pad_id) for row in token_ids]
     if not rows:
         raise ConversionError(
-            "An Edge TPU needs the range of every activation, measured on texts like those the model will meet. "
-            "Received: none. Pass --calibration-data FILE (for int8-qat, --train-data FILE)."
+            "An Edge TPU needs the range of every activation, measured on texts like those that the model will "
+            "classify. Received: none. Pass `calibration_texts` (for int8-qat, `training`)."
         )
     model = convert_module(_encoder_module(weights, length, has_batch_matmul), QuantizationPlan("fp32"), {})
     measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
@@ -114,7 +123,7 @@ def build_edgetpu_encoder(
 
 
 def _compiled(encoder: bytes) -> tuple[bytes | None, Mapping[str, Any]]:
-    """What the compiler made and said, or None and what is predicted of it."""
+    """The compiled encoder and the compiler's log; without a compiler, None and a prediction of the log."""
     with TemporaryDirectory(prefix="edgedistil-") as folder:
         path = Path(folder, "encoder.tflite")
         path.write_bytes(encoder)
@@ -142,14 +151,14 @@ def _normalized(weights: ClassifierWeights, embeddings: Any) -> Any:
 
 
 def _float_inputs(weights: ClassifierWeights, row: NDArray[np.int32], pad_id: int) -> dict[str, NDArray[np.float32]]:
-    """What the encoder takes for one padded row, before it is rounded."""
+    """The inputs of the encoder for one padded row, int32[1, length], before they are rounded to int8."""
     embeddings = weights.token_embeddings[row[0]] + weights.position_embeddings[: row.shape[1]]
     mask = (row != pad_id).astype(np.float32)
     return {EMBEDDINGS: _normalized(weights, embeddings).numpy(), ATTENTION_MASK: mask.reshape(1, 1, -1, 1)}
 
 
 def _encoder_inputs(weights: ClassifierWeights, encoder: bytes) -> Callable[[Any, Any], Mapping[str, Any]]:
-    """The last steps of `embed`: the norm, and rounding as the encoder's inputs are rounded."""
+    """Returns the last steps of `embed`: the layer norm, and rounding to int8 with the encoder's input scales."""
     [subgraph] = schema.ModelT.InitFromPackedBuf(encoder, 0).subgraphs
     tensors = {
         tensor.name.decode(): tensor.quantization for tensor in map(subgraph.tensors.__getitem__, subgraph.inputs)
@@ -168,9 +177,9 @@ def _rounded(values: Any, scale: float, zero_point: int) -> Any:
 
 
 def _measure(model: bytes, inputs: Iterable[Mapping[str, NDArray[np.float32]]]) -> dict[str, tuple[float, float]]:
-    """Runs a float encoder: tensor name -> (least, greatest) of every tensor that it computes, zero between them."""
+    """Runs a float encoder on all inputs: tensor name -> (min, max) of every computed tensor; the range includes 0."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that preserved tensors take memory
+        warnings.simplefilter("ignore")  # LiteRT warns that preserved tensors take memory
         interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
     runner = interpreter.get_signature_runner(_SIGNATURE)
     indices = _computed_tensors(model)
@@ -183,15 +192,16 @@ def _measure(model: bytes, inputs: Iterable[Mapping[str, NDArray[np.float32]]]) 
             tensor = interpreter.get_tensor(index)
             if not name.startswith("padding/"):
                 tensor = _at_tokens(tensor, values[ATTENTION_MASK].size, length)
-            least, greatest = found[name]
-            found[name] = min(least, float(tensor.min())), max(greatest, float(tensor.max()))
+            low, high = found[name]
+            found[name] = min(low, float(tensor.min())), max(high, float(tensor.max()))
     return found
 
 
 def _at_tokens(tensor: NDArray[np.float32], padded: int, length: int) -> NDArray[np.float32]:
-    """A tensor without its padding, of which nothing is read: its range is of no interest."""
+    """Cuts padding off a tensor, because no later step depends on values there."""
     if tensor.ndim < _IMAGE_RANK:
         return tensor
+    # Axes 1 and 2 are queries and keys in attention, [1, length, length, heads], and 1 and positions elsewhere.
     rows, columns = (slice(length if size == padded else None) for size in tensor.shape[1:3])
     return tensor[:, rows, columns]
 
@@ -202,16 +212,16 @@ def _computed_tensors(model: bytes) -> set[int]:
 
 
 def _with_sites(model: bytes, measured: Ranges, ranges: Ranges) -> dict[str, tuple[float, float]]:
-    """Measured ranges, with given ones in the place of those of sites, and none wider than is of use."""
+    """Replaces measured ranges of sites by given ones, and clips ranges to the values that affect later steps."""
     found = dict(measured)
     for site, name in _sites(model):
         if site in ranges:
-            least, greatest = ranges[site]
-            found[name] = (-greatest, -least) if _is_negated(site, name) else (least, greatest)
+            low, high = ranges[site]
+            found[name] = (-high, -low) if _is_negated(site, name) else (low, high)
         elif _is_negated(site, name):
-            found[name] = _useful_scores(found[name], found[_in_attention(site, "Min")])
+            found[name] = _clip_scores(found[name], found[_in_attention(site, "Min")])
         if site.endswith("/intermediate"):
-            found[name] = max(found[name][0], _LEAST_GELU_INPUT), found[name][1]
+            found[name] = max(found[name][0], GELU_FLOOR), found[name][1]
         if site.endswith("/scores"):
             found[_in_attention(site, "masked")] = found[name]
     for suffix, pair in _FIXED_RANGES.items():
@@ -220,7 +230,7 @@ def _with_sites(model: bytes, measured: Ranges, ranges: Ranges) -> dict[str, tup
 
 
 def _is_negated(site: str, name: str) -> bool:
-    """Whether scores are summed with the other sign, as a convolution."""
+    """True if a tensor has the negated attention scores, which a convolution sums."""
     return site.endswith("/scores") and name.endswith("/Conv2D")
 
 
@@ -228,13 +238,13 @@ def _in_attention(site: str, name: str) -> str:
     return f"{site.removesuffix('scores')}attention/{name}"
 
 
-def _useful_scores(negated: tuple[float, float], smallest: tuple[float, float]) -> tuple[float, float]:
-    """The range of negated scores as far as it matters: softmax gives 0 to one that is far above its row's smallest."""
-    return smallest[0], min(negated[1], smallest[1] + _REACH)
+def _clip_scores(negated: tuple[float, float], smallest: tuple[float, float]) -> tuple[float, float]:
+    """Clips the range of negated scores: attention is 0 for those that are far above the smallest of their row."""
+    return smallest[0], min(negated[1], smallest[1] + _SCORE_SPAN)
 
 
 def _sites(model: bytes) -> Iterator[tuple[str, str]]:
-    """(site, tensor name) of the steps that a plan knows."""
+    """(site, tensor name) of every step that is a site."""
     subgraph = schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
     for op in subgraph.operators:
         name = subgraph.tensors[op.outputs[0]].name.decode()
@@ -262,7 +272,7 @@ def _quantize(model: bytes, ranges: Ranges) -> bytes:
 
 
 def _for_compiler(model: bytes) -> bytes:
-    """Constants inside of the flatbuffer, op versions of int8, tensors under their own names, and nothing else."""
+    """Moves constants into the flatbuffer, sets int8 op versions and tensor names, removes signatures and metadata."""
     content = schema.ModelT.InitFromPackedBuf(normalize_flatbuffer(model), 0)
     [signature], [subgraph] = content.signatureDefs, content.subgraphs
     for entry in (*signature.inputs, *signature.outputs):

@@ -55,6 +55,11 @@ class CompilerLog:
         on_chip_used: Bytes of weights in the chip's own memory.
         on_chip_remaining: Bytes of that memory that are free.
         off_chip_used: Bytes of weights that are sent to the chip for every text.
+
+    Example:
+        >>> log = CompilerLog("16.0", (LoggedOps("ADD", 2, MAPPED), LoggedOps("EXP", 1, "Operation not supported")))
+        >>> log.mapped, log.to_dict()["on_cpu"], log.to_dict()["reasons"]
+        (2, 1, {'EXP: Operation not supported': 1})
     """
 
     version: str

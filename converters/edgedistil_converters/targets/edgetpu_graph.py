@@ -1,23 +1,23 @@
 """The encoder in the ops that Coral's compiler lists, for one text of a fixed length.
 
-Two limits shape it: a matmul must have constant weights and put out one row, or be a 1x1 convolution, and a softmax
+Two limits shape it: a matmul must have constant weights and one row of output, or be a 1x1 convolution, and a softmax
 takes one row. So every dense layer is a 1x1 CONV_2D over an image of one line, [1, 1, length, width], and attention,
 which multiplies activations by activations, is written with MUL and convolutions by constants:
 
 * Scores: queries as a column and keys as a row are multiplied by broadcasting, [1, length, length, width]; a
   convolution by a matrix of ones and zeros sums each head's channels: [1, length, length, heads].
-* Softmax: exp(x) = s / (1 - s) with s = sigmoid(x), and 1 / y = rsqrt(y)^2, for there is neither EXP nor DIV. Scores
-  are less than or equal to 0 once the largest of their row is taken off, so that s is at most 1/2. REDUCE_MIN stands
-  where the largest is looked for, over scores with the other sign: litert-quantizer knows no REDUCE_MAX.
-* Mixing: a convolution spreads each head's weights over its channels again, they are multiplied by the values, and MEAN
-  takes the place of the matmul. Weights are divided by their MEAN and not by their SUM, so that lengths cancel out:
-  LiteRT 2.3's reference kernel for SUM of int8 was seen to give another result than its others.
+* Softmax: exp(x) = s / (1 - s) with s = sigmoid(x), and 1 / y = rsqrt(y)^2, because there is neither EXP nor DIV.
+  Scores are at most 0 after the largest of their row is subtracted, so s is at most 1/2. The largest is found as
+  REDUCE_MIN of the negated scores, because litert-quantizer does not support REDUCE_MAX.
+* Mixing: a convolution copies each head's weights to its channels, they are multiplied by the values, and MEAN replaces
+  the sum of the matmul. Weights are divided by their MEAN instead of their SUM, so that the lengths cancel: LiteRT
+  2.3's reference kernel for SUM of int8 was seen to differ from its other kernels.
 
-A layer norm is done twice over. Variances of one tensor differ by a factor of 50 from position to position, and int8
-rounds the small ones by a tenth and more; the second norm finds variances near 1 and mends what the first got wrong.
+A layer norm is computed twice. Variances of one tensor differ by a factor of 50 between positions, and int8 rounds the
+small ones by 10 % and more; the second norm gets variances near 1 and corrects these errors.
 
-GELU(x) is x * sigmoid(1.702 x), as in Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2: the builtin GELU makes
-the compiler refuse a whole file. It differs from both exact forms by 0.02 at most.
+GELU(x) is x * sigmoid(1.702 x), as in Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2, because the compiler
+refuses a whole file with the builtin GELU. It differs from both exact forms by at most 0.02.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,15 @@ class EdgeTPUGraph:
 
     Attributes:
         weights: Weights of the classifier; the embedding tables and their layer norm are not read.
-        has_batch_matmul: True if attention is BATCH_MATMUL and SOFTMAX, which stay on the CPU, instead of the above.
+        has_batch_matmul: True for attention in BATCH_MATMUL and SOFTMAX, which run on the CPU, instead of MUL and
+            convolutions.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> graph = EdgeTPUGraph(read_weights(load_classifier("intents")))
+        >>> graph.classify(tf.zeros([1, 1, 8, 16]), tf.ones([1, 1, 8, 1])).shape
+        TensorShape([1, 3])
     """
 
     weights: ClassifierWeights
@@ -67,14 +75,14 @@ class EdgeTPUGraph:
 
 
 class _ConvolutionOps(TensorFlowOps):
-    """The steps that are the same with either attention: x is an image of one line, [1, 1, length, width]."""
+    """The steps that both kinds of attention share: x is an image of one line, [1, 1, length, width]."""
 
     def multiply(self, x: Any, kernel: NDArray[np.float32]) -> Any:
-        """A matmul over the last axis as a 1x1 convolution."""
+        """Returns a matmul over the last axis, as a 1x1 convolution."""
         return tf.nn.conv2d(x, shared_constant(kernel)[None, None], 1, "VALID")
 
     def normalize(self, x: Any, epsilon: float) -> Any:
-        """The norm, done twice over."""
+        """Returns x with mean 0 and variance 1 over its last axis, normalized twice."""
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         scaled = centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
         power = tf.reduce_mean(scaled * scaled, -1, keepdims=True, name="second_power")
@@ -99,7 +107,7 @@ class _BroadcastOps(_ConvolutionOps):
         self._spread = np.repeat(heads, _inner_width(weights) // weights.num_heads, axis=1)
         self._negated_sums = -self._spread.T
         with scope("padding"):
-            # int8 saturates where the range of scores ends, so that the bias wastes nothing of it.
+            # 0 at tokens, 120 at padding. The sum saturates at the end of the scores' range, which stays as it is.
             self._mask, self._bias = mask, (mask - 1) * MASKED_SCORE
 
     def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
@@ -115,12 +123,12 @@ class _BroadcastOps(_ConvolutionOps):
             return tf.reshape(tf.reduce_mean(spread * value, 2, keepdims=True, name="step"), query.shape)
 
     def _softmax(self, negated: Any) -> Any:
-        """Weights of attention, times their number, from scores with the other sign: [1, length, length, heads]."""
+        """Weights of attention times the length, [1, length, length, heads], from negated scores of that shape."""
         negated = tf.add(negated, self._bias, name="masked")
-        distance = tf.subtract(tf.reduce_min(negated, 2, keepdims=True), negated, name="distance")
+        distance = tf.subtract(tf.reduce_min(negated, 2, keepdims=True), negated, name="distance")  # at most 0
         below = tf.sigmoid(distance, name="below")
         root = tf.math.rsqrt(1 - below)
-        # Masked again: where the range of scores is narrow, a saturated score is not far below the others.
+        # exp(distance). Masked again, because with a narrow range a saturated score is not far below the others.
         power = below * (root * root) * self._mask
         root = tf.math.rsqrt(tf.reduce_mean(power, 2, keepdims=True))
         return power * (root * root)

@@ -1,9 +1,9 @@
-"""A classifier for GPUs: LiteRT's WebGPU and Metal accelerators, and TFLite's GPU delegate.
+"""The encoder for GPUs: LiteRT's WebGPU and Metal accelerators, and TFLite's GPU delegate.
 
-They take fixed shapes and compute in float. The encoder has a signature for each of some lengths, over one copy of the
-weights, so that a short text does not pay for the longest. What LiteRT 2.3 does wrong on a GPU without saying so is
-kept out by the graph's form: no integer inputs, no GATHER, no matrix added to a matrix of rank 2, no slice that drops
-an axis; `gpu_objections` looks for them in a finished file.
+They take fixed shapes and compute in float. The encoder has a signature for each of several lengths, over one copy of
+the weights, so that a short text is not padded to the longest. Its graph avoids what LiteRT 2.3 computes wrongly on a
+GPU without an error: integer inputs, GATHER, adding a constant matrix to a matrix of rank 2, slices that drop an axis.
+`gpu_objections` looks for these in a finished file.
 """
 
 import math
@@ -18,16 +18,16 @@ from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, probabili
 from edgedistil_converters.graph.transformer import classify_embeddings
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
-from edgedistil_converters.targets.parts import EMBEDDINGS, PROBABILITIES, TargetEncoder, check_encoder
+from edgedistil_converters.targets.parts import TargetEncoder, check_encoder
 from edgedistil_converters.targets.plans import check_target_plan
-from edgedistil_runtime.backends.encoders import encoder_signature
+from edgedistil_converters.tflite.op_names import OP_NAMES
+from edgedistil_runtime.contract import ATTENTION_BIAS, EMBEDDINGS, GPU, PROBABILITIES, encoder_signature
 from edgedistil_runtime.errors import StructureError
 
-__all__ = ["ATTENTION_BIAS", "build_gpu_encoder", "encoder_lengths", "gpu_objections"]
+__all__ = ["build_gpu_encoder", "encoder_lengths", "gpu_objections"]
 
-ATTENTION_BIAS = "attention_bias"
 _SHORTEST = 16
-# Of tflite/delegates/gpu/common/model_builder.cc, the ops that an encoder may be made of.
+# Ops that the encoder may use, from those listed in tflite/delegates/gpu/common/model_builder.cc.
 _GPU_OPS = frozenset(
     (
         *("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "RSQRT", "GELU", "LOGISTIC", "RELU", "SOFTMAX", "TANH"),
@@ -36,11 +36,10 @@ _GPU_OPS = frozenset(
     )
 )
 _LARGEST_RANK = 4
-_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 
 
 def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
-    """Lengths of the encoder's signatures: powers of two, and the longest row of token ids.
+    """Returns the lengths of the encoder's signatures: powers of two from 16 up, and the longest row of token ids.
 
     Example:
         >>> encoder_lengths(100)
@@ -53,19 +52,27 @@ def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
 def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: QuantizationPlan) -> TargetEncoder:
     """Converts a classifier's encoder for a GPU.
 
-    `embed` puts out, and a signature of the encoder takes, `embeddings` float32[1, length, width] and `attention_bias`
-    float32[1, 1, 1, length], which is added to attention scores: 0 at tokens, -120 at padding.
+    The outputs of `embed`, which are the inputs of each signature of the encoder, are `embeddings`
+    float32[1, length, width] and `attention_bias` float32[1, 1, 1, length], which is added to attention scores: 0 at
+    tokens, -120 at padding.
 
     Args:
-        weights: of the classifier.
-        sequence_length: the longest row of token ids.
-        plan: fp32, fp16 or int8; int8 weights are made float again by the GPU's own code as it loads them.
+        weights: Weights of the classifier.
+        sequence_length: Length of the longest row of token ids.
+        plan: A plan of fp32, fp16 or int8; the GPU's code converts int8 weights to float when it loads them.
 
     Raises:
-        ConversionError: a plan that a GPU cannot run, or no encoder layers; among these
-        StructureError: an encoder that LiteRT's GPU code would refuse or get wrong.
+        ConversionError: A plan that a GPU cannot run, or a classifier without transformer layers.
+        StructureError: The encoder has a form that LiteRT's GPU code does not support; a kind of ConversionError.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> encoder = build_gpu_encoder(read_weights(load_classifier("intents")), 16, QuantizationPlan("fp32"))
+        >>> encoder.lengths, gpu_objections(encoder.flatbuffer)
+        ((16,), ())
     """
-    check_target_plan("gpu", plan)
+    check_target_plan(GPU, plan)
     check_encoder(weights)
     lengths = encoder_lengths(sequence_length)
     module = _encoder_module(weights, lengths)
@@ -73,7 +80,9 @@ def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: Qu
     encoder = convert_module(module, plan, {})
     objections = gpu_objections(encoder)
     if objections:
-        raise StructureError(f"The encoder must be made for a GPU. Received: {'; '.join(objections[:5])}.")
+        raise StructureError(
+            f"The encoder must have a form that LiteRT's GPU code supports. Received: {'; '.join(objections[:5])}."
+        )
     return TargetEncoder(flatbuffer=encoder, lengths=lengths, inputs=_encoder_inputs)
 
 
@@ -103,7 +112,7 @@ def _classify_function(weights: ClassifierWeights, length: int) -> Any:
 
 
 class _FixedLength(PaddedBatch):
-    """The steps of one padded text: x is [1, length, width]. A GPU would take the rows of a matrix for a batch."""
+    """The steps of one padded text: x is [1, length, width], because a GPU takes the rows of a matrix as a batch."""
 
     def first_position(self, layer: str, x: Any) -> Any:
         with scope(layer):
@@ -115,17 +124,24 @@ class _FixedLength(PaddedBatch):
 
 
 def gpu_objections(flatbuffer: bytes) -> tuple[str, ...]:
-    """What LiteRT's GPU code would refuse in a model, or run and get wrong without an error.
+    """Returns the forms in a model that LiteRT's GPU code does not support.
 
-    Seen with ai-edge-litert 2.3 on two software drivers: a constant matrix added to a tensor of rank 2 changes its
-    first row alone, and so does one of rank 3; slices that drop an axis and integer inputs are refused; a BATCH_MATMUL
-    of a tensor with itself ends the process.
+    It refuses some of them, and computes others wrongly without an error.
+
+    Seen with ai-edge-litert 2.3 on two software drivers: a constant matrix that is added to a tensor of rank 2 changes
+    only its first row, and so does one of rank 3; slices that drop an axis and integer inputs are refused; a
+    BATCH_MATMUL of a tensor with itself is not supported.
 
     Args:
-        flatbuffer: a TFLite model.
+        flatbuffer: A TFLite model.
 
     Returns:
-        A sentence for each objection; none for a model that may be tried, with a comparison of its answers.
+        A sentence for each objection. A model without one may be run, but its outputs must still be compared.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> gpu_objections(read_artifact("intents.tflite").flatbuffer())[0]
+        'the input ... is not float32'
     """
     model = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
     found = [objection for subgraph in model.subgraphs for objection in _objections(model, subgraph)]
@@ -140,22 +156,22 @@ def _objections(model: Any, subgraph: Any) -> Iterator[str]:
         if tensor.shapeSignature is not None and -1 in tensor.shapeSignature:
             yield f"{tensor.name.decode()} has no fixed shape"
         if tensor.shape is not None and len(tensor.shape) > _LARGEST_RANK:
-            yield f"{tensor.name.decode()} has rank {len(tensor.shape)}; GPUs take {_LARGEST_RANK}"
+            yield f"{tensor.name.decode()} has rank {len(tensor.shape)}; GPUs take at most {_LARGEST_RANK}"
     for op in subgraph.operators:
-        name = _OP_NAMES[model.operatorCodes[op.opcodeIndex].builtinCode]
+        name = OP_NAMES[model.operatorCodes[op.opcodeIndex].builtinCode]
         yield from _objections_to_op(model, subgraph, op, name)
 
 
 def _objections_to_op(model: Any, subgraph: Any, op: Any, name: str) -> Iterator[str]:
     output = _name(subgraph, op.outputs[0])
     if name not in _GPU_OPS:
-        yield f"{output} is made by {name}, which GPUs do not know"
+        yield f"{output} is computed by {name}, which LiteRT's GPU code does not support"
     if subgraph.tensors[op.outputs[0]].type != schema.TensorType.FLOAT32:
         yield f"{output} is not float32"
     if name == "STRIDED_SLICE" and op.builtinOptions.shrinkAxisMask:
         yield f"{output} is sliced so that an axis is dropped"
     if name == "BATCH_MATMUL" and op.inputs[0] == op.inputs[1]:
-        yield f"{output} is a tensor multiplied by itself, which ends the process"
+        yield f"{output} is a tensor multiplied by itself, which LiteRT's GPU code does not support"
     if name in ("ADD", "SUB", "MUL"):
         operands = [subgraph.tensors[i] for i in op.inputs]
         if any(_is_constant_matrix(model, operand) for operand in operands):
@@ -165,7 +181,7 @@ def _objections_to_op(model: Any, subgraph: Any, op: Any, name: str) -> Iterator
 
 
 def _rows(tensor: Any) -> int:
-    """How many vectors along the last axis it has."""
+    """Number of vectors along the last axis."""
     return math.prod(() if tensor.shape is None else tensor.shape[:-1])
 
 

@@ -1,12 +1,12 @@
-"""The part of a classifier that an accelerator runs: a flatbuffer of its own, embeddings in, probabilities out.
+"""The part of a classifier that an accelerator runs: a separate flatbuffer from embeddings to probabilities.
 
-LiteRT hands a whole file to an accelerator. A tokenizer's integers do not belong on a GPU, which computes in float and
-was seen to be wrong without an error, and Coral's compiler stops at the first op that it does not know: so what goes
-to the accelerator is a file of its own, and tensors go from one to the other by name.
+LiteRT gives a whole file to an accelerator. The tokenizer computes with integers, on which GPUs were seen to be wrong
+without an error, and Coral's compiler stops at the first op that it does not support. So the accelerator gets its own
+flatbuffer, and tensors pass from one to the other by name:
 
     text  --tokenize-->  token_ids  --pad to a length-->  --embed-->  tensors  --encoder-->  probabilities
 
-The artefact's own flatbuffer has `tokenize` and `embed`, beside the signatures that it has for every CPU.
+The artifact's first flatbuffer has `tokenize` and `embed` in addition to the signatures that every CPU runs.
 `edgedistil_runtime.backends.two_parts` runs the two as one.
 """
 
@@ -20,23 +20,21 @@ from numpy.typing import NDArray
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["EMBEDDINGS", "PROBABILITIES", "TargetEncoder", "check_encoder", "padded_row"]
-
-EMBEDDINGS, PROBABILITIES = "embeddings", "probabilities"
+__all__ = ["TargetEncoder", "check_encoder", "padded_row"]
 
 
 @dataclass(frozen=True)
 class TargetEncoder:
-    """An encoder, and how `embed` feeds it.
+    """An encoder for an accelerator.
 
     Attributes:
-        flatbuffer: for the accelerator; it runs on any CPU too.
-        lengths: token counts that it takes, ascending; the last one is what texts are cut to.
-        inputs: makes the outputs of `embed`, by the names that the encoder has for them, from embeddings
-            float32[length, width], token and position added, and from a mask float32[length], 1 at tokens and 0 at
+        flatbuffer: TFLite model for the accelerator; it also runs on any CPU.
+        lengths: Token counts that it takes, ascending; texts are cut to the last one.
+        inputs: Function that returns the encoder's inputs by name, which are the outputs of `embed`. Its arguments are
+            embeddings float32[length, width], token plus position, and a mask float32[length]: 1 at tokens, 0 at
             padding.
-        compiled: as the accelerator's own compiler made it; None where there is no such thing.
-        mapping: which ops the accelerator runs, as plain data; empty for one that takes a model whole.
+        compiled: The flatbuffer after the accelerator's compiler; None if it was not compiled.
+        mapping: Which ops the accelerator runs, as plain data; empty for an accelerator that runs all of them.
     """
 
     flatbuffer: bytes
@@ -47,24 +45,32 @@ class TargetEncoder:
 
 
 def check_encoder(weights: ClassifierWeights) -> None:
-    """Refuses a classifier that has nothing for an accelerator.
+    """Checks that a classifier has layers for an accelerator to run.
 
     Raises:
-        ConversionError: it has no transformer layers.
+        ConversionError: It has no transformer layers.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> check_encoder(replace(read_weights(load_classifier("intents")), layers=()))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: An accelerator runs the transformer layers of a classifier. ...
     """
     if not weights.layers:
         raise ConversionError(
-            "An accelerator runs the transformer layers of a classifier. Received: none. Convert with --target cpu."
+            "An accelerator runs the transformer layers of a classifier. Received: none. Use the target cpu (`target`)."
         )
 
 
 def padded_row(token_ids: Sequence[int], length: int, pad_id: int) -> NDArray[np.int32]:
-    """A row for `embed`.
+    """Returns the token ids of a text padded on the right, for `embed`.
 
     Args:
-        token_ids: without padding, no more than `length`.
-        length: one of an encoder's.
-        pad_id: the id that the classifier masks.
+        token_ids: Token ids without padding, at most `length`.
+        length: One of the encoder's lengths.
+        pad_id: The id that the classifier masks.
 
     Returns:
         int32[1, length].

@@ -119,6 +119,12 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
     Raises:
         ConversionError: The target is unknown, or cannot run the scheme of the plan or of a layer. The message contains
             the reason and the schemes that it can run.
+
+    Example:
+        >>> check_target_plan("edgetpu", QuantizationPlan("int8-static"))
+        >>> check_target_plan("edgetpu", QuantizationPlan("fp16"))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: An Edge TPU cannot run a plan of fp16: ...
     """
     refusals = _target(target).refusals
     if plan.scheme in refusals:

@@ -44,11 +44,20 @@ def normalize_flatbuffer(model: bytes) -> bytes:
       are moved into it.
     * litert-quantizer 0.11 leaves version 1 on matmuls with one scale per output channel. tflite-runtime 2.14 accepts
       such a file and applies the first scale to all channels. The matmuls get the version that TFLite gives them.
-    * TensorFlow names the branches of an IF by the number of functions that the process has traced. They are named by
-      their index, and the names of their tensors are removed.
+    * TensorFlow names and orders the branches of an IF by the number of functions that the process has traced. They
+      are put in the order in which ops call them and named by their index, and the names of their tensors are removed.
 
     Args:
         model: A flatbuffer from TensorFlow's converter or litert-quantizer.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> model = normalize_flatbuffer(read_artifact("intents.tflite").flatbuffer())
+        >>> content = schema.ModelT.InitFromPackedBuf(model, 0)
+        >>> {buffer.offset for buffer in content.buffers}  # all constants are inside
+        {0}
+        >>> [subgraph.name for subgraph in content.subgraphs if b"branch" in subgraph.name][:1]
+        [b'branch_...']
     """
     content = schema.ModelT.InitFromPackedBuf(model, 0)
     for buffer in content.buffers:
@@ -56,6 +65,7 @@ def normalize_flatbuffer(model: bytes) -> bytes:
             buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
         buffer.offset = buffer.size = 0
     _raise_versions(content)
+    _order_branches(content)
     called = {signature.subgraphIndex for signature in content.signatureDefs}
     for index, subgraph in enumerate(content.subgraphs):
         if index not in called:
@@ -63,6 +73,29 @@ def normalize_flatbuffer(model: bytes) -> bytes:
             for tensor in subgraph.tensors:
                 tensor.name = b""
     return packed(content, len(model))
+
+
+def _order_branches(content: Any) -> None:
+    """Move subgraphs of no signature after the others, in the order in which ops call them."""
+    order = sorted({signature.subgraphIndex for signature in content.signatureDefs})
+    for index in order:  # grows while branches are found, which may call others
+        for op in content.subgraphs[index].operators:
+            order += [called for called in _called_subgraphs(op).values() if called not in order]
+    order += [index for index in range(len(content.subgraphs)) if index not in order]
+    moved_to = {before: after for after, before in enumerate(order)}
+    for subgraph in content.subgraphs:
+        for op in subgraph.operators:
+            for name, index in _called_subgraphs(op).items():
+                setattr(op.builtinOptions, name, moved_to[index])
+    for signature in content.signatureDefs:
+        signature.subgraphIndex = moved_to[signature.subgraphIndex]
+    content.subgraphs = [content.subgraphs[index] for index in order]
+
+
+def _called_subgraphs(op: Any) -> dict[str, int]:
+    """Option of an op that names a subgraph -> its index: `thenSubgraphIndex` and `elseSubgraphIndex` of an IF."""
+    options = vars(op.builtinOptions) if op.builtinOptions is not None else {}
+    return {name: int(value) for name, value in options.items() if name.endswith("SubgraphIndex")}
 
 
 def _raise_versions(content: Any) -> None:

@@ -111,6 +111,15 @@ def with_metadata(flatbuffer: bytes, metadata: bytes) -> bytes:
 
     Raises:
         ConversionError: The model has TFLite Metadata already.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> model = with_metadata(read_artifact("intents.tflite").flatbuffer(), b"from metadata_bytes")
+        >>> METADATA_NAME in model
+        True
+        >>> with_metadata(model, b"again")
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: TFLite Metadata can be added only once. ...
     """
     model = schema.ModelT.InitFromPackedBuf(bytearray(flatbuffer), 0)
     entries = list(model.metadata or [])

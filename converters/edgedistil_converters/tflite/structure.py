@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -83,45 +83,53 @@ def read_structure(flatbuffer: bytes) -> Structure:
         ({'int8': ...}, (), (-1,))
     """
     model = schema.Model.GetRootAs(flatbuffer, 0)
-    ops: Counter[tuple[str, int]] = Counter()
-    custom: set[str] = set()
-    weights: Counter[str] = Counter()
-    integers: Counter[str] = Counter()
-    matmuls: dict[str, tuple[str, str]] = {}
-    float_steps: set[str] = set()
-    names = _signature_names(model)
+    names, found = _signature_names(model), _OpCounts()
     for index, subgraph, op in _operators(model):
-        code = model.OperatorCodes(op.OpcodeIndex())
-        if code.CustomCode():
-            custom.add(code.CustomCode().decode())
-            ops[code.CustomCode().decode(), 0] += 1
-            continue
-        name = _op_name(code)
-        ops[name, code.Version()] += 1
-        output = subgraph.Tensors(op.Outputs(0))
-        integers[name] += output.Type() == schema.TensorType.INT8 and _has_scale(output)
-        site = site_of((output.Name() or b"").decode(), names.get(index, ""))
-        if name in _INTEGER_STEPS and "/" in site and output.Type() == schema.TensorType.FLOAT32:
-            float_steps.add(site)
-        if name == _MATMUL:
-            weights[_weight_dtype(model, subgraph, op)] += 1
-            found = (_weight_dtype(model, subgraph, op), str(_DTYPES[output.Type()]))
-            matmuls[site] = _joined(matmuls.get(site, found), found)
+        found.add(model, subgraph, op, names.get(index, ""))
     bytes_of_dtype, large = _constants(model)
+    newer = [_NEWER_OPS[op] for op in found.ops if op in _NEWER_OPS]
     return Structure(
         signatures=_signatures(model),
-        ops=dict(sorted(ops.items())),
-        custom_ops=tuple(sorted(custom)),
-        matmul_weights=dict(weights),
-        matmuls=matmuls,
-        integer_ops={name: count for name, count in sorted(integers.items()) if count},
-        float_steps=tuple(sorted(float_steps)),
+        ops=dict(sorted(found.ops.items())),
+        custom_ops=tuple(sorted(found.custom_ops)),
+        matmul_weights=dict(found.matmul_weights),
+        matmuls=found.matmuls,
+        integer_ops={name: count for name, count in sorted(found.integer_ops.items()) if count},
+        float_steps=tuple(sorted(found.float_steps)),
         constant_bytes=bytes_of_dtype,
         large_float_constants=large,
-        minimum_runtime=max(
-            [_declared_runtime(model), *(_NEWER_OPS[op] for op in ops if op in _NEWER_OPS)], key=version_key
-        ),
+        minimum_runtime=max([_declared_runtime(model), *newer], key=version_key),
     )
+
+
+@dataclass
+class _OpCounts:
+    """Counts of ops while they are read; see `Structure` for the fields."""
+
+    ops: Counter[tuple[str, int]] = field(default_factory=Counter)
+    custom_ops: set[str] = field(default_factory=set)
+    matmul_weights: Counter[str] = field(default_factory=Counter)
+    matmuls: dict[str, tuple[str, str]] = field(default_factory=dict)
+    integer_ops: Counter[str] = field(default_factory=Counter)
+    float_steps: set[str] = field(default_factory=set)
+
+    def add(self, model: Any, subgraph: Any, op: Any, signature: str) -> None:
+        """Count one op of a subgraph; `signature` is the one that the subgraph computes, or empty."""
+        code = model.OperatorCodes(op.OpcodeIndex())
+        if code.CustomCode():
+            self.custom_ops.add(code.CustomCode().decode())
+            self.ops[code.CustomCode().decode(), 0] += 1
+            return
+        name, output = _op_name(code), subgraph.Tensors(op.Outputs(0))
+        self.ops[name, code.Version()] += 1
+        self.integer_ops[name] += output.Type() == schema.TensorType.INT8 and _has_scale(output)
+        site = site_of((output.Name() or b"").decode(), signature)
+        if name in _INTEGER_STEPS and "/" in site and output.Type() == schema.TensorType.FLOAT32:
+            self.float_steps.add(site)
+        if name == _MATMUL:
+            dtypes = _weight_dtype(model, subgraph, op), str(_DTYPES[output.Type()])
+            self.matmul_weights[dtypes[0]] += 1
+            self.matmuls[site] = _joined(self.matmuls.get(site, dtypes), dtypes)
 
 
 def _has_scale(tensor: Any) -> bool:

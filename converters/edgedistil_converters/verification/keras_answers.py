@@ -1,4 +1,4 @@
-"""What the Keras classifier makes of texts: the reference that a file is compared with."""
+"""Computes the reference that a file is compared with: the outputs of the Keras classifier."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,12 +17,18 @@ _BATCH = 16
 
 
 def answer_with_keras(classifier: Any, inputs: Iterable[VerificationInput]) -> list[GoldenCase]:
-    """Token ids and probabilities of the float Keras classifier.
+    """Returns token ids and probabilities of the float Keras classifier, in the order of the inputs.
 
     Args:
-        classifier: a `DistilBertTextClassifier` with its preprocessor.
-        inputs: what to classify, texts or pairs of texts; a NUL ends a text, as in KerasHub's graph path, and a lone
-            surrogate is U+FFFD.
+        classifier: A `DistilBertTextClassifier` with its preprocessor.
+        inputs: Texts or pairs of texts. A NUL ends a text, as in KerasHub's graph path, and a lone surrogate is read as
+            U+FFFD.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> [answer] = answer_with_keras(load_classifier("intents"), ["turn the lights on"])
+        >>> len(answer.token_ids), len(answer.probabilities)
+        (6, 3)
     """
     parts = [tuple(map(scalar_values, (one,) if isinstance(one, str) else one)) for one in inputs]
     answers: dict[int, GoldenCase] = {}
@@ -35,10 +41,10 @@ def answer_with_keras(classifier: Any, inputs: Iterable[VerificationInput]) -> l
 
 
 def _answer_batch(classifier: Any, batch: Sequence[tuple[str, ...]]) -> list[GoldenCase]:
-    """Answers to a few texts, or a few pairs."""
+    """Outputs for one batch of texts, or one batch of pairs."""
     token_ids, mask = keras_features(classifier.preprocessor, *zip(*batch, strict=True))
     lengths = row_lengths(token_ids, int(classifier.preprocessor.tokenizer.end_token_id))
-    longest = int(lengths.max())  # columns of padding alone change nothing and cost time
+    longest = int(lengths.max())  # columns that contain only padding cost time and change nothing
     features = {"token_ids": token_ids[:, :longest], "padding_mask": mask[:, :longest]}
     outputs = np.asarray(classifier(features, training=False), np.float64)
     probabilities = outputs if read_output_activation(classifier) != "logits" else _softmax(outputs)

@@ -1,4 +1,4 @@
-"""The texts that every file is verified with, whatever its classifier was made for."""
+"""The built-in texts that every file is verified with, whatever its labels."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,7 @@ __all__ = ["VERIFICATION_PAIRS", "VERIFICATION_TEXTS", "VerificationInput", "ver
 
 VerificationInput = str | tuple[str, str]
 
-# What texts meet a classifier in the field: short, long, empty, shouted, accented, in other scripts, with emoji,
-# numbers, web addresses and line breaks. Used beside the texts that the caller gives.
+# Short, long, empty, upper-case and accented texts, other scripts, emoji, numbers, web addresses and line breaks.
 VERIFICATION_TEXTS = (
     "Hello, world!",
     "",
@@ -42,7 +41,7 @@ VERIFICATION_TEXTS = (
     "this product is terrible and i want my money back",
     "Play some jazz by Miles Davis in the kitchen",
 )
-# Each text beside one far from it in the list, so that short and long ones meet in either order.
+# Each text is paired with one far from it in the list, so that there are pairs of short and long ones in both orders.
 VERIFICATION_PAIRS = (
     *((text, VERIFICATION_TEXTS[(7 * i + 10) % len(VERIFICATION_TEXTS)]) for i, text in enumerate(VERIFICATION_TEXTS)),
     ("The quick brown fox jumps over the lazy dog. " * 6,) * 2,
@@ -51,5 +50,12 @@ VERIFICATION_PAIRS = (
 
 
 def verification_inputs(texts: Iterable[str], interface: ModelInterface) -> list[VerificationInput]:
-    """What a file is verified with: texts of the caller's and the built-in ones, and pairs where it takes pairs."""
+    """Returns the given texts, the built-in ones, and the built-in pairs if the file takes pairs.
+
+    Example:
+        >>> verification_inputs(["lights on"], ModelInterface())[:2]
+        ['lights on', 'Hello, world!']
+        >>> ("", "") in verification_inputs([], ModelInterface(takes_text_pair=True))
+        True
+    """
     return [*dict.fromkeys([*texts, *VERIFICATION_TEXTS]), *(VERIFICATION_PAIRS if interface.takes_text_pair else ())]

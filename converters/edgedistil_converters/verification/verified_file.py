@@ -1,4 +1,4 @@
-"""Writing a file that is verified: its parts are put together, compared with Keras, and completed with the result."""
+"""Writes a file, compares it with Keras, and adds the result to its metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +21,21 @@ __all__ = ["FileParts", "write_verified"]
 
 @dataclass(frozen=True)
 class FileParts:
-    """The parts of a file beside its metadata.
+    """The contents of a file, except its metadata.
 
     Attributes:
         flatbuffer: The TFLite model that every CPU runs.
-        vocabulary: One piece an id.
+        vocabulary: One piece per id.
         encoder: The part for an accelerator; None for a file without one.
-        is_deflated: True if the archive is compressed; readers of hosts such as MediaPipe inflate nothing.
+        is_deflated: True if the archive is compressed; hosts such as MediaPipe read only uncompressed archives.
+
+    Example:
+        >>> from edgedistil_runtime import read_artifact
+        >>> artifact = read_artifact("intents.tflite")
+        >>> parts = FileParts(artifact.flatbuffer(), artifact.vocabulary, encoder=None, is_deflated=False)
+        >>> parts.write(Path("copy.tflite"), artifact.metadata)
+        >>> read_artifact("copy.tflite").metadata == artifact.metadata
+        True
     """
 
     flatbuffer: bytes
@@ -57,9 +65,9 @@ def write_verified(
 
     Args:
         path: The file.
-        parts: What it is made of.
-        metadata: What is known before verification; golden cases, parity and tolerance are filled in.
-        answers: Answers of the Keras classifier.
+        parts: Its contents.
+        metadata: Its metadata before verification; golden cases, parity and tolerance are filled in.
+        answers: Outputs of the Keras classifier.
         plan: How the file is quantized; decides the tolerance.
 
     Raises:

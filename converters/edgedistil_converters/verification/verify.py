@@ -1,7 +1,7 @@
-"""Does the file compute what the Keras classifier computes? Every conversion ends here, and fails here.
+"""Compares a finished file with the Keras classifier; a conversion fails if token ids, labels or probabilities differ.
 
-The reference is the classifier itself with its own preprocessor; the candidate is the finished file, run by
-`edgedistil_runtime`, the same code that runs on the device.
+The reference is the classifier with its own preprocessor. The candidate is the file, run by `edgedistil_runtime`, the
+code that also runs on the device.
 """
 
 import math
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_runtime import TextClassifier
-from edgedistil_runtime.artifact import CLASSIFY_TOKENS, GoldenCase, TokenizerSettings, read_artifact
+from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
+from edgedistil_runtime.contract import BUILTIN, CLASSIFY_TOKENS, EDGETPU, GPU, NO_TOKENIZER, PROBABILITIES, TOKEN_IDS
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.golden_cases import with_both_classes
 from edgedistil_runtime.metadata import ArtifactMetadata
@@ -33,46 +34,50 @@ __all__ = [
 _BATCH = 16
 _GOLDEN_CASES = 8
 _TRUSTED_SHARE = 0.9
-_LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round a little otherwise
+_LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round slightly differently
 
 _NEXT_STEPS = {
-    "fp32": "fp32 changes nothing but the order of sums, so this is a defect of EdgeDistil; please report it.",
-    "fp16": "Use --quantize fp32.",
-    "int8": "Use --quantize fp16, or leave some layers float (--layer PATTERN=fp32).",
-    "int4": "Give texts to round by (--calibration-data), leave some layers int8 (--layer PATTERN=int8), or use "
-    "--quantize int8.",
-    "int8-static": "Give more texts to measure ranges on, like those that the model will meet (--calibration-data), "
-    "learn the ranges (--quantize int8-qat --train-data), or use --quantize int8.",
-    "int8-qat": "Train on more texts, those that the classifier was trained on at best (--train-data), or use "
-    "--quantize int8.",
+    "fp32": "fp32 only changes the order of sums, so this is a defect of EdgeDistil; please report it.",
+    "fp16": "Use the scheme fp32 (`scheme`).",
+    "int8": "Use the scheme fp16 (`scheme`), or leave some layers float (`layers`: PATTERN=fp32).",
+    "int4": "Pass texts for rounding (`calibration_texts`), leave some layers int8 (`layers`: PATTERN=int8), or use "
+    "the scheme int8 (`scheme`).",
+    "int8-static": "Pass more texts like those that the model will classify (`calibration_texts`), learn the ranges "
+    "(the `scheme` int8-qat with `training`), or use the scheme int8 (`scheme`).",
+    "int8-qat": "Train on more texts, at best those that the classifier was trained on (`training`), or use the scheme "
+    "int8 (`scheme`).",
 }
 _ENCODER_NEXT_STEPS = {
-    "gpu": "Use a more exact scheme, up to --quantize fp32, or --target cpu.",
-    "edgetpu": "Give more texts to measure ranges on (--calibration-data), learn the ranges (--quantize int8-qat "
-    "--train-data), or use --target cpu.",
+    GPU: "Use a more exact scheme, up to fp32 (`scheme`), or the target cpu (`target`).",
+    EDGETPU: "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (the `scheme` int8-qat with "
+    "`training`), or use the target cpu (`target`).",
 }
 _Part = Literal["model", "encoder"]
 
 
-class _TooFar(ParityError):
-    """What is wrong; `verify` knows what to do about it."""
+class _OutOfTolerance(ParityError):
+    """A difference above the tolerance; `verify` adds the next step to its message."""
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """How the file compares with the Keras classifier.
+    """Differences between a file and the Keras classifier.
 
     Attributes:
-        texts: how many texts, or pairs of texts, were compared; token ids were equal on every one, the differing ones
-            excepted.
-        largest_difference: of a probability.
-        mean_difference: of all probabilities.
-        label_agreement: share of texts with the same label, 0 to 1. A label may only flip where Keras gives the two
-            labels probabilities closer to each other than the tolerance.
-        differing_texts: where the file's token ids are not KerasHub's; always none for the builtin tokenizer. They
-            count in no other attribute but `texts`.
-        differences: of each text, in order, the largest difference of a probability; infinite where the token ids or
-            the label differ.
+        texts: Number of compared texts, or pairs of texts. Token ids were equal on all except `differing_texts`.
+        largest_difference: Largest absolute difference of a probability.
+        mean_difference: Mean absolute difference over all probabilities.
+        label_agreement: Share of texts with the same label, 0 to 1. A label may differ only if the probabilities that
+            Keras gives the two labels differ by less than the tolerance.
+        differing_texts: Texts with other token ids than KerasHub's; always empty for the builtin tokenizer. They are
+            counted only in `texts`.
+        differences: Largest difference of a probability for each text, in order; infinite if the token ids or the label
+            differ.
+
+    Example:
+        >>> report = ParityReport(2, 0.02, 0.01, 1.0, differences=(0.02, 0.01))
+        >>> report.worse_of(ParityReport(2, 0.03, 0.02, 1.0, differences=(0.01, 0.03))).differences
+        (0.02, 0.03)
     """
 
     texts: int
@@ -83,37 +88,63 @@ class ParityReport:
     differences: tuple[float, ...] = ()
 
     def worse_of(self, other: "ParityReport") -> "ParityReport":
-        """This report, with the larger of the two differences of each text."""
+        """Returns this report with the larger of both reports' differences for each text."""
         return replace(self, differences=tuple(map(max, self.differences, other.differences)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data, without the single differences."""
+        """Returns the report as plain data, without the differences of each text."""
         report = {**asdict(self), "differing_texts": list(self.differing_texts)}
         del report["differences"]
         return report
 
 
 def trusted_answers(answers: Sequence[GoldenCase], report: ParityReport) -> list[GoldenCase]:
-    """Those that the file gives too, less the tenth on which it is furthest off: a replay tells right from wrong."""
+    """Returns the answers that can be golden cases: same label in the file, without the 10 % that differ most.
+
+    Args:
+        answers: Outputs of the Keras classifier.
+        report: Comparison of a file with these answers.
+
+    Example:
+        >>> answers = [GoldenCase(text, (2, 5, 3), (0.7, 0.3)) for text in ("on", "off")]
+        >>> report = ParityReport(2, 0.3, 0.1, 0.5, differences=(0.01, math.inf))  # "off" has another label
+        >>> [answer.text for answer in trusted_answers(answers, report)]
+        ['on']
+    """
     finite = [difference for difference in report.differences if difference < math.inf]
-    if not finite:  # every label is a close call, and the plan's tolerance has excused them all
+    if not finite:  # every label differs, but within the plan's tolerance
         return [answer for answer in answers if answer.text not in report.differing_texts]
     bound = float(np.quantile(finite, _TRUSTED_SHARE))
     return [answer for answer, difference in zip(answers, report.differences, strict=True) if difference <= bound]
 
 
 def replay_tolerance(tolerance: Tolerance, report: ParityReport) -> float:
-    """How far a replay of trusted answers may be off: what the plan allows, or twice what is seen here where less."""
+    """Returns the tolerance for replays of trusted answers on other machines.
+
+    It is twice the difference that 90 % of the texts keep here, but at least 0.1 and at most the plan's tolerance.
+
+    Example:
+        >>> report = ParityReport(2, 0.01, 0.01, 1.0, differences=(0.01, 0.01))
+        >>> replay_tolerance(Tolerance(0.25, 0.02, 0.95), report), replay_tolerance(Tolerance(0.01, 0.01, 1.0), report)
+        (0.1, 0.01)
+    """
     finite = [difference for difference in report.differences if difference < math.inf]
     seen = float(np.quantile(finite, _TRUSTED_SHARE)) if finite else tolerance.largest
     return min(tolerance.largest, max(_LEAST_LOSSY_TOLERANCE, 2 * seen))
 
 
 def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
-    """A few answers that tell much: the longest and the shortest row of tokens, then one for each label in turn.
+    """Returns up to 8 varied answers: the shortest and the longest row of token ids, then one for each label.
 
-    Where there are pairs of texts, the longest row is one of them.
+    If there are pairs of texts, the longest row is one of them.
+
+    Example:
+        >>> texts = ("on", "turn it on", "turn the lights on")
+        >>> answers = [GoldenCase(text, tuple(range(2 + len(text.split()))), (0.7, 0.3)) for text in texts]
+        >>> [case.text for case in choose_golden_cases(answers)]
+        ['on', 'turn the lights on', 'turn it on']
     """
+    # Pairs sort after single texts of the same length.
     by_length = sorted(answers, key=lambda answer: (len(answer.token_ids), answer.text_pair is not None))
     chosen = {(answer.text, answer.text_pair): answer for answer in (by_length[:1] + by_length[-1:])}
     by_label: dict[int, GoldenCase] = {}
@@ -127,22 +158,29 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
 
 
 def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, part: _Part = "model") -> ParityReport:
-    """Replays texts through a finished file.
+    """Runs texts through a finished file and compares the results.
 
     Args:
-        path: an artefact.
-        answers: of the Keras classifier.
-        tolerance: of the plan.
-        part: what to run behind the tokenizer: the model that every CPU runs, or the encoder for an accelerator, here
-            on this CPU.
+        path: An artifact.
+        answers: Outputs of the Keras classifier.
+        tolerance: Tolerance of the plan.
+        part: The part that runs after the tokenizer: `model`, which every CPU runs, or `encoder`, the one for an
+            accelerator, which is run on this CPU.
 
     Raises:
-        ParityError: token ids differ where the tokenizer is the builtin one, or on most texts where it is TF-Text's;
-            a probability is off by more than the tolerance, or a label flips.
+        ParityError: Token ids differ (with the builtin tokenizer on any text, with TF-Text's on most), a probability
+            differs by more than the tolerance, or a label flips.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.verification.keras_answers import answer_with_keras
+        >>> answers = answer_with_keras(load_classifier("intents"), ["turn the lights on", "is it raining ?"])
+        >>> verify(Path("intents.tflite"), answers, Tolerance(0.25, 0.1, 0.5)).label_agreement
+        1.0
     """
     try:
         return _verified(path, answers, tolerance, part)
-    except _TooFar as error:
+    except _OutOfTolerance as error:
         metadata = read_artifact(path).metadata
         where = "" if part == "model" else f"The encoder for {metadata.target}: "
         raise ParityError(f"{where}{error} {_next_step(metadata, part)}") from error
@@ -150,7 +188,7 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, p
 
 def _next_step(metadata: ArtifactMetadata, part: _Part) -> str:
     if part == "encoder":
-        return _ENCODER_NEXT_STEPS.get(metadata.target, "Use --target cpu.")
+        return _ENCODER_NEXT_STEPS.get(metadata.target, "Use the target cpu (`target`).")
     return _NEXT_STEPS.get(str(metadata.quantization.get("scheme")), "Use a more exact scheme.")
 
 
@@ -158,13 +196,13 @@ def _verified(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, p
     with native_log_hidden():
         backend = None if part == "model" else encoder_on_cpu(read_artifact(path))
         candidate = TextClassifier(path, verify=False, backend=backend)
-        candidate.classify_tokens([answers[0].token_ids])  # the interpreter says what it has to say at its first run
+        candidate.classify_tokens([answers[0].token_ids])  # the interpreter logs during its first run
     with candidate:
         equal = [answer for answer in answers if _has_equal_ids(candidate, answer)]
         if 2 * len(equal) < len(answers):
             raise ParityError(
-                f"The tokenizer in the file gives KerasHub's token ids on {len(equal)} of {len(answers)} texts alone. "
-                "Use the builtin tokenizer (--tokenizer builtin)."
+                f"The tokenizer in the file gives KerasHub's token ids on only {len(equal)} of {len(answers)} texts. "
+                "Use the builtin one (`tokenizer`)."
             )
         if part == "model":
             _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
@@ -189,29 +227,29 @@ def _verified(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, p
 
 def _check_means(report: ParityReport, tolerance: Tolerance) -> None:
     if report.mean_difference > tolerance.mean:
-        raise _TooFar(
+        raise _OutOfTolerance(
             f"Probabilities differ from those of the Keras classifier by {report.mean_difference:.2g} on average; "
             f"{tolerance.mean:g} is allowed."
         )
     if report.label_agreement < tolerance.agreement:
-        raise _TooFar(
+        raise _OutOfTolerance(
             f"The label is that of the Keras classifier on {report.label_agreement:.1%} of the texts; "
-            f"{tolerance.agreement:.0%} are due."
+            f"{tolerance.agreement:.0%} are required."
         )
 
 
 def _has_equal_ids(candidate: TextClassifier, answer: GoldenCase) -> bool:
     kind = candidate.metadata.tokenizer.kind
-    if kind == "none":
+    if kind == NO_TOKENIZER:
         return True
     token_ids = tuple(candidate.tokenize(answer.text, answer.text_pair))
-    if token_ids != answer.token_ids and kind == "builtin":
+    if token_ids != answer.token_ids and kind == BUILTIN:
         raise ParityError(_token_message(answer, token_ids))
     return token_ids == answer.token_ids
 
 
 def _probabilities(candidate: TextClassifier, answer: GoldenCase) -> NDArray[np.float64]:
-    if candidate.metadata.tokenizer.kind == "none":
+    if candidate.metadata.tokenizer.kind == NO_TOKENIZER:
         [classification] = candidate.classify_tokens([answer.token_ids])
     else:
         classification = candidate.classify(answer.text, answer.text_pair)
@@ -219,7 +257,7 @@ def _probabilities(candidate: TextClassifier, answer: GoldenCase) -> NDArray[np.
 
 
 def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, settings: TokenizerSettings) -> None:
-    """Runs all token ids through `classify_tokens` as padded rows: the mask must hide the padding."""
+    """Compares the results of `classify_tokens` on padded rows, which differ if the mask does not hide the padding."""
     rows = np.full((len(answers), max(len(answer.token_ids) for answer in answers)), settings.pad_id, np.int32)
     for row, answer in zip(rows, answers, strict=True):
         row[: len(answer.token_ids)] = answer.token_ids
@@ -228,7 +266,7 @@ def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Toleranc
         if CLASSIFY_TOKENS not in backend.signatures():
             return
         for first in range(0, len(answers), _BATCH):
-            outputs = backend.run(CLASSIFY_TOKENS, {"token_ids": rows[first : first + _BATCH]})["probabilities"]
+            outputs = backend.run(CLASSIFY_TOKENS, {TOKEN_IDS: rows[first : first + _BATCH]})[PROBABILITIES]
             for answer, received in zip(answers[first : first + _BATCH], outputs, strict=True):
                 _check_probabilities(answer, received, tolerance.largest)
     finally:
@@ -236,17 +274,17 @@ def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Toleranc
 
 
 def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tolerance: float) -> bool:
-    """Whether the labels agree; raises where the tolerance does not excuse that they do not."""
+    """True if the labels agree; raises if a probability or the label differs by more than the tolerance."""
     expected = np.array(answer.probabilities)
     difference = float(np.max(np.abs(received - expected)))
-    if not difference <= tolerance:  # written so that NaN fails
-        raise _TooFar(
+    if not difference <= tolerance:  # in this form, NaN fails too
+        raise _OutOfTolerance(
             f"The probabilities of {_named(answer)} differ from those of the Keras classifier by {difference:.3g}; "
             f"{tolerance:g} is allowed."
         )
     before, after, classes = _label(expected), _label(received), with_both_classes(expected)
     if before != after and classes[before] - classes[after] > tolerance:
-        raise _TooFar(
+        raise _OutOfTolerance(
             f"The label of {_named(answer)} flips from number {before} (Keras: {classes[before]:.3f}) to number "
             f"{after} (Keras: {classes[after]:.3f})."
         )
@@ -258,7 +296,7 @@ def _label(probabilities: NDArray[np.float64]) -> int:
 
 
 def _named(answer: GoldenCase) -> str:
-    """The text, or both, for an error."""
+    """The text or the pair of texts of an answer, for an error message."""
     pair = "" if answer.text_pair is None else f" with {answer.text_pair[:80]!r}"
     return f"{answer.text[:80]!r}{pair}"
 

@@ -1,10 +1,10 @@
-"""Quantization-aware training: the classifier learns to live with int8 before it is written as int8.
+"""Quantization-aware training (QAT): trains a classifier with simulated int8 before it is written as int8.
 
     weights, texts -> folder -> child process: mirror -> TFMOT's fake quantization -> training -> weights, ranges
 
-TensorFlow Model Optimization (TFMOT) works on `tf_keras` models alone, and importing it turns `tf.keras` into
-`tf_keras` for the whole process, which KerasHub does not survive. So training runs in a child process, fed and
-answering through files. What this package exports loads neither TensorFlow nor TFMOT; what the child runs does.
+TensorFlow Model Optimization (TFMOT) works only on `tf_keras` models, and importing it replaces `tf.keras` in the whole
+process, which breaks KerasHub. So training runs in a child process, whose input and output are files. The names
+exported here import neither TensorFlow nor TFMOT; only the modules of the child do.
 """
 
 from edgedistil_converters.preparation.quantization_aware.launch import train_quantization_aware

@@ -1,13 +1,13 @@
 """The folder that the parent and its child share: a job goes in, checkpoints and a result come out.
 
     job.npz         weights, data and settings
-    checkpoint.npz  the state after an epoch
+    checkpoint.npz  state after an epoch
     result.npz      trained weights, ranges and history
-    stderr.txt      what the child had to say
-    lock            there while a parent uses the folder
+    stderr.txt      standard error of the child
+    lock            exists while a parent uses the folder
 
-Every file is replaced in one step and carries the digest of its job, so a file of another job is never taken for one
-of this. A damaged file counts as none. Arrays and JSON only: nothing in the folder can run code.
+Every .npz file is replaced atomically and contains the digest of its job, so files of other jobs are never used. A
+damaged file is treated as missing. The files contain only arrays and JSON: reading them cannot run code.
 """
 
 import contextlib
@@ -53,10 +53,10 @@ __all__ = [
 CHECKPOINT, RESULT = "checkpoint.npz", "result.npz"
 STDERR = "stderr.txt"
 _JOB = "job.npz"
-_FORMAT = 3  # counts changes of what training computes or of how files are written; an older checkpoint starts over
+_FORMAT = 3  # raised when the computation or the file format changes, so that older checkpoints are not used
 _TRAINERS = ("tensorflow", "tensorflow-model-optimization", "tf-keras")
-# What a file with wrong bytes makes the readers of zip archives and arrays raise; RuntimeError: seemingly encrypted, or
-# packed in a way that is not supported.
+# Errors of the readers of zip archives and arrays on damaged bytes. RuntimeError: the flag for encryption is set, or an
+# unsupported compression.
 _DAMAGE = (
     EOFError,
     KeyError,
@@ -74,14 +74,23 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that the outcome of training depends on.
+    """Everything that the result of training depends on.
 
     Attributes:
-        weights: the float classifier.
-        data: the training texts.
-        settings: how to train.
-        pad_id: the id that attention masks.
-        weight_dtypes: how the file will hold the weights of each site; see `QuantizationPlan.weight_dtypes`.
+        weights: Weights of the float classifier.
+        data: The training texts.
+        settings: How to train.
+        pad_id: The id that attention masks.
+        weight_dtypes: Site -> dtype of its weights in the file; see `QuantizationPlan.weight_dtypes`.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> data = QATData(((2, 5, 6, 3),), np.array([0]), np.full((1, 3), 1 / 3))
+        >>> job = Job(read_weights(load_classifier("intents")), data, QATSettings(), pad_id=0, weight_dtypes={})
+        >>> replace(job, settings=QATSettings(seed=1)).digest == job.digest
+        False
     """
 
     weights: ClassifierWeights
@@ -92,7 +101,7 @@ class Job:
 
     @cached_property
     def digest(self) -> str:
-        """Equal for equal jobs alone."""
+        """SHA-256 over all fields and the versions of the training packages."""
         hashed = hashlib.sha256(_header(self).encode())
         for name, array in _arrays(self).items():
             hashed.update(f"{name} {array.dtype} {array.shape}".encode())
@@ -101,10 +110,20 @@ class Job:
 
 
 def write_job(folder: Path, job: Job) -> None:
-    """Writes a job for the child; what another job left in the folder goes, and so does what is damaged.
+    """Writes a job for the child, and removes damaged files and files of other jobs from the folder.
 
     Raises:
-        OutputError: a file can be neither read nor written.
+        OutputError: A file can be neither read nor written.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> data = QATData(((2, 5, 6, 3),), np.array([0]), np.full((1, 3), 1 / 3))
+        >>> job = Job(read_weights(load_classifier("intents")), data, QATSettings(), pad_id=0, weight_dtypes={})
+        >>> Path("qat").mkdir()
+        >>> write_job(Path("qat"), job)
+        >>> read_job(Path("qat")).digest == job.digest
+        True
     """
     for name in (_JOB, CHECKPOINT, RESULT):
         if not _is_intact(folder / name, job.digest):
@@ -114,9 +133,16 @@ def write_job(folder: Path, job: Job) -> None:
 
 
 def remove_job(folder: Path) -> None:
-    """Removes the files of a job, and the folder unless it holds others.
+    """Removes the files of a job, and the folder unless it contains other files.
 
-    Nothing happens where there is no folder, or where another process trains in it: the files are its own then.
+    Does nothing if the folder does not exist or another process is training in it.
+
+    Example:
+        >>> Path("training").mkdir()
+        >>> _ = Path("training/stderr.txt").write_text("started")
+        >>> remove_job(Path("training"))
+        >>> Path("training").exists()
+        False
     """
     if not folder.is_dir():
         return
@@ -130,11 +156,11 @@ def remove_job(folder: Path) -> None:
 
 
 def read_job(folder: Path) -> Job:
-    """The job that `write_job` wrote.
+    """Reads the job that `write_job` wrote.
 
     Raises:
-        OSError: there is none.
-        ValueError, KeyError, zipfile.BadZipFile: it was damaged after `write_job`, which replaces a damaged one.
+        OSError: There is no job.
+        ValueError, KeyError, zipfile.BadZipFile: It was damaged after `write_job`, which replaces a damaged one.
     """
     with (folder / _JOB).open("rb") as file, np.load(file) as arrays:
         found = {name: arrays[name] for name in arrays.files}
@@ -146,29 +172,40 @@ def read_job(folder: Path) -> Job:
 
 
 def write_arrays(path: Path, digest: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Replaces an .npz file in one step; `digest` is that of the job it belongs to."""
+    """Writes or replaces an .npz file atomically; `digest` is the digest of the job that it belongs to.
+
+    Example:
+        >>> write_arrays(Path("state.npz"), "0123", {"step": np.array(7)})
+        >>> read_arrays(Path("."), "state.npz", "0123")
+        {'step': array(7)}
+    """
     contents: dict[str, Any] = {**arrays, "digest": np.array(digest)}
     with atomic_path(path, force=True) as temporary, temporary.open("wb") as file:
         np.savez(file, **contents)
 
 
 def read_arrays(folder: Path, name: str, digest: str) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a file of this job; None where there is no such file, or one of another job, or it is damaged.
+    """Returns the arrays of a file; None if it is missing, damaged or of another job.
 
     Raises:
-        OutputError: there is one, and the system does not let it be read.
+        OutputError: The system does not let the file be read.
+
+    Example:
+        >>> write_arrays(Path("state.npz"), "0123", {"step": np.array(7)})
+        >>> read_arrays(Path("."), "state.npz", "another digest") is None
+        True
     """
     return _read(folder / name, digest)
 
 
 def read_result(folder: Path, job: Job) -> QATResult | None:
-    """What training left for this job; None while it is not done."""
+    """Returns the result of a job; None if training has not finished."""
     arrays = _read(folder / RESULT, job.digest)
     if arrays is None:
         return None
     ranges = {
-        name.removeprefix("ranges/"): (float(ends[0]), float(ends[1]))
-        for name, ends in arrays.items()
+        name.removeprefix("ranges/"): (float(pair[0]), float(pair[1]))
+        for name, pair in arrays.items()
         if name.startswith("ranges/")
     }
     history = tuple(QATEpoch(**epoch) for epoch in json.loads(str(arrays["history"])))
@@ -176,29 +213,29 @@ def read_result(folder: Path, job: Job) -> QATResult | None:
 
 
 def _read(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
-    return _look(path, digest, lambda arrays: {name: arrays[name] for name in arrays.files if name != "digest"})
+    return _read_with(path, digest, lambda arrays: {name: arrays[name] for name in arrays.files if name != "digest"})
 
 
 def _is_intact(path: Path, digest: str) -> bool:
-    """Whether a file is of this job and all its bytes are as they were written; it never is in memory whole."""
-    return _look(path, digest, lambda arrays: arrays.zip.testzip() is None) or False
+    """True if a file is of this job and its checksums are right; reads it in chunks."""
+    return _read_with(path, digest, lambda arrays: arrays.zip.testzip() is None) or False
 
 
-def _look(path: Path, digest: str, look: Callable[[Any], _Found]) -> _Found | None:
-    """What `look` makes of the arrays of a file; None where it is absent, damaged or of another job."""
+def _read_with(path: Path, digest: str, read: Callable[[Any], _Found]) -> _Found | None:
+    """Calls `read` with the open .npz file; None if it is missing, damaged or of another job."""
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return look(arrays) if str(arrays["digest"]) == digest else None
+            return read(arrays) if str(arrays["digest"]) == digest else None
     except FileNotFoundError:
         return None
     except _DAMAGE:
         return None
     except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # from a decompressor, or from a jump to before the file's start
+        if error.errno in (None, errno.EINVAL):  # damage: from a decompressor, or a seek to before the file's start
             return None
         raise OutputError(
-            f"A file of training with quantization cannot be read: {error.strerror}. Received: {path}. "
-            "Make it readable, remove its folder, or choose another output."
+            f"A file of quantization-aware training cannot be read: {error.strerror}. Received: {path}. "
+            "Make it readable, remove its folder, or choose another `output`."
         ) from error
 
 
@@ -221,15 +258,15 @@ def _header(job: Job) -> str:
 
 
 def _version(package: str) -> str | None:
-    """Of what trains: another version may lay out its state, or compute, in another way."""
+    """Version of a training package: another one may compute, or order its variables, differently."""
     try:
         return version(package)
-    except PackageNotFoundError:  # TensorFlow goes by other names too
+    except PackageNotFoundError:  # TensorFlow is also distributed under other names
         return None
 
 
 def _arrays(job: Job) -> dict[str, NDArray[Any]]:
-    starts = np.cumsum([0, *(len(row) for row in job.data.token_ids)])
+    starts = np.cumsum([0, *(len(row) for row in job.data.token_ids)])  # row i is ids[starts[i] : starts[i + 1]]
     return {
         **named_arrays(job.weights),
         "token_embeddings": job.weights.token_embeddings,

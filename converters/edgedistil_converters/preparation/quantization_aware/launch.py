@@ -1,4 +1,4 @@
-"""Starts the child process that trains, listens to it, and ends it whatever happens."""
+"""Runs quantization-aware training in a child process, which is always ended, and reads its result."""
 
 import contextlib
 import json
@@ -23,9 +23,9 @@ _PLAN = QuantizationPlan("int8-qat")
 _WORKER = "edgedistil_converters.preparation.quantization_aware.worker"
 _NEEDED = {"tensorflow_model_optimization": "tensorflow-model-optimization", "tf_keras": "tf-keras"}
 _HINT = (
-    "If memory ran out, try shorter texts (--sequence-length) or a machine with more memory; from Python also a "
-    "smaller QATSettings(batch_size=...). If the loss was not finite, check the texts and their labels, or try "
-    "another --seed; from Python also a smaller QATSettings(learning_rate=...)."
+    "If memory ran out, use shorter texts (`sequence_length`) or a machine with more memory; from Python also a "
+    "smaller QATSettings(batch_size=...). If the loss was not finite, check the texts and their labels, or use "
+    "another `seed`; from Python also a smaller QATSettings(learning_rate=...)."
 )
 _TAIL_LINES = 12
 _SECONDS_TO_STOP = 5.0
@@ -41,27 +41,27 @@ def train_quantization_aware(
     folder: Path,
     on_progress: Progress | None = None,
 ) -> QATResult:
-    """Trains a classifier so that it keeps its answers when its numbers become those that a plan says.
+    """Trains a classifier so that its outputs change little when it is quantized as a plan says.
 
-    Training runs in a child process and leaves a checkpoint after each epoch. The same call with the same folder goes
-    on after the last of them, or returns at once where training was done; the outcome is that of one run without a
-    break. Any other call with that folder starts over. On one machine's CPU, equal calls give equal results.
+    Training runs in a child process and writes a checkpoint after each epoch. The same call with the same folder
+    continues after the last checkpoint, or returns at once if training had finished; the result is the same as without
+    interruption. Any other call with that folder starts over. On one machine's CPU, equal calls give equal results.
 
     Args:
-        weights: of the float classifier.
-        data: training texts and what the float classifier made of them.
-        settings: how to train.
-        plan: of int8-qat. Matmuls that it takes out keep their float weights in training too.
-        pad_id: the id that attention masks wherever it stands.
-        folder: an existing folder for the job, its checkpoints and its result, up to six times the size of the
-            weights; the caller removes it. One call at a time can use it. A call that fails before there is anything
-            to keep removes an empty one.
-        on_progress: called after each step with the epoch and the step, both counted from 1, the steps of an epoch
-            and the loss of the step. What it raises ends training and is raised here.
+        weights: Weights of the float classifier.
+        data: Training texts with the outputs of the float classifier.
+        settings: How to train.
+        plan: A plan of int8-qat. Matmuls that its `layers` keep float are float in training too.
+        pad_id: The id that attention masks at every position.
+        folder: An existing folder for the job, its checkpoints and its result, up to six times the size of the
+            weights; the caller removes it. Only one call at a time can use it. A call that fails before it has
+            written anything removes the folder if it is empty.
+        on_progress: Called after each step with the epoch and the step, both counted from 1, the steps of an epoch
+            and the loss of the step. Its exceptions end training and are raised here.
 
     Raises:
-        ConversionError: the data or the plan do not fit the classifier, a package is missing, or the child failed.
-        OutputError: the folder cannot be written, or another call trains in it.
+        ConversionError: The data or the plan do not fit the classifier, a package is missing, or the child failed.
+        OutputError: The folder cannot be written, or another call is training in it.
     """
     try:
         job = Job(weights, data, settings, int(pad_id), plan.weight_dtypes(len(weights.layers)))
@@ -73,11 +73,11 @@ def train_quantization_aware(
             if not is_ours:
                 raise OutputError(
                     f"Another process is training with quantization in {folder}. Wait until it has ended, or choose "
-                    "another output (from Python: another folder)."
+                    "another `output` (from Python also another `folder`)."
                 )
-            return _result(folder, job, on_progress or _ignore)
+            return _result(folder, job, on_progress or _ignore_progress)
     finally:
-        with contextlib.suppress(OSError):  # not there, or not empty: training has begun
+        with contextlib.suppress(OSError):  # missing, or not empty because training has begun
             folder.rmdir()
 
 
@@ -88,7 +88,7 @@ def _result(folder: Path, job: Job, on_progress: Progress) -> QATResult:
         _train(folder, on_progress)
         result = read_result(folder, job)
     if result is None:
-        raise ConversionError(f"Quantization-aware training ended without a result. {_last_words(folder)}")
+        raise ConversionError(f"Quantization-aware training ended without a result. {_end_of_stderr(folder)}")
     return result
 
 
@@ -96,22 +96,22 @@ def _train(folder: Path, on_progress: Progress) -> None:
     with _child(folder) as child:
         assert child.stdout is not None
         for line in child.stdout:
-            if line.startswith("{"):  # libraries may print too
+            if line.startswith("{"):  # other lines are printed by libraries
                 event = json.loads(line)
                 on_progress(event["epoch"], event["step"], event["steps"], event["loss"])
         code = child.wait()
     if code:
         raise ConversionError(
-            f"Quantization-aware training failed with exit status {code}. {_last_words(folder)}\n{_HINT}"
+            f"Quantization-aware training failed with exit status {code}. {_end_of_stderr(folder)}\n{_HINT}"
         )
 
 
 @contextlib.contextmanager
 def _child(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The training process; it is over when the block is left, however that happens."""
+    """Starts the training process, and ends it when the block is left."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **python_environment(), "TF_USE_LEGACY_KERAS": "1"}
     command = python_module_command(_WORKER, str(folder))
-    with (folder / STDERR).open("wb") as stderr:  # a file: a full pipe would stop the child
+    with (folder / STDERR).open("wb") as stderr:  # a file, because a full pipe would block the child
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
         )
@@ -142,10 +142,10 @@ def _check_packages() -> None:
         )
 
 
-def _last_words(folder: Path) -> str:
+def _end_of_stderr(folder: Path) -> str:
     lines = (folder / STDERR).read_text("utf-8", errors="replace").splitlines()
-    return "\n".join(["Its last lines:", *lines[-_TAIL_LINES:]]) if lines else "It said nothing."
+    return "\n".join(["The last lines that it printed:", *lines[-_TAIL_LINES:]]) if lines else "It printed nothing."
 
 
-def _ignore(epoch: int, step: int, steps: int, loss: float) -> None:
+def _ignore_progress(epoch: int, step: int, steps: int, loss: float) -> None:
     pass

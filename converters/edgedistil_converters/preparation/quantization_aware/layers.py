@@ -1,10 +1,10 @@
-"""The steps of the edge graph as `tf_keras` layers, which TFMOT can clone and wrap.
+"""The steps of the forward pass as `tf_keras` layers, which TFMOT can clone and wrap.
 
-They compute what `graph.encoder` computes for a padded batch; a test holds them to it. Loaded in the child process
-only.
+They compute the same as `PaddedBatch` of `graph/ops.py`; a test compares both. b is the number of texts, m the length
+of the padded rows. Imported only in the child process.
 """
 
-# ruff: noqa: D102 - each class says what its methods take and give
+# ruff: noqa: D102 - the docstring of each class gives the shapes of its call
 
 from typing import Any
 
@@ -35,7 +35,12 @@ __all__ = [
 
 
 class TokenMask(keras.layers.Layer):  # type: ignore[misc]
-    """token_ids int32[b, m] -> float32[b, m], 1 where there is a token and 0 where there is padding."""
+    """token_ids int32[b, m] -> mask float32[b, m]: 1 at tokens, 0 at padding.
+
+    Example:
+        >>> TokenMask(pad_id=0)(tf.constant([[2, 7, 3, 0]])).numpy().tolist()
+        [[1.0, 1.0, 1.0, 0.0]]
+    """
 
     def __init__(self, pad_id: int, **options: Any) -> None:
         super().__init__(**options)
@@ -49,28 +54,49 @@ class TokenMask(keras.layers.Layer):  # type: ignore[misc]
 
 
 class RowMask(keras.layers.Layer):  # type: ignore[misc]
-    """The mask for rows: [b, m] -> [b * m, 1]."""
+    """The mask for rows: [b, m] -> [b * m, 1].
+
+    Example:
+        >>> RowMask()(tf.constant([[1.0, 1.0], [1.0, 0.0]])).numpy().tolist()
+        [[1.0], [1.0], [1.0], [0.0]]
+    """
 
     def call(self, mask: Any) -> Any:
         return tf.reshape(mask, [-1, 1])
 
 
 class ScoresMask(keras.layers.Layer):  # type: ignore[misc]
-    """The mask for scores: [b, m] -> [b, 1, m, m], 1 where a token attends to a token."""
+    """The mask for scores: [b, m] -> [b, 1, m, m], 1 where a token attends to a token.
+
+    Example:
+        >>> ScoresMask()(tf.constant([[1.0, 0.0]])).numpy().tolist()
+        [[[[1.0, 0.0], [0.0, 0.0]]]]
+    """
 
     def call(self, mask: Any) -> Any:
         return mask[:, None, :, None] * mask[:, None, None, :]
 
 
 class FirstScoresMask(keras.layers.Layer):  # type: ignore[misc]
-    """The mask for scores of first positions: [b, m] -> [b, 1, 1, m]."""
+    """The mask for scores of first positions: [b, m] -> [b, 1, 1, m].
+
+    Example:
+        >>> FirstScoresMask()(tf.constant([[1.0, 1.0, 0.0]])).shape
+        TensorShape([1, 1, 1, 3])
+    """
 
     def call(self, mask: Any) -> Any:
         return mask[:, None, None, :]
 
 
 class FirstPositions(keras.layers.Layer):  # type: ignore[misc]
-    """Rows [b * m, width] and the mask [b, m] -> rows [b, width] of the first positions."""
+    """Rows [b * m, width] and the mask [b, m] -> rows [b, width] of the first positions.
+
+    Example:
+        >>> rows = tf.constant([[1.0], [2.0], [3.0], [4.0]])  # two texts of two tokens
+        >>> FirstPositions()([rows, tf.ones([2, 2])]).numpy().tolist()
+        [[1.0], [3.0]]
+    """
 
     def call(self, inputs: Any) -> Any:
         rows, mask = inputs
@@ -79,7 +105,13 @@ class FirstPositions(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Embeddings(keras.layers.Layer):  # type: ignore[misc]
-    """token_ids int32[b, m] -> rows [b * m, width], the sums of two tables that training does not change."""
+    """token_ids int32[b, m] -> rows [b * m, width]: token plus position embeddings, which training does not change.
+
+    Example:
+        >>> embed = Embeddings(vocabulary_size=9, max_sequence_length=5, width=4)
+        >>> embed(tf.constant([[2, 7, 3]])).shape, embed.trainable_variables
+        (TensorShape([3, 4]), [])
+    """
 
     def __init__(self, vocabulary_size: int, max_sequence_length: int, width: int, **options: Any) -> None:
         super().__init__(**options)
@@ -103,7 +135,12 @@ class Embeddings(keras.layers.Layer):  # type: ignore[misc]
 
 
 class LayerNorm(keras.layers.Layer):  # type: ignore[misc]
-    """Over the last axis. All of it stays float in the file, so only its result is a site."""
+    """The layer norm over the last axis. It is computed in float in the file, so only its result is a site.
+
+    Example:
+        >>> LayerNorm(epsilon=0.0)(tf.constant([[1.0, 3.0]])).numpy().tolist()
+        [[-1.0, 1.0]]
+    """
 
     def __init__(self, epsilon: float, **options: Any) -> None:
         super().__init__(**options)
@@ -124,7 +161,12 @@ class LayerNorm(keras.layers.Layer):  # type: ignore[misc]
 
 
 class SplitHeads(keras.layers.Layer):  # type: ignore[misc]
-    """Rows [b * n, width] and the mask [b, m] -> [b, heads, n, width / heads]; n is m, or 1 for first positions."""
+    """Rows [b * n, width] and the mask [b, m] -> [b, heads, n, width / heads]; n is m, or 1 for first positions.
+
+    Example:
+        >>> SplitHeads(num_heads=2)([tf.ones([6, 8]), tf.ones([2, 3])]).shape
+        TensorShape([2, 2, 3, 4])
+    """
 
     def __init__(self, num_heads: int, **options: Any) -> None:
         super().__init__(**options)
@@ -140,7 +182,12 @@ class SplitHeads(keras.layers.Layer):  # type: ignore[misc]
 
 
 class MergeHeads(keras.layers.Layer):  # type: ignore[misc]
-    """[b, heads, n, head width] -> rows [b * n, width]."""
+    """[b, heads, n, head width] -> rows [b * n, width].
+
+    Example:
+        >>> MergeHeads()(tf.ones([2, 2, 3, 4])).shape
+        TensorShape([6, 8])
+    """
 
     def call(self, heads: Any) -> Any:
         return tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [-1, heads.shape[1] * heads.shape[3]])
@@ -154,7 +201,13 @@ class Scores(keras.layers.Layer):  # type: ignore[misc]
 
 
 class MaskedSoftmax(keras.layers.Layer):  # type: ignore[misc]
-    """Scores [b, heads, n, m] and the mask [b, m] -> attention."""
+    """Scores [b, heads, n, m] and the mask [b, m] -> attention [b, heads, n, m], 0 at padding.
+
+    Example:
+        >>> scores = tf.constant([[[[5.0, 5.0, 9.0]]]])
+        >>> MaskedSoftmax()([scores, tf.constant([[1.0, 1.0, 0.0]])]).numpy().tolist()
+        [[[[0.5, 0.5, 0.0]]]]
+    """
 
     def call(self, inputs: Any) -> Any:
         scores, mask = inputs
@@ -169,14 +222,19 @@ class MixValues(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Add(keras.layers.Layer):  # type: ignore[misc]
-    """A sum of two. TFMOT would attach a quantizer to Keras's own where it sees one."""
+    """The sum of two tensors. TFMOT would attach a quantizer of its own to `keras.layers.Add`."""
 
     def call(self, inputs: Any) -> Any:
         return inputs[0] + inputs[1]
 
 
 class Gelu(keras.layers.Layer):  # type: ignore[misc]
-    """GELU with erf, or with tanh if `is_approximate`."""
+    """GELU with erf, x * (1 + erf(x / sqrt(2))) / 2, or its approximation with tanh.
+
+    Example:
+        >>> Gelu()(tf.constant([-10.0, 0.0, 1.0])).numpy().round(4).tolist()
+        [-0.0, 0.0, 0.8413...]
+    """
 
     def __init__(self, *, is_approximate: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -190,7 +248,7 @@ class Gelu(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Relu(keras.layers.Layer):  # type: ignore[misc]
-    """TFMOT would fuse Keras's own in its own way."""
+    """ReLU. TFMOT would fuse `keras.layers.ReLU` with the layer before it."""
 
     def call(self, x: Any) -> Any:
         return tf.nn.relu(x)
@@ -204,9 +262,13 @@ class Tanh(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Site(keras.layers.Layer):  # type: ignore[misc]
-    """A quantized activation: [x, mask] -> x, with 0 where there is padding.
+    """A quantized activation: [x, mask] -> x, set to 0 at padding; an activation without padding is passed as x only.
 
-    0 is in every range anyway, so padding leaves no trace in what is learned. A site without padding takes x alone.
+    Every range contains 0, so padding does not change the learned ranges.
+
+    Example:
+        >>> Site()([tf.constant([[5.0], [7.0]]), tf.constant([[1.0], [0.0]])]).numpy().tolist()
+        [[5.0], [0.0]]
     """
 
     def call(self, inputs: Any) -> Any:

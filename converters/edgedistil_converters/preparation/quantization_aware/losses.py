@@ -1,6 +1,6 @@
-"""What training makes small: the distance to the labels and to the float classifier.
+"""The loss of training: distance to the labels and to the outputs of the float classifier.
 
-Loaded in the child process only.
+Imported only in the child process.
 """
 
 from typing import Any
@@ -13,18 +13,25 @@ __all__ = ["text_losses"]
 
 
 def text_losses(logits: Any, targets: Any, teacher: Any, settings: QATSettings, *, is_sigmoid: bool) -> Any:
-    """The loss of each text, float32[b].
+    """Returns the loss of each text, float32[b].
 
-    Cross-entropy with the targets, and the Kullback-Leibler divergence from the teacher's softened answer times the
-    square of the temperature, which keeps its gradient as large as the other's (https://arxiv.org/abs/1503.02531,
-    section 2). Sigmoid outputs answer one by one: for them it is the mean of both over the classes.
+    A weighted sum of the cross-entropy with the targets and the Kullback-Leibler divergence from the teacher's outputs
+    at a temperature. The divergence is multiplied by the square of the temperature, so that its gradient is as large as
+    that of the cross-entropy (https://arxiv.org/abs/1503.02531, section 2). Each sigmoid output is a classification by
+    itself: for them, both are the mean over the classes.
 
     Args:
-        logits: float32[b, num_classes], the student's.
-        targets: int32[b].
-        teacher: float32[b, num_classes], the float classifier's logits.
-        settings: temperature and weight.
-        is_sigmoid: whether the classifier ends in a sigmoid, or in a softmax.
+        logits: Logits of the student, float32[b, num_classes].
+        targets: Indices of the labels, int32[b].
+        teacher: Logits of the float classifier, float32[b, num_classes].
+        settings: The temperature, and the weight of the divergence.
+        is_sigmoid: True if the classifier ends in a sigmoid, False if in a softmax.
+
+    Example:
+        >>> student, teacher = tf.constant([[2.0, 0.0], [0.0, 2.0]]), tf.constant([[2.0, 0.0], [2.0, 0.0]])
+        >>> settings = QATSettings(distillation_weight=1.0)  # only the divergence
+        >>> text_losses(student, tf.constant([0, 0]), teacher, settings, is_sigmoid=False).numpy().round(3).tolist()
+        [0.0, 1.848...]
     """
     losses = (_sigmoid_hard, _sigmoid_soft) if is_sigmoid else (_softmax_hard, _softmax_soft)
     hard, soft = losses[0](logits, targets), losses[1](logits / settings.temperature, teacher / settings.temperature)
@@ -43,12 +50,12 @@ def _softmax_soft(logits: Any, teacher: Any) -> Any:
 
 def _sigmoid_hard(logits: Any, targets: Any) -> Any:
     classes = logits.shape[-1]
-    due = tf.cast(targets, tf.float32)[:, None] if classes == 1 else tf.one_hot(targets, classes)
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(due, logits), axis=-1)
+    expected = tf.cast(targets, tf.float32)[:, None] if classes == 1 else tf.one_hot(targets, classes)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(expected, logits), axis=-1)
 
 
 def _sigmoid_soft(logits: Any, teacher: Any) -> Any:
-    due = tf.sigmoid(teacher)
-    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(due, logits)
-    entropy = tf.nn.sigmoid_cross_entropy_with_logits(due, teacher)
+    expected = tf.sigmoid(teacher)
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(expected, logits)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(expected, teacher)
     return tf.reduce_mean(cross_entropy - entropy, axis=-1)

@@ -1,9 +1,9 @@
-"""The edge graph as a functional `tf_keras` model, the only kind that TFMOT can work on.
+"""The edge graph as a functional `tf_keras` model, the only kind that TFMOT works on.
 
-It differs from the edge graph in nothing but its form: kernels are variables, and every quantized activation is a layer
-`Site` with a name of its own. Token and position tables hold the values that the file's rows stand for, and stay as
-they are: those rows are then plainly rounded, a piece that no training text uses moves as little as the others, and no
-optimizer keeps two more copies of the largest arrays. Loaded in the child process only.
+It computes the same as the edge graph, but kernels are variables, and every quantized activation is a layer `Site` with
+the site's name. The embedding tables hold the values that the file's rounded rows have, and are not trained: so the
+file rounds them to nearest, pieces that no training text contains stay consistent with the others, and the optimizer
+keeps no moments for the largest arrays. Imported only in the child process.
 """
 
 from collections.abc import Mapping
@@ -44,12 +44,12 @@ _CLONED = {
 
 @dataclass(frozen=True)
 class FloatMirror:
-    """The annotated model, in which nothing is quantized yet.
+    """The model with TFMOT's annotations, before anything is quantized.
 
     Attributes:
-        model: token_ids int32[b, m] -> logits float32[b, num_classes].
-        sites: the symbolic tensor of each site.
-        pad_id: the id that attention masks.
+        model: Keras model, token_ids int32[b, m] -> logits float32[b, num_classes].
+        sites: Site -> its symbolic tensor.
+        pad_id: The id that attention masks.
     """
 
     model: Any
@@ -59,11 +59,12 @@ class FloatMirror:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where the training of ranges begins.
+    """Initial values of the learned ranges.
 
     Attributes:
-        ranges: (lowest, highest) of each site.
-        floors: of the sites that have one, the value below which nothing matters.
+        ranges: Site -> (min, max).
+        floors: Site -> value to which smaller ones are raised, because the next step maps all of them to about 0; see
+            `has_floor`.
     """
 
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -75,45 +76,45 @@ class QuantizedMirror:
     """The model with TFMOT's fake quantization.
 
     Attributes:
-        model: as in `FloatMirror`.
-        sites: names of the quantized activations, in the order of the forward pass.
+        model: Keras model with the inputs and outputs of `FloatMirror.model`.
+        sites: Names of the quantized activations, in the order of the forward pass.
     """
 
     model: Any
     sites: tuple[str, ...]
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """The weights under the names of `named_arrays`."""
+        """Returns the trained weights under the names of `named_arrays`."""
         return {name: variable.numpy() for name, variable in _trainable(self.model)}
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Lets the learned ranges begin somewhere."""
-        for name, ends in calibration.ranges.items():
+        """Sets the initial values of the learned ranges."""
+        for name, pair in calibration.ranges.items():
             if fixed_range(name) is None:
-                for variable, end in zip(self._range_variables(name, "output"), ends, strict=True):
-                    variable.assign(end)
+                for variable, value in zip(self._range_variables(name, "output"), pair, strict=True):
+                    variable.assign(value)
         for name, floor in calibration.floors.items():
             self._variables(name)["output_floor"].assign(floor)
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """The ends of the grid of each site, in the order of the forward pass."""
+        """Returns site -> (min, max) of its int8 grid, in the order of the forward pass."""
         return {
             name: fixed_range(name)
-            or _grid_ends(*(float(end.numpy()) for end in self._range_variables(name, "output")))
+            or _grid_range(*(float(value.numpy()) for value in self._range_variables(name, "output")))
             for name in self.sites
         }
 
     def refresh_kernel_ranges(self) -> None:
-        """Takes the scales of kernels from the kernels as they are; an evaluation would use those of the last step."""
+        """Sets the scales of kernels from their current values; TFMOT does so only at the start of training steps."""
         for name, variable in _trainable(self.model):
             if name.endswith("/kernel") and self._is_quantized(name.replace("/kernel", "/dense")):
-                largest = tf.reduce_max(tf.abs(variable), axis=0)
+                largest = tf.reduce_max(tf.abs(variable), axis=0)  # [inputs, outputs] -> [outputs]: one scale each
                 low, high = self._range_variables(name.replace("/kernel", "/dense"), "kernel")
                 low.assign(-largest)
                 high.assign(largest)
 
     def _is_quantized(self, layer: str) -> bool:
-        return hasattr(self.model.get_layer(layer), "layer")  # a wrapper of TFMOT holds the layer itself
+        return hasattr(self.model.get_layer(layer), "layer")  # TFMOT's wrapper keeps the layer in this attribute
 
     def _range_variables(self, layer: str, what: str) -> list[Any]:
         variables = self._variables(layer)
@@ -125,7 +126,22 @@ class QuantizedMirror:
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def build_mirror(weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping[str, str]) -> FloatMirror:
-    """Builds the annotated model of a classifier, with its weights; those of a float site will not be rounded."""
+    """Builds the annotated model of a classifier, with its weights.
+
+    Args:
+        weights: Weights of the float classifier.
+        pad_id: The id that attention masks.
+        weight_dtypes: Site -> dtype of its weights in the file; kernels of float32 will not be quantized.
+
+    Example:
+        >>> from edgedistil_converters.quantization.plan import QuantizationPlan
+        >>> norm, dense = LayerNorm(np.ones(4), np.zeros(4), 1e-12), Dense(np.eye(4), np.zeros(4))
+        >>> head = Dense(np.eye(4, 2), np.zeros(2))
+        >>> weights = ClassifierWeights(np.eye(9, 4), np.zeros((5, 4)), norm, (), 1, dense, head, "softmax")
+        >>> mirror = build_mirror(weights, pad_id=0, weight_dtypes=QuantizationPlan("int8-qat").weight_dtypes(0))
+        >>> mirror.model(tf.constant([[2, 7, 3]])).shape, list(mirror.sites)
+        (TensorShape([1, 2]), ['embeddings_layer_norm', 'pooled_dense', 'logits'])
+    """
     ops = _KerasOps(weights, pad_id, weight_dtypes)
     logits = classify_embeddings(ops.embeddings(), weights.architecture, ops)
     mirror = FloatMirror(keras.Model(ops.token_ids, logits.values), ops.sites, pad_id)
@@ -135,7 +151,18 @@ def build_mirror(weights: ClassifierWeights, pad_id: int, weight_dtypes: Mapping
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def quantize(mirror: FloatMirror, calibration: Calibration) -> QuantizedMirror:
-    """A copy of the model in which TFMOT rounds kernels and sites."""
+    """Returns a copy of the model in which TFMOT rounds kernels and sites to their int8 grids.
+
+    Example:
+        >>> from edgedistil_converters.quantization.plan import QuantizationPlan
+        >>> norm, dense = LayerNorm(np.ones(4), np.zeros(4), 1e-12), Dense(np.eye(4), np.zeros(4))
+        >>> head = Dense(np.eye(4, 2), np.zeros(2))
+        >>> weights = ClassifierWeights(np.eye(9, 4), np.zeros((5, 4)), norm, (), 1, dense, head, "softmax")
+        >>> mirror = build_mirror(weights, pad_id=0, weight_dtypes=QuantizationPlan("int8-qat").weight_dtypes(0))
+        >>> quantized = quantize(mirror, Calibration({"logits": (-1.0, 1.55)}))
+        >>> [round(value, 3) for value in quantized.ranges()["logits"]]  # 256 points, 0.01 apart
+        [-1.0, 1.55]
+    """
     with tfmot.quantization.keras.quantize_scope(_CLONED):
         model = tfmot.quantization.keras.quantize_apply(mirror.model, quantized_layer_name_prefix="")
     quantized = QuantizedMirror(model, tuple(mirror.sites))
@@ -150,7 +177,7 @@ class _Rows:
 
     Attributes:
         values: Rows of all texts, [b * m, width], or of their first positions, [b, width].
-        mask: 1 at tokens and 0 at padding, [b * m, 1]; None for first positions, which are never padding.
+        mask: Mask, [b * m, 1]: 1 at tokens, 0 at padding. None for first positions, which are never padding.
     """
 
     values: Any
@@ -200,7 +227,7 @@ class _KerasOps:
         queries, keys, values = (
             layers.SplitHeads(self._weights.num_heads)([rows.values, self._mask]) for rows in (query, key, value)
         )
-        # Scores of padding become 0 before they are quantized, and -120 after it.
+        # Scores of padding are 0 when they are quantized, so they do not widen the range; the softmax then adds -120.
         scores_mask = layers.FirstScoresMask()(self._mask) if is_first_only else self._scores_mask
         scores = self._site(f"{layer}/scores", layers.Scores()([queries, keys]), scores_mask).values
         attention = layers.MaskedSoftmax()([scores, self._mask])
@@ -228,7 +255,7 @@ def _set_weights(model: Any, weights: ClassifierWeights, weight_dtypes: Mapping[
 
 
 def _trainable(model: Any) -> list[tuple[str, Any]]:
-    """(name of `named_arrays`, variable) of all that is trained; a wrapper holds the layer that has the name."""
+    """(name of `named_arrays`, variable) of all trained variables; a TFMOT wrapper has the named layer in `layer`."""
     return [
         (f"{getattr(layer, 'layer', layer).name.rpartition('/')[0]}/{_last_name(variable)}", variable)
         for layer in model.layers
@@ -240,9 +267,9 @@ def _last_name(variable: Any) -> str:
     return str(variable.name).removesuffix(":0").rpartition("/")[2]
 
 
-def _grid_ends(lowest: float, highest: float) -> tuple[float, float]:
-    """The ends of the grid that TFMOT's fake quantization nudges a range to, so that 0 is one of its 256 points."""
+def _grid_range(lowest: float, highest: float) -> tuple[float, float]:
+    """Moves a range as TFMOT's fake quantization does, so that 0 is one of its 256 points."""
     lowest, highest = min(lowest, 0.0), max(highest, 0.0)
-    scale = (highest - lowest) / 255 or 1 / 255  # a site that is always 0 has any scale
-    below = round(-lowest / scale)
+    scale = (highest - lowest) / 255 or 1 / 255  # any scale does for a site that is always 0
+    below = round(-lowest / scale)  # points below 0, 0 to 255
     return -below * scale, (255 - below) * scale

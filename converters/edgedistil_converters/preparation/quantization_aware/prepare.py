@@ -34,27 +34,27 @@ def train_with_quantization(
     folder: Path,
     on_progress: Callable[[int, int, int, float], None] | None = None,
 ) -> PreparedClassifier:
-    """Trains a classifier so that it keeps its answers in int8, and writes the new weights into it.
+    """Trains a classifier so that its outputs change little in int8, and writes the new weights into it.
 
     Args:
         prepared: The classifier; its weights are changed.
-        texts: Training texts, best its own.
-        class_numbers: Number of each text's label; for a classifier of one output, 1 is the one with a label.
+        texts: Training texts, at best those that the classifier was trained on.
+        class_numbers: Index of each text's label; for a classifier of one output, 1 for its label and 0 for others.
         settings: How to train.
         options: How it will be converted, with a plan of `int8-qat`.
         folder: Folder for checkpoints; see `train_quantization_aware`.
         on_progress: Called after every step with epoch, step, steps and loss.
 
     Returns:
-        The classifier with its learned ranges, its answers before training as the reference, and the settings and
-        history of training under `quantization_aware_training` of its record.
+        The classifier with its learned ranges, its outputs before training as the reference, and the settings and
+        history of training in its record, under `quantization_aware_training`.
 
     Raises:
         ConversionError: The classifier, the plan or the data do not fit, a package is missing, or training failed.
     """
     classifier = prepared.classifier
     reference = prepared.reference
-    if reference is None:  # asked before training changes what is to be kept
+    if reference is None:  # computed here, because training changes the classifier
         reference = answer_with_keras(classifier, verification_inputs(options.verification_texts, options.interface))
     weights = read_weights(classifier)
     pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
@@ -75,13 +75,13 @@ def train_with_quantization(
 
 
 def _probabilities(weights: ClassifierWeights, rows: Sequence[Sequence[int]], pad_id: int) -> NDArray[np.float32]:
-    """The float classifier's answers, float32[rows, num_classes]; rows of like length go together."""
+    """Returns the probabilities of the float classifier, float32[rows, num_classes]."""
     graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
     classify = tf.function(
         lambda ids: graph.classify_batch(ids, pad_id), input_signature=[tf.TensorSpec([None, None], tf.int32)]
     )
     found = np.zeros((len(rows), weights.num_classes), np.float32)
-    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # similar lengths share a batch
     for first in range(0, len(order), _BATCH):
         numbers = order[first : first + _BATCH]
         batch = np.full((len(numbers), len(rows[numbers[-1]])), pad_id, np.int32)

@@ -1,4 +1,4 @@
-"""What quantization-aware training is given and what it gives, as frozen values."""
+"""Settings, data and result of quantization-aware training, as frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,16 +15,26 @@ __all__ = ["QATData", "QATEpoch", "QATResult", "QATSettings", "check_data"]
 
 @dataclass(frozen=True)
 class QATSettings:
-    """How the classifier is trained; impossible settings cannot be built.
+    """Hyperparameters of training.
 
     Attributes:
-        epochs: how often training shows the data.
-        batch_size: texts a step.
-        learning_rate: the peak of Adam's, reached after a tenth of the steps; it falls to 0 by the last.
-        seed: of the order of the texts, which is all that is random.
-        temperature: both models' logits are divided by it before they are compared (distillation,
+        epochs: Number of passes over the data.
+        batch_size: Texts per step.
+        learning_rate: Peak learning rate of Adam, reached after a tenth of the steps; it falls to 0 at the last.
+        seed: Seed of the order of the texts; nothing else is random.
+        temperature: Divisor of both models' logits before they are compared (distillation,
             https://arxiv.org/abs/1503.02531).
-        distillation_weight: share of the loss that compares with the float model; the rest compares with the labels.
+        distillation_weight: Share of the loss that compares with the float model; the rest compares with the labels.
+
+    Raises:
+        ConversionError: A value is out of range.
+
+    Example:
+        >>> QATSettings(epochs=5).learning_rate
+        5e-05
+        >>> QATSettings(epochs=0)
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: epochs of quantization-aware training must be a whole number from ...
     """
 
     epochs: int = 3
@@ -55,10 +65,13 @@ class QATData:
     """The training texts as numbers.
 
     Attributes:
-        token_ids: a row of ids for each text, `[CLS]` to `[SEP]`, without padding.
-        targets: int32[n], indices of the labels. For a classifier of one output they are 0 or 1: the output that is
-            due.
-        teacher: float32[n, num_classes], the float classifier's probabilities.
+        token_ids: Token ids of each text, `[CLS]` to `[SEP]`, without padding.
+        targets: Indices of the labels, int32[n]. For a classifier of one output, the expected output: 0 or 1.
+        teacher: Probabilities of the float classifier, float32[n, num_classes].
+
+    Example:
+        >>> len(QATData(((2, 5, 3), (2, 7, 8, 3)), np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])))
+        2
     """
 
     token_ids: tuple[tuple[int, ...], ...]
@@ -71,13 +84,13 @@ class QATData:
 
 @dataclass(frozen=True)
 class QATEpoch:
-    """How well the int8 simulation did on a sample of the training texts, all measured alike.
+    """Scores of the int8 simulation after an epoch, on one sample of the training texts for all epochs.
 
     Attributes:
-        epoch: counted from 1; 0 is before training, with ranges that were only calibrated.
-        loss: the mean loss of a text.
-        accuracy: share of texts whose label is the target.
-        agreement: share of texts whose label is the float classifier's.
+        epoch: Number of the epoch, counted from 1; 0 is before training, with ranges that were only calibrated.
+        loss: Mean loss of a text.
+        accuracy: Share of texts whose predicted label is the target, 0 to 1.
+        agreement: Share of texts whose predicted label is that of the float classifier, 0 to 1.
     """
 
     epoch: int
@@ -88,13 +101,13 @@ class QATEpoch:
 
 @dataclass(frozen=True)
 class QATResult:
-    """What training leaves.
+    """The result of training.
 
     Attributes:
-        weights: float, and ready to be rounded to int8; embedding tables are those that came in.
-        ranges: site of `activation_sites` -> (lowest, highest) float32 value that int8 holds. Both ends lie on the
-            grid: (highest - lowest) / 255 is its scale, and 0 is one of its points.
-        history: one entry for the state before training and one for each epoch.
+        weights: Trained float weights; the embedding tables are unchanged.
+        ranges: Site of `activation_sites` -> (min, max) float32 value that int8 represents. Both are points of the
+            grid: (max - min) / 255 is its scale, and 0 is one of its points.
+        history: One entry for the state before training and one for each epoch.
     """
 
     weights: ClassifierWeights
@@ -103,10 +116,19 @@ class QATResult:
 
 
 def check_data(data: QATData, weights: ClassifierWeights) -> None:
-    """Refuses data that do not fit the classifier.
+    """Checks that data fit the classifier.
 
     Raises:
-        ConversionError: no texts, arrays of other shapes, ids or targets out of range, no probabilities.
+        ConversionError: There are no texts, arrays have other shapes, or ids, targets or probabilities are out of
+            range.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.keras_hub import read_weights
+        >>> data = QATData(((2, 5, 3),), np.array([3]), np.full((1, 3), 1 / 3))
+        >>> check_data(data, read_weights(load_classifier("intents")))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: Quantization-aware training needs targets from 0 to 2. Received: ...
     """
     count, classes = len(data), weights.num_classes
     targets, teacher = np.asarray(data.targets), np.asarray(data.teacher)

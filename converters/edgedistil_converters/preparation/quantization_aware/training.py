@@ -1,6 +1,6 @@
-"""The training loop: calibrate, train, evaluate, save; or go on where a checkpoint ends.
+"""The training loop: calibrate, train, evaluate and save, or continue from a checkpoint.
 
-Loaded in the child process only.
+Imported only in the child process.
 """
 
 import json
@@ -42,9 +42,9 @@ def train(job: Job, folder: Path, report: Report) -> None:
     """Trains a job to its end and writes its result.
 
     Args:
-        job: what to train.
-        folder: for checkpoints and the result.
-        report: called after each step with epoch, step, steps of an epoch and the loss.
+        job: The classifier, its data and settings.
+        folder: Folder for checkpoints and the result.
+        report: Called after each step with epoch, step, steps of an epoch and the loss.
     """
     keras.utils.set_random_seed(job.settings.seed)
     tf.config.experimental.enable_op_determinism()
@@ -56,10 +56,10 @@ def train(job: Job, folder: Path, report: Report) -> None:
 
 
 def calibrate(mirror: FloatMirror, texts: Texts, batches: list[Rows]) -> Calibration:
-    """Ranges to begin with: the mean of the extremes of batches, which the moving average then carries on.
+    """Returns initial ranges: the mean over batches of their (min, max), which the moving average then continues.
 
-    TFMOT begins every range at -6 to 6 and moves it by a thousandth of the way at a step; a short training would end
-    before it has forgotten that.
+    TFMOT starts every range at -6 to 6 and moves it by a thousandth of the difference per step, which is too slow for a
+    short training.
     """
     names = list(mirror.sites)
     model = keras.Model(mirror.model.input, [mirror.sites[name] for name in names])
@@ -70,7 +70,7 @@ def calibrate(mirror: FloatMirror, texts: Texts, batches: list[Rows]) -> Calibra
         outputs = zip(names, model(token_ids, training=False), strict=True)
         return tf.stack([_extremes(name, x, is_token) for name, x in outputs])
 
-    found = np.stack([extremes(texts.batch(rows).token_ids).numpy() for rows in batches])
+    found = np.stack([extremes(texts.batch(rows).token_ids).numpy() for rows in batches])  # [batches, sites, 3]
     lowest, highest = found[:, :, :2].mean(axis=0).T.tolist()
     floors = dict(zip(names, found[:, :, 2].min(axis=0).tolist(), strict=True))
     return Calibration(
@@ -80,7 +80,7 @@ def calibrate(mirror: FloatMirror, texts: Texts, batches: list[Rows]) -> Calibra
 
 
 def _extremes(name: str, x: Any, is_token: Any) -> Any:
-    """(lowest value that matters, highest, floor) of a site in a batch, 0 between the first two."""
+    """(min from the floor up, max, floor) of a site in a batch; the range includes 0."""
     floor = _floor(name, x, is_token)
     return tf.stack([tf.minimum(0.0, tf.maximum(tf.reduce_min(x), floor)), tf.maximum(0.0, tf.reduce_max(x)), floor])
 
@@ -90,8 +90,10 @@ def _floor(name: str, x: Any, is_token: Any) -> Any:
         return tf.constant(-np.inf)
     if not name.endswith("/scores"):
         return tf.constant(GELU_FLOOR)
+    # x: [b, heads, n, m]. A score that is SOFTMAX_REACH below the largest of its row gets about no attention, so only
+    # the smallest of these largest scores matters.
     largest = tf.reduce_max(tf.where(is_token[:, None, None, :], x, -np.inf), axis=-1)
-    largest = tf.where(is_token[:, None, : tf.shape(x)[2]], largest, np.inf)  # rows of padding do not count
+    largest = tf.where(is_token[:, None, : tf.shape(x)[2]], largest, np.inf)  # leaves out rows of padding
     return tf.reduce_min(largest) - SOFTMAX_REACH
 
 
@@ -99,8 +101,8 @@ class Trainer:
     """A quantized mirror in training.
 
     Args:
-        job: what to train.
-        checkpoint: what `state` gave, to go on from there.
+        job: The classifier, its data and settings.
+        checkpoint: Arrays of `state` to continue from; None to start.
     """
 
     def __init__(self, job: Job, checkpoint: dict[str, NDArray[Any]] | None = None) -> None:
@@ -122,10 +124,10 @@ class Trainer:
         self.history = self._restore(checkpoint) if checkpoint else [self.evaluate(0)]
 
     def run_epoch(self, epoch: int, report: Report) -> None:
-        """Shows all texts once.
+        """Trains on all texts once.
 
         Raises:
-            FloatingPointError: the loss is no finite number.
+            FloatingPointError: The loss is not finite.
         """
         batches = self._texts.epoch(epoch, batch_size=self._settings.batch_size, seed=self._settings.seed)
         for step, rows in enumerate(batches, start=1):
@@ -138,21 +140,21 @@ class Trainer:
         self.history.append(self.evaluate(epoch))
 
     def evaluate(self, epoch: int) -> QATEpoch:
-        """How the int8 simulation does on the sample."""
+        """Returns the scores of the int8 simulation on the sample."""
         self.mirror.refresh_kernel_ranges()
         batches = [self._texts.batch(rows) for rows in self._sample]
         found = [self._evaluate(batch.token_ids, batch.targets, batch.teacher) for batch in batches]
-        loss, is_due, is_teachers = (float(np.mean(np.concatenate(part))) for part in zip(*found, strict=True))
-        return QATEpoch(epoch, loss=loss, accuracy=is_due, agreement=is_teachers)
+        loss, accuracy, agreement = (float(np.mean(np.concatenate(part))) for part in zip(*found, strict=True))
+        return QATEpoch(epoch, loss=loss, accuracy=accuracy, agreement=agreement)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the rest of training depends on, for a checkpoint."""
+        """Returns everything that the rest of training depends on, for a checkpoint."""
         numbers = {f"state/{index}": variable.numpy() for index, variable in enumerate(self._variables())}
         return {**numbers, "history": self._history_array()}
 
     def result(self) -> dict[str, NDArray[Any]]:
-        """Trained weights, ranges and history, for `job.read_result`."""
-        ranges = {f"ranges/{name}": np.asarray(ends) for name, ends in self.mirror.ranges().items()}
+        """Returns trained weights, ranges and history, for `job.read_result`."""
+        ranges = {f"ranges/{name}": np.asarray(pair) for name, pair in self.mirror.ranges().items()}
         return {**self.mirror.arrays(), **ranges, "history": self._history_array()}
 
     def _restore(self, checkpoint: dict[str, NDArray[Any]]) -> list[QATEpoch]:
@@ -169,7 +171,7 @@ class Trainer:
         return np.array(json.dumps([asdict(epoch) for epoch in self.history]))
 
     def _learning_rate(self, step: int, steps_per_epoch: int) -> float:
-        """A straight line up to the peak and one down to 0 (https://arxiv.org/abs/1810.04805, appendix A.2)."""
+        """Linear warmup to the peak, then linear decay to 0 (https://arxiv.org/abs/1810.04805, appendix A.2)."""
         steps = steps_per_epoch * self._settings.epochs
         warmup = max(1, round(steps * _WARMUP_FRACTION))
         return self._settings.learning_rate * min(step / warmup, (steps + 1 - step) / (steps + 1 - warmup))
@@ -186,7 +188,7 @@ class Trainer:
         logits = self.mirror.model(token_ids, training=False)
         label = self._labels(logits)
         losses = self._losses(logits, targets, teacher)
-        return losses, *(tf.cast(label == due, tf.float32) for due in (targets, self._labels(teacher)))
+        return losses, *(tf.cast(label == expected, tf.float32) for expected in (targets, self._labels(teacher)))
 
     def _losses(self, logits: Any, targets: Any, teacher: Any) -> Any:
         is_sigmoid = self._job.weights.output_activation == "sigmoid"

@@ -2,7 +2,7 @@
 
     python -m edgedistil_converters.preparation.quantization_aware.worker FOLDER
 
-Each step is one line of JSON on stdout. It must not run where KerasHub is loaded: TFMOT changes what `tf.keras` is.
+It prints one line of JSON per step. It must not run in a process that uses KerasHub: TFMOT replaces `tf.keras`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 class _Reporter:
-    """Tells the parent about every step. Where the parent is gone, the broken pipe ends the child."""
+    """Reports every step to the parent. If the parent has ended, the broken pipe ends the child."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -27,12 +27,12 @@ class _Reporter:
 
 
 def main(folder: Path) -> None:
-    """Trains the job in a folder, from its last checkpoint on."""
+    """Trains the job in a folder, starting from its last checkpoint."""
     from edgedistil_converters.preparation.quantization_aware.job import read_job
     from edgedistil_converters.preparation.quantization_aware.training import train
 
     reporter = _Reporter(sys.stdout)
-    with contextlib.redirect_stdout(sys.stderr):  # what libraries print is for people
+    with contextlib.redirect_stdout(sys.stderr):  # keeps the output of libraries out of the JSON lines
         train(read_job(folder), folder, reporter)
 
 
