@@ -11,7 +11,6 @@ from edgedistil_converters.convert import convert_classifier
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights, write_weights
 from edgedistil_converters.preparation.pruning import prune_classifier
-from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import ConversionError
 
 WORDS = ["turn", "the", "lights", "on", "off", "play", "some", "music", "rain"]
@@ -72,7 +71,7 @@ def test_every_kind_of_file_computes_it(bert, tmp_path, scheme, target, largest)
     found = convert_classifier(bert, LABELS, path, plan=plan, target=target, calibration_texts=texts)
     assert found.parity.largest_difference < largest
     if scheme == "int8-static":
-        content = schema.ModelT.InitFromPackedBuf(read_artifact(path).model_bytes(), 0)
+        content = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
         tanh = [
             subgraph.tensors[op.outputs[0]].type
             for subgraph in content.subgraphs

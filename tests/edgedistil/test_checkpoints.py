@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import keras
 import keras_hub
 import ml_dtypes
 import numpy as np
@@ -321,6 +322,41 @@ def test_mixed_precision_preset_computes_in_float32(tmp_path, kind, make_tiny_cl
     np.testing.assert_array_equal(
         np.asarray(classifier.output_dense.kernel), np.asarray(source.output_dense.kernel, np.float32)
     )
+
+
+# Files of Keras
+
+
+def test_keras_file_of_a_distil_bert(tmp_path, tiny_classifier):
+    path = tmp_path / "model.keras"
+    tiny_classifier.save(path)
+    found = loaded(path)
+    due = tiny_classifier(features(IDS), training=False)
+    np.testing.assert_allclose(found.classifier(features(IDS), training=False), due, atol=1e-6)
+    assert (found.labels, found.name) == (("class_0", "class_1", "class_2"), "model")
+    assert load_classifier(path, num_classes=7).num_classes == 7
+    softmax = load_classifier(path, activation="softmax")
+    np.testing.assert_allclose(np.sum(softmax(features(IDS), training=False), axis=1), 1, atol=1e-6)
+
+
+def test_keras_file_of_a_bert(tmp_path):
+    bert = keras_hub_bert()
+    bert.save(tmp_path / "bert.keras")
+    found = load_classifier(tmp_path / "bert.keras")
+    texts = ["turn the lights on", "Is it raining?"]
+    np.testing.assert_allclose(found.predict(texts, verbose=0), bert.predict(texts, verbose=0), atol=1e-5)
+
+
+def test_keras_files_that_are_refused(tmp_path, tiny_classifier):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
+    with pytest.raises(PresetError, match=r"must hold a text classifier.*which is a Sequential"):
+        loaded(tmp_path / "other.keras")
+    keras_hub.models.DistilBertTextClassifier(tiny_classifier.backbone, 3).save(tmp_path / "bare.keras")
+    with pytest.raises(PresetError, match="preprocessor=None"):
+        loaded(tmp_path / "bare.keras")
+    (tmp_path / "broken.keras").write_bytes(b"no archive")
+    with pytest.raises(PresetError, match="cannot be read"):
+        loaded(tmp_path / "broken.keras")
 
 
 # The inputs that people sent
