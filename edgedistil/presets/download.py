@@ -109,8 +109,9 @@ def _cached(handle: str) -> Path | None:
 
     repository = handle.partition("://")[2]
     names = ("config.json", "tokenizer_config.json", "tokenizer.json", _HUGGING_FACE_WEIGHTS)
-    found = [huggingface_hub.try_to_load_from_cache(repository, name) for name in names]
-    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
+    answers = [huggingface_hub.try_to_load_from_cache(repository, name) for name in names]
+    found = [path for path in answers if isinstance(path, str)]
+    return Path(found[0]).parent if len(found) == len(names) else None
 
 
 def _download(preset: str, handle: str, scheme: str, rest: str, *, load_weights: bool) -> Path:
