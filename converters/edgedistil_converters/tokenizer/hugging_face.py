@@ -119,6 +119,12 @@ def build_tokenizer(rules: HuggingFaceRules, vocabulary: Sequence[str]) -> token
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     for token in sorted(rules.added_tokens, key=lambda token: token.id):
         _add(tokenizer, token)
+        if tokenizer.token_to_id(token.content) != token.id:
+            raise ConversionError(
+                "An added token has its own id only if it is no piece and is added once. "
+                f"Received: {token.content!r} with the id {token.id}, which is a piece or an added token with the id "
+                f"{tokenizer.token_to_id(token.content)}."
+            )
     return tokenizer
 
 

@@ -14,6 +14,9 @@ private val TOKENIZER_KEYS =
         "oov_token", "special_tokens_in_strings", "special_tokens", "truncate", "vocabulary_size",
         "vocabulary_sha256", "start_id", "end_id", "pad_id", "unknown_id",
     )
+
+/** The further keys of a tokenizer with the rules of Hugging Face. */
+private val RULES_KEYS = setOf("rules", "clean_text", "max_input_chars_per_word", "added_tokens")
 private val GOLDEN_CASE_KEYS = setOf("text", "token_ids", "probabilities", "text_pair")
 private val ENCODER_KEYS = setOf("lengths", "is_compiled", "parity", "mapping")
 
@@ -100,7 +103,9 @@ private fun metadata(fields: JsonFields): Metadata {
 }
 
 private fun tokenizer(data: Any?): TokenizerSettings {
-    val fields = JsonFields(data, "$METADATA_MEMBER: tokenizer", TOKENIZER_KEYS)
+    val hasRules = (data as? Map<*, *>)?.containsKey("rules") == true
+    val keys = if (hasRules) TOKENIZER_KEYS + RULES_KEYS else TOKENIZER_KEYS
+    val fields = JsonFields(data, "$METADATA_MEMBER: tokenizer", keys)
     val vocabularySize = fields.integer("vocabulary_size", least = 1)
     return TokenizerSettings(
         kind = fields.oneOf("kind", setOf("builtin", "tftext", "none")),
