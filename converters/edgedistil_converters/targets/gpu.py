@@ -20,6 +20,7 @@ from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.targets.parts import TargetEncoder, check_encoder
 from edgedistil_converters.targets.plans import check_target_plan
+from edgedistil_converters.tflite.op_names import OP_NAMES
 from edgedistil_runtime.contract import ATTENTION_BIAS, EMBEDDINGS, GPU, PROBABILITIES, encoder_signature
 from edgedistil_runtime.errors import StructureError
 
@@ -35,7 +36,6 @@ _GPU_OPS = frozenset(
     )
 )
 _LARGEST_RANK = 4
-_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 
 
 def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
@@ -158,7 +158,7 @@ def _objections(model: Any, subgraph: Any) -> Iterator[str]:
         if tensor.shape is not None and len(tensor.shape) > _LARGEST_RANK:
             yield f"{tensor.name.decode()} has rank {len(tensor.shape)}; GPUs take at most {_LARGEST_RANK}"
     for op in subgraph.operators:
-        name = _OP_NAMES[model.operatorCodes[op.opcodeIndex].builtinCode]
+        name = OP_NAMES[model.operatorCodes[op.opcodeIndex].builtinCode]
         yield from _objections_to_op(model, subgraph, op, name)
 
 
