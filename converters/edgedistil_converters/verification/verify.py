@@ -39,17 +39,17 @@ _LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round slightly 
 _NEXT_STEPS = {
     "fp32": "fp32 only changes the order of sums, so this is a defect of EdgeDistil; please report it.",
     "fp16": "Use the scheme fp32 (`scheme`).",
-    "int8": "Use the scheme fp16 (`scheme`), or leave some layers float (`layers`: PATTERN=fp32).",
-    "int4": "Pass texts for rounding (`calibration_texts`), leave some layers int8 (`layers`: PATTERN=int8), or use "
+    "int8": "Use the scheme fp16 (`scheme`), or leave some layers float (`layers` PATTERN=fp32).",
+    "int4": "Pass texts for rounding (`calibration_texts`), leave some layers int8 (`layers` PATTERN=int8), or use "
     "the scheme int8 (`scheme`).",
     "int8-static": "Pass more texts like those that the model will classify (`calibration_texts`), learn the ranges "
-    "(the `scheme` int8-qat with `training`), or use the scheme int8 (`scheme`).",
+    "(`scheme` int8-qat with `training`), or use the scheme int8 (`scheme`).",
     "int8-qat": "Train on more texts, at best those that the classifier was trained on (`training`), or use the scheme "
     "int8 (`scheme`).",
 }
 _ENCODER_NEXT_STEPS = {
     GPU: "Use a more exact scheme, up to fp32 (`scheme`), or the target cpu (`target`).",
-    EDGETPU: "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (the `scheme` int8-qat with "
+    EDGETPU: "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (`scheme` int8-qat with "
     "`training`), or use the target cpu (`target`).",
 }
 _Part = Literal["model", "encoder"]

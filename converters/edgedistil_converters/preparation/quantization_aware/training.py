@@ -90,8 +90,8 @@ def _floor(name: str, x: Any, is_token: Any) -> Any:
         return tf.constant(-np.inf)
     if not name.endswith("/scores"):
         return tf.constant(GELU_FLOOR)
-    # x: [b, heads, n, m]. A score that is SOFTMAX_REACH below the largest of its row gets about no attention, so only
-    # the smallest of these largest scores matters.
+    # x is [b, heads, n, m], largest is [b, heads, n]. Softmax gives about 0 to scores that are SOFTMAX_REACH below the
+    # largest of their row, so no row needs values further below the smallest of these.
     largest = tf.reduce_max(tf.where(is_token[:, None, None, :], x, -np.inf), axis=-1)
     largest = tf.where(is_token[:, None, : tf.shape(x)[2]], largest, np.inf)  # leaves out rows of padding
     return tf.reduce_min(largest) - SOFTMAX_REACH
