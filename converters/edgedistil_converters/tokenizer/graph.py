@@ -24,13 +24,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.added_tokens import AddedTokens
 from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
 from edgedistil_converters.tokenizer.decoding import decode_utf8
 from edgedistil_converters.tokenizer.hugging_face_spelling import HuggingFaceSpellings, check_order_of_marks
+from edgedistil_converters.tokenizer.matching import PieceMatcher, compact, look_up
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_and_continuation_pieces
 from edgedistil_converters.tokenizer.special_tokens import SpecialTokenFinder
 from edgedistil_converters.tokenizer.spelling import NOTHING, PAGE_SIZE, WORD_BREAK, Spellings, code_point_table
@@ -86,7 +86,8 @@ class GraphTokenizer:
         )
         table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, tuple(special))
         self._code_points = table = self._added.with_first_characters_last(table)
-        self._entry_of, self._token = _compact(table.entry_of), _compact(self._trie.token)
+        self._entry_of, self._token = compact(table.entry_of), compact(self._trie.token)
+        self._matcher = PieceMatcher(self._trie) if self._is_hugging_face else None
         self._find_tokens = self._added.finder(table)
         if settings.special_tokens:
             self._find_tokens = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING)
@@ -152,7 +153,8 @@ class GraphTokenizer:
         is_within = tf.not_equal(symbols, SEPARATOR)
         follows_separator = tf.equal(tf.concat([[SEPARATOR], symbols], 0)[0:total], SEPARATOR)
         first = tf.logical_and(is_within, follows_separator)  # the first symbol of each word
-        token, length = self._longest_match(symbols, first, total)
+        match = self._longest_match if self._matcher is None else self._matcher
+        token, length = match(symbols, first, total)
         visited = _visited(symbols, first, length, total, most_pieces=self._longest_word)
         stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
         is_unknown = self._is_in_unknown_word(symbols, first, stuck)
@@ -169,7 +171,7 @@ class GraphTokenizer:
         known = tf.maximum(code_points, 0)  # a valid index at the positions of -1, whose entry is replaced below
         row = tf.gather(shared_constant(table.page_of), known // PAGE_SIZE) * PAGE_SIZE
         # entry, length, start: int32[n]. An entry of `length` symbols fills the output from `start` on.
-        entry = _look_up(self._entry_of, row + known % PAGE_SIZE)
+        entry = look_up(self._entry_of, row + known % PAGE_SIZE)
         entry = tf.where(code_points < 0, NOTHING, entry)
         if self._find_tokens is not None:
             entry = self._find_tokens(entry)
@@ -236,7 +238,7 @@ class GraphTokenizer:
             first_length: Symbols before the first of the states.
             total: Number of positions.
         """
-        tokens = _look_up(self._token, tf.stack(states))  # [steps, total], -1 where no piece ends
+        tokens = look_up(self._token, tf.stack(states))  # [steps, total], -1 where no piece ends
         lengths = tf.constant(np.arange(first_length, first_length + len(states), dtype=np.int32)[:, None])
         length = tf.reduce_max(tf.where(tokens >= 0, lengths, 0), 0)
         # tokens[step, position] is at step * total + position of the flattened tensor.
@@ -309,16 +311,3 @@ def _visited(symbols: Any, first: Any, length: Any, total: Any, *, most_pieces: 
     more = max(0, (most_pieces - 1).bit_length() - _COMMON_ROUNDS)  # 7 rounds reach 128 pieces
     visited = tf.cond(is_longer, lambda: doubled(visited, hop, more)[0], lambda: visited)
     return visited[0:total]
-
-
-def _compact(table: NDArray[np.int32]) -> NDArray[Any]:
-    """Return the table in 16 bits if its numbers fit, else as it is."""
-    limits = np.iinfo(np.int16)
-    fits = table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max
-    return table.astype(np.int16) if fits else table
-
-
-def _look_up(table: NDArray[Any], ids: Any) -> Any:
-    """Return the entries of a 16-bit or 32-bit table as int32."""
-    found = tf.gather(shared_constant(table), ids)
-    return found if table.dtype == np.int32 else tf.cast(found, tf.int32)
