@@ -35,7 +35,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import keras_hub
 import numpy as np
-from tokenizer_peers import BARE, BUILTIN, KERAS_HUB, TOKENIZERS, Peer, make_peers, make_preprocessor
+from tokenizer_peers import (
+    BARE,
+    BUILTIN,
+    KERAS_HUB,
+    OTHER_RULES,
+    TOKENIZERS,
+    Peer,
+    make_hugging_face_preprocessor,
+    make_peers,
+    make_preprocessor,
+)
 
 from edgedistil.builder import build_backbone
 from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
@@ -49,6 +59,10 @@ ENGLISH, MULTILINGUAL = "bert-base-uncased", "bert-base-multilingual-cased"
 LENGTHS = tuple(2**k for k in range(4, 14))  # characters
 SHARE_LENGTHS = (18, 50, 96, 276, 1000, 4000)
 SHORT = 50  # characters of the goal in milliseconds
+RULES_LENGTHS, RULES_GOAL = (
+    (50, 276),
+    0.8,
+)  # characters; Hugging Face's rules over KerasHub's, in bytes and milliseconds
 LINEAR_FROM = 512  # characters: below, the fixed cost of some 300 ops shows
 BYTES_GOALS = {ENGLISH: 1.2e6, MULTILINGUAL: 5e6}
 SECONDS_GOAL, MS_GOAL, SHARE_GOAL = 10.0, 0.2, 0.05
@@ -119,10 +133,12 @@ def measure_tables(kind: str, vocabulary: Path) -> tuple[float, float]:
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
-def convert(vocabulary: Path, size: str, path: Path, tokenizer: str = "builtin") -> int:
+def convert(
+    vocabulary: Path, size: str, path: Path, tokenizer: str = "builtin", make: Callable[..., Any] = make_preprocessor
+) -> int:
     """Converts a classifier with random weights to int8; returns the bytes of the file."""
     keras.utils.set_random_seed(0)
-    preprocessor = make_preprocessor(vocabulary, SEQUENCE_LENGTH)
+    preprocessor = make(vocabulary, SEQUENCE_LENGTH)
     backbone = build_backbone(size, vocabulary_size=preprocessor.tokenizer.vocabulary_size())
     classifier = keras_hub.models.DistilBertTextClassifier(backbone, len(LABELS), preprocessor=preprocessor)
     interface = ModelInterface(tokenizer)
@@ -139,6 +155,24 @@ def measure_sizes(vocabulary: Path, folder: Path) -> list[dict[str, Any]]:
         row = {"vocabulary": vocabulary.stem, "tokenizer": kind, "bytes": sizes[kind] - sizes["none"]}
         rows.append({**row, "seconds": seconds, "processor_seconds": processor_seconds})
     return rows
+
+
+def measure_rules(vocabulary: Path, folder: Path, peers: Mapping[str, Peer], source: str, count: int) -> dict[str, Any]:
+    """Bytes and milliseconds of both sets of rules in turn, and their ratios: Hugging Face's over KerasHub's."""
+    sizes = {kind: convert(vocabulary, "tiny", folder / "rules.tflite", kind) for kind in ("none", "builtin")}
+    make = make_hugging_face_preprocessor
+    sizes |= {
+        f"{kind}, Hugging Face": convert(vocabulary, "tiny", folder / "rules.tflite", kind, make)
+        for kind in ("none", "builtin")
+    }
+    added = sizes["builtin"] - sizes["none"], sizes["builtin, Hugging Face"] - sizes["none, Hugging Face"]
+    found: dict[str, Any] = {"bytes": added, "bytes_ratio": added[1] / added[0], "ms": {}, "ms_ratio": {}}
+    for length in RULES_LENGTHS:
+        runs = {peer: peers[peer].prepare for peer in (BUILTIN, OTHER_RULES)}
+        times = time_in_turn(runs, windows(source, length, count))
+        ms = [statistics.median(times[peer].warm) for peer in runs]
+        found["ms"][length], found["ms_ratio"][length] = ms, ms[1] / ms[0]
+    return found
 
 
 def measure_peers(peers: Mapping[str, Peer], texts: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -236,6 +270,10 @@ def print_report(result: Mapping[str, Any]) -> None:
         names = list(rows[0]["ms"])
         cells = [(row["texts"], *row["ms"].values(), row["ms"][BUILTIN] * 1e3 / row["bytes"]) for row in rows]
         print_table(("ms; characters", *names, "builtin, μs a byte"), cells)
+    rules = result["rules"]
+    ratios = {"bytes": rules["bytes_ratio"], **{f"{length} characters": r for length, r in rules["ms_ratio"].items()}}
+    for name, ratio in ratios.items():
+        print(f"\nHugging Face's rules over KerasHub's, {name}: {ratio:.2f}, {verdict(ratio, RULES_GOAL)}")
     short = result["curve"][0]
     cold = {name: round(ms, 3) for name, ms in short["cold_ms"].items()}
     print(f"\nbuiltin at {SHORT} characters: {verdict(short['ms'][BUILTIN], MS_GOAL)} ms; with cold caches: {cold}")
@@ -268,6 +306,7 @@ def main() -> None:
         chosen = vocabularies[:1] if arguments.quick else vocabularies
         result["sizes"] = [row for vocabulary in chosen for row in measure_sizes(vocabulary, folder)]
         peers = make_peers(vocabularies[0], SEQUENCE_LENGTH, folder)
+        result["rules"] = measure_rules(vocabularies[0], folder, peers, source, repeats)
         texts = {f"{length:,}": windows(source, length, repeats) for length in (SHORT, *LENGTHS)}
         result["curve"] = measure_peers(peers, texts)
         result["growth"] = measure_growth(peers[BUILTIN], source, repeats)

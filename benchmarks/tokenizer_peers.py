@@ -21,14 +21,17 @@ from tokenizers import BertWordPieceTokenizer
 
 from edgedistil_converters import QuantizationPlan
 from edgedistil_converters.flatbuffer import convert_module
+from edgedistil_converters.model.hugging_face_tokenizer import HuggingFacePreprocessor, HuggingFaceTokenizer
 from edgedistil_converters.signatures import DEFAULT_SHAPES
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.tokenizer.tftext import TFTextTokenizer
 from edgedistil_runtime.backends import LiteRTInterpreterBackend, TFTextBackend
+from edgedistil_runtime.metadata import AddedToken
 from edgedistil_runtime.text_bytes import encode_string, encode_text
 
 BUILTIN, BARE, TFTEXT = "EdgeDistil builtin", "the same, invoke() alone", "EdgeDistil tftext"
+OTHER_RULES = "EdgeDistil builtin, Hugging Face's rules"
 HUGGING_FACE, KERAS_HUB = "Hugging Face tokenizers", "KerasHub preprocessor"
 
 TOKENIZERS = {
@@ -68,6 +71,15 @@ def make_preprocessor(vocabulary: Path, sequence_length: int) -> Any:
     return keras_hub.models.DistilBertTextClassifierPreprocessor(tokenizer, sequence_length=sequence_length)
 
 
+def make_hugging_face_preprocessor(vocabulary: Path, sequence_length: int) -> Any:
+    """The same with Hugging Face's rules: special tokens are found in every text."""
+    pieces = read_vocabulary(vocabulary)
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    tokens = [AddedToken(token, pieces.index(token), special=True, is_piece=True) for token in special]
+    tokenizer = HuggingFaceTokenizer(pieces, lowercase="uncased" in vocabulary.stem, added_tokens=tokens)
+    return HuggingFacePreprocessor(tokenizer, sequence_length=sequence_length)
+
+
 def tokenizer_model(kind: str, preprocessor: Any) -> bytes:
     """A flatbuffer with the signature `tokenize` and nothing else."""
     tokenizer_class, text = TOKENIZERS[kind]
@@ -90,8 +102,11 @@ def make_peers(vocabulary: Path, sequence_length: int, folder: Path) -> dict[str
     paths = {kind: folder / f"tokenizer_{kind}.tflite" for kind in TOKENIZERS}
     for kind, path in paths.items():
         path.write_bytes(tokenizer_model(kind, preprocessor))
+    other_rules = folder / "tokenizer_hugging_face.tflite"
+    other_rules.write_bytes(tokenizer_model("builtin", make_hugging_face_preprocessor(vocabulary, sequence_length)))
     return {
         BUILTIN: _through_the_runtime(LiteRTInterpreterBackend(paths["builtin"], num_threads=1), encode_text),
+        OTHER_RULES: _through_the_runtime(LiteRTInterpreterBackend(other_rules, num_threads=1), encode_text),
         BARE: _bare(paths["builtin"]),
         TFTEXT: _through_the_runtime(TFTextBackend(paths["tftext"], num_threads=1), encode_string),
         HUGGING_FACE: _hugging_face(vocabulary, sequence_length),

@@ -276,6 +276,17 @@ def test_the_rules_are_in_the_metadata_of_the_file(classifier, conversion):
     assert ArtifactMetadata.from_json(metadata.to_json()) == metadata
 
 
+def test_inspect_shows_the_rules(conversion):
+    from click.testing import CliRunner
+
+    from edgedistil.cli.inspect import inspect
+
+    result = CliRunner().invoke(inspect, [str(conversion[0]), "--json"])
+    shown = json.loads(result.stdout.splitlines()[-1])["tokenizer"]
+    assert (shown["rules"], shown["clean_text"], shown["handle_chinese_chars"]) == ("hugging_face", True, True)
+    assert "[SEP]" in shown["added_tokens"] and "xr500" in shown["added_tokens"]
+
+
 def test_pruning_keeps_added_tokens_and_rules(classifier):
     from edgedistil_converters.preparation.pruning import prune_classifier
 

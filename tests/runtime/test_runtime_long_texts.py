@@ -89,6 +89,25 @@ def test_rows_and_flags_are_those_of_whole_texts(long_texts):
     assert flags.count(None) < 0.05 * len(flags)
 
 
+def test_pairs_of_which_the_longer_one_gets_more(settings):
+    """`longest_first` with an odd room: two texts that both fill the row are compared by all of their ids."""
+
+    def longest_first(text, text_pair=None):
+        first, second, room = ids_of(text), ids_of(text_pair or ""), LENGTH - 3
+        if text_pair is None:
+            return row(text)
+        kept = min(len(first), room // 2) if len(first) <= len(second) else room - min(len(second), room // 2)
+        kept = len(first) if len(first) + len(second) <= room else kept
+        return [1, *first[:kept], 2, *second[: room - kept], 2]
+
+    rules = settings(rules="hugging_face", truncate="longest_first", max_input_chars_per_word=100)
+    long_texts, texts = LongTexts(rules, longest_first), list(random_texts(3, 2000))
+    pairs = [("word " * 900, "word " * 800), ("word " * 800, "word " * 900), *zip(texts[::2], texts[1::2])]  # noqa: B905
+    for pair in pairs:
+        excerpt = long_texts.excerpt(*pair)
+        assert longest_first(excerpt.text, excerpt.text_pair) == longest_first(*pair), ascii(pair)
+
+
 def test_pairs(long_texts):
     texts = list(random_texts(2, 3000))
     flags = []

@@ -90,3 +90,47 @@ def test_values_that_json_readers_let_through(data, literal):
 def test_a_newer_schema_says_what_to_install(data):
     with pytest.raises(ArtifactError, match="schema version 2; this runtime reads version 1"):
         ArtifactMetadata.from_json(json.dumps({**data, "schema_version": 2, "new_key": 0}))
+
+
+RULES = {"rules": "hugging_face", "truncate": "longest_first", "clean_text": True, "max_input_chars_per_word": 100}
+TOKEN = {
+    **{"content": "[SEP]", "id": 1, "special": True, "single_word": False, "lstrip": False, "rstrip": False},
+    **{"normalized": False, "is_piece": True},
+}
+
+
+def test_keras_hub_rules_add_no_keys_so_that_older_runtimes_read_the_file(data):
+    assert not {"rules", "clean_text", "max_input_chars_per_word", "added_tokens"} & set(data["tokenizer"])
+    assert ArtifactMetadata.from_json(json.dumps(data)).tokenizer.rules == "keras_hub"
+
+
+def test_hugging_face_rules_are_read_and_written(data):
+    document = changed(data, "tokenizer", {**data["tokenizer"], **RULES, "added_tokens": [TOKEN]})
+    found = ArtifactMetadata.from_json(json.dumps(document))
+    assert found.tokenizer.added_tokens[0].content == "[SEP]"
+    assert json.loads(found.to_json()) == document
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rules", "bert"),
+        ("truncate", "round_robin"),
+        ("clean_text", 1),
+        ("max_input_chars_per_word", "100"),
+        ("added_tokens", None),
+        ("added_tokens", [{**TOKEN, "id": 10**6}]),
+        ("added_tokens", [{**TOKEN, "special": "yes"}]),
+        ("added_tokens", [{**TOKEN, "content": ""}]),
+        ("added_tokens", [{"content": "[SEP]", "id": 1}]),
+    ],
+)
+def test_wrong_rules_are_refused(data, key, value):
+    tokenizer = {**data["tokenizer"], **RULES, "added_tokens": [TOKEN], key: value}
+    with pytest.raises(ArtifactError, match=key):
+        ArtifactMetadata.from_json(json.dumps(changed(data, "tokenizer", tokenizer)))
+
+
+def test_longest_first_belongs_to_hugging_face(data):
+    with pytest.raises(ArtifactError, match="truncate"):
+        ArtifactMetadata.from_json(json.dumps(changed(data, "tokenizer.truncate", "longest_first")))
