@@ -55,6 +55,7 @@ class Comparison:
         weighted_interval: Wilson's interval of `weighted_agreement`.
         mean_difference: Mean over texts of the largest difference of a probability.
         p99_difference: The largest difference of a probability that 99 % of the texts do not exceed.
+        largest_difference: The largest difference of a probability.
         logit_error: Error of the logits in units of their spread; see `logit_error`.
         labelled_texts: Number of texts whose right class is known.
         keras_accuracy: Keras' accuracy on these texts, 0 to 1; None if there are none, as for the next three.
@@ -72,6 +73,7 @@ class Comparison:
     weighted_interval: Interval
     mean_difference: float
     p99_difference: float
+    largest_difference: float
     logit_error: float
     labelled_texts: int = 0
     keras_accuracy: float | None = None
@@ -120,6 +122,7 @@ def compare(expected: Rows, received: Rows, class_numbers: Sequence[int | None] 
         weighted_interval=wilson_interval(count - lost_weight, count),
         mean_difference=float(differences.mean()),
         p99_difference=float(np.quantile(differences, 0.99)),
+        largest_difference=float(differences.max()),
         logit_error=logit_error(keras, file),
         lost_labels=_lost_labels(keras, before, after),
         flips=flips,
