@@ -152,21 +152,21 @@ SCHEMES: Mapping[str, Scheme] = {
         "float16",
         "float16",
         Tolerance(1e-2, 1e-3),
-        rules=Rules(0.99, 0.5, 0.003, 0.01, 0.01),
+        rules=Rules(0.99, 0.5, 0.005, 0.02, 0.01),
     ),
     "int8": Scheme(
         "int8 weights, activations quantized as they run (dynamic range)",
         "int8",
         "int8",
         Tolerance(0.1, 0.01),
-        rules=Rules(0.98, 0.5, 0.02, 0.15, 0.1),
+        rules=Rules(0.98, 0.5, 0.03, 0.3, 0.15),
     ),
     "int4": Scheme(
         "int4 weights in blocks of 32, activations as in int8",
         "int4",
         "int4",
         Tolerance(0.5, 0.05, 0.75),
-        rules=Rules(0.97, 1.0, 0.06, 0.5, 0.3),
+        rules=Rules(0.97, 0.5, 0.06, 0.5, 0.3),
     ),
     "int8-static": Scheme(
         "int8 weights and activations, ranges measured on calibration data",
@@ -175,7 +175,7 @@ SCHEMES: Mapping[str, Scheme] = {
         Tolerance(0.3, 0.03, 0.75),
         activations="int8",
         needs="calibration data",
-        rules=Rules(0.97, 1.0, 0.08, 0.7, 0.4),
+        rules=Rules(0.96, 1.0, 0.1, 0.8, 0.5),
     ),
     "int8-qat": Scheme(
         "int8 weights and activations, ranges learned in training",
@@ -184,7 +184,7 @@ SCHEMES: Mapping[str, Scheme] = {
         Tolerance(0.9, 0.05, 0.75),
         activations="int8",
         needs="training data",
-        rules=Rules(0.95, 1.0, 0.12, 1.0, 1.0),
+        rules=Rules(0.95, 0.5, 0.12, 1.0, 1.0),
     ),
 }
 OLDEST_RUNTIMES = ("", "2.14")

@@ -62,7 +62,7 @@ def replay_tolerance(tolerance: Tolerance, report: ParityReport, cases: Sequence
     seen = _trusted_difference(report, tolerance) if _finite(report) else tolerance.largest / 2
     largest = max((max(case.probabilities) for case in cases if len(case.probabilities) > 1), default=1.0)
     allowed = min(tolerance.largest, max(_LEAST_LOSSY_TOLERANCE, 2 * seen), largest / 2)
-    return min(1.0, max(allowed, 2 * seen))
+    return min(0.99, max(allowed, 2 * seen))
 
 
 def _finite(report: ParityReport) -> list[float]:

@@ -14,6 +14,8 @@ from edgedistil_runtime.artifact import ArtifactMetadata, EncoderFlatbuffers, En
 
 __all__ = ["FileParts", "write_verified"]
 
+_ANY_DIFFERENCE = 0.999  # the metadata takes tolerances below 1
+
 
 @dataclass(frozen=True)
 class FileParts:
@@ -84,7 +86,9 @@ def write_verified(
     tolerance = plan.tolerance
     builtin = [answer for answer in answers if answer.text not in samples.number_of] or answers
     # Until it has passed, a file accepts any answer: one that failed can be loaded for study.
-    metadata = replace(metadata, encoder=parts.encoder_part(), golden_cases=choose_golden_cases(builtin), tolerance=1.0)
+    metadata = replace(
+        metadata, encoder=parts.encoder_part(), golden_cases=choose_golden_cases(builtin), tolerance=_ANY_DIFFERENCE
+    )
     parts.write(path, metadata)
     parity = both = verify(path, answers, tolerance, rules=bounds.of(plan.rules), samples=samples)
     if metadata.encoder is not None:
