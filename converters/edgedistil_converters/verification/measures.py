@@ -147,7 +147,7 @@ def wilson_interval(successes: float, total: int) -> Interval:
     scale = 1 + _Z**2 / total
     centre = (share + _Z**2 / (2 * total)) / scale
     half = _Z / scale * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
-    return max(0.0, centre - half), (1.0 if share == 1 else min(1.0, centre + half))
+    return (0.0 if share == 0 else centre - half), (1.0 if share == 1 else centre + half)
 
 
 def paired_loss(before_right: NDArray[np.bool_], after_right: NDArray[np.bool_]) -> tuple[float, Interval]:

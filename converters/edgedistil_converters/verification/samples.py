@@ -7,10 +7,11 @@ from functools import cached_property
 from edgedistil_converters.model.keras_token_ids import scalar_values
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["BUILTIN_TEXTS", "Samples", "class_number"]
+__all__ = ["BUILTIN_TEXTS", "ENOUGH_SAMPLES", "Samples", "class_number"]
 
 BUILTIN_TEXTS = "built-in texts"
-_ENOUGH = 30  # fewer texts are judged together with the built-in ones
+ENOUGH_SAMPLES = 30
+"""A file is judged on at least so many samples; fewer are judged together with the built-in texts."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Samples:
 
     Example:
         >>> samples = Samples(("lights on", "play it"), (0, None), "verification data")
-        >>> samples.number_of["lights on"], "play it" in samples.number_of, samples.are_enough
-        (0, True, False)
+        >>> samples.number_of["lights on"], samples.number_of["play it"]
+        (0, None)
     """
 
     texts: Sequence[str] = ()
@@ -41,11 +42,6 @@ class Samples:
                 "Each of the verification texts (`verification_texts`) needs a label, or none has one. Received: "
                 f"{len(self.texts)} texts and {len(self.class_numbers)} labels."
             )
-
-    @property
-    def are_enough(self) -> bool:
-        """True if there are enough texts to judge a file on these only."""
-        return len(self.number_of) >= _ENOUGH
 
     @cached_property
     def number_of(self) -> Mapping[str, int | None]:

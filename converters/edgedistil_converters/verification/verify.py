@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgedistil_converters.quantization.plan import Rules, Tolerance
 from edgedistil_converters.verification.judge import describe_flips, violations
 from edgedistil_converters.verification.measures import Comparison, compare
-from edgedistil_converters.verification.samples import BUILTIN_TEXTS, Samples
+from edgedistil_converters.verification.samples import BUILTIN_TEXTS, ENOUGH_SAMPLES, Samples
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
@@ -210,17 +210,14 @@ class _Judged:
     @classmethod
     def choose(cls, answers: Sequence[GoldenCase], received: _Received, samples: Samples) -> "_Judged":
         """The samples, or all answers if these are too few."""
-        number_of = samples.number_of
-        chosen = {
-            number: answers[number]
-            for number in received
-            if not samples.are_enough or (answers[number].text in number_of and answers[number].text_pair is None)
-        }
-        source = samples.source
-        if number_of and not samples.are_enough:
-            source += f" and {BUILTIN_TEXTS}"
-        classes = [None if a.text_pair is not None else number_of.get(a.text) for a in chosen.values()]
-        return cls(chosen, classes, source, samples.are_enough)
+        number_of, source = samples.number_of, samples.source
+        chosen = [n for n in received if answers[n].text in number_of and answers[n].text_pair is None]
+        are_samples = len(chosen) >= ENOUGH_SAMPLES
+        if not are_samples:
+            source = f"{source} and {BUILTIN_TEXTS}" if chosen else BUILTIN_TEXTS
+        classes = dict.fromkeys(received) | {number: number_of[answers[number].text] for number in chosen}
+        judged = chosen if are_samples else list(received)
+        return cls({n: answers[n] for n in judged}, [classes[n] for n in judged], source, are_samples)
 
     def compare(self, received: _Received) -> Comparison:
         expected = [_expected(answer) for answer in self.answers.values()]
