@@ -166,7 +166,7 @@ SCHEMES: Mapping[str, Scheme] = {
         "int4",
         "int4",
         Tolerance(0.5, 0.05, 0.75),
-        rules=Rules(0.97, 0.5, 0.06, 0.5, 0.3),
+        rules=Rules(0.97, 0.5, 0.06, 0.5, 0.5),
     ),
     "int8-static": Scheme(
         "int8 weights and activations, ranges measured on calibration data",
