@@ -53,7 +53,7 @@ def replay_tolerance(tolerance: Tolerance, report: ParityReport, cases: Sequence
         cases: Chosen golden cases.
 
     Example:
-        >>> report = ParityReport(2, 0.01, 0.01, 1.0, differences=(0.01, 0.01))
+        >>> report = ParityReport(2, 0.004, 0.004, 1.0, differences=(0.004, 0.004))
         >>> replay_tolerance(Tolerance(0.25, 0.02, 0.95), report), replay_tolerance(Tolerance(0.01, 0.01, 1.0), report)
         (0.1, 0.01)
         >>> replay_tolerance(Tolerance(0.25, 0.02), report, [GoldenCase("on", (2, 3), (0.06,) * 10 + (0.04,) * 10)])
