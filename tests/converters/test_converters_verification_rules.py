@@ -1,5 +1,6 @@
 """The gate: what is measured on texts, which measures break a rule, and what a refusal tells."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -184,7 +185,7 @@ def test_bounds_out_of_range_are_refused(bounds):
 
 def test_coarser_schemes_have_wider_rules():
     bounds = [SCHEMES[scheme].rules for scheme in ("fp16", "int8", "int4")]
-    for finer, coarser in zip(bounds, bounds[1:], strict=False):
+    for finer, coarser in itertools.pairwise(bounds):
         assert finer.min_agreement >= coarser.min_agreement
         assert finer.max_logit_error < coarser.max_logit_error
     assert QuantizationPlan("fp32").rules is None
