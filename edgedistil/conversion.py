@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data.samples import choose_samples, read_samples
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
-from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ class ConversionRequest:
             trains on them. A trained head is not changed, and must have all of their labels.
         calibration_texts: Texts that `int8-static` measures ranges on and `int4` rounds by, of which 512 are chosen at
             random; the texts of `training` if empty.
-        verification_texts: Texts to verify the file with, in addition to the built-in ones.
+        verification_texts: Texts to judge the file on; if empty, the samples that the preset keeps, else texts of
+            `training` or `calibration_texts`.
+        verification_labels: Label of each of these texts, or None; empty if none has one.
+        bounds: Bounds of the verification instead of the plan's.
+        keep_failed: True to write a file that fails verification under another name.
         pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
         vocabulary_size: Number of pieces to keep, with `pruning_texts`.
         target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`.
@@ -78,11 +83,24 @@ class ConversionRequest:
     name: str | None = None
     force: bool = False
     seed: int = 0
+    verification_labels: tuple[str | None, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    keep_failed: bool = False
 
     @property
     def options(self) -> ConversionOptions:
         """The part of the request that the converter takes."""
-        return ConversionOptions(self.plan, self.interface, self.target, self.verification_texts, self.force)
+        return ConversionOptions(
+            self.plan,
+            self.interface,
+            self.target,
+            self.verification_texts,
+            self.force,
+            self.verification_labels,
+            "verification data",
+            self.bounds,
+            self.keep_failed,
+        )
 
     def check(self) -> None:
         """Checks, before any work, that the request can be met.
@@ -128,21 +146,34 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     """
     stage = on_stage or (lambda _: None)
     request.check()
-    prepared = _prepared(request, stage)
+    prepared, samples, source = _prepared(request, stage)
+    options = _with_samples(request.options, samples, source)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)
     if request.plan.needs == "training data":
-        prepared = _trained_with_quantization(prepared, request, stage)
+        prepared = _trained_with_quantization(prepared, request, options, stage)
     prepared = _with_calibration_texts(prepared, request)
     from edgedistil_converters import convert_prepared
 
-    conversion = convert_prepared(prepared, request.options, request.output, on_stage=stage)
+    conversion = convert_prepared(prepared, options, request.output, on_stage=stage)
     if request.plan.needs == "training data":
         from edgedistil_converters.preparation.quantization_aware.job import remove_job
 
         remove_job(checkpoints_folder(request.output))
     return conversion
+
+
+def _with_samples(options: ConversionOptions, samples: LabelledTexts | None, source: str) -> ConversionOptions:
+    """Adds texts to judge the file on, unless the request has some."""
+    if options.verification_texts or samples is None:
+        return options
+    return replace(
+        options,
+        verification_texts=samples.texts,
+        verification_labels=samples.labels,
+        verification_source=source,
+    )
 
 
 def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
@@ -166,8 +197,8 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _prepared(request: ConversionRequest, stage: Stage) -> "PreparedClassifier":
-    """Loads the preset's classifier, or trains a head for it on labelled texts."""
+def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassifier, LabelledTexts | None, str]":
+    """Loads the preset's classifier or trains a head; also returns texts to judge the file on, and their source."""
     from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
     from edgedistil_converters.preparation.prepared import PreparedClassifier
 
@@ -179,13 +210,33 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "PreparedClassifier":
         if request.training is None:
             raise
         record["head"] = {"texts": len(request.training), "seed": request.seed}
-        trained = _with_new_head(request, request.training, stage)
+        trained, held_out = _with_new_head(request, request.training, stage)
+        samples: LabelledTexts | None = choose_samples(held_out)
+        source = "held-out training data"
     else:
         set_sequence_length(trained.classifier, request.sequence_length, request.preset)
         _check_layers(request.plan, trained.classifier)
         if request.training is not None:
             _class_numbers(request.training, trained.labels)
-    return PreparedClassifier(trained.classifier, trained.labels, request.name or trained.name, record=record)
+        samples, source = _samples(request, trained.labels)
+    prepared = PreparedClassifier(trained.classifier, trained.labels, request.name or trained.name, record=record)
+    return prepared, samples, source
+
+
+def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[LabelledTexts | None, str]:
+    """The texts that the preset keeps, else some of the training data, and the origin."""
+    from edgedistil.presets.download import locate
+    from edgedistil.presets.loading import LABELS_FILE
+
+    directory = locate(request.preset)
+    samples = read_samples(directory)
+    if samples is None:
+        return (choose_samples(request.training) if request.training else None), "training data"
+    if request.labels is not None:
+        names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+        new_name = dict(zip(names, labels, strict=True))
+        samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))
+    return samples, "samples of the preset"
 
 
 def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
@@ -193,8 +244,10 @@ def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
     plan.weight_dtypes(int(classifier.backbone.num_layers))
 
 
-def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stage) -> "LabelledClassifier":
-    """Fine-tunes with the default settings; `edgedistil train` has options."""
+def _with_new_head(
+    request: ConversionRequest, texts: LabelledTexts, stage: Stage
+) -> "tuple[LabelledClassifier, LabelledTexts]":
+    """Fine-tunes with the default settings; `edgedistil train` has options. Also returns the validation data."""
     if request.labels is not None:
         raise DataError(
             "A head that is trained here has the labels of its training data. Received: `labels` too. Leave them out, "
@@ -214,7 +267,7 @@ def _with_new_head(request: ConversionRequest, texts: LabelledTexts, stage: Stag
     settings = replace(settings, sequence_length=int(classifier.preprocessor.sequence_length))
     _check_layers(request.plan, classifier)
     stage(f"training on {len(data.training):,} texts")
-    return train(classifier, data, settings, name=Path(request.preset).name).trained
+    return train(classifier, data, settings, name=Path(request.preset).name).trained, data.validation
 
 
 def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
@@ -226,7 +279,7 @@ def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "Prep
 
 
 def _trained_with_quantization(
-    prepared: "PreparedClassifier", request: ConversionRequest, stage: Stage
+    prepared: "PreparedClassifier", request: ConversionRequest, options: ConversionOptions, stage: Stage
 ) -> "PreparedClassifier":
     """Trains in place. Checkpoints are kept next to the output until it is written, so the same call continues."""
     from edgedistil_converters.preparation.quantization_aware import QATSettings
@@ -245,7 +298,7 @@ def _trained_with_quantization(
 
     stage(f"preparing {len(texts):,} texts for training with quantization")
     prepared = train_with_quantization(
-        prepared, texts.texts, numbers, settings, options=request.options, folder=folder, on_progress=show
+        prepared, texts.texts, numbers, settings, options=options, folder=folder, on_progress=show
     )
     _check_history(prepared.record["quantization_aware_training"]["history"][0])
     return prepared

@@ -15,10 +15,10 @@ from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.model.read_classifier import ReadClassifier, read_classifier
-from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
-from edgedistil_converters.quantization.calibration import check_calibration
+from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier, failed_path
+from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
-from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.signatures import (
     DEFAULT_SHAPES,
@@ -32,15 +32,19 @@ from edgedistil_converters.targets.mediapipe import with_mediapipe_metadata
 from edgedistil_converters.tflite.structure import Structure, read_structure
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.plan_check import check_structure
+from edgedistil_converters.verification.samples import Samples, class_number
 from edgedistil_converters.verification.texts import verification_inputs
 from edgedistil_converters.verification.verified_file import FileParts, write_verified
 from edgedistil_converters.verification.verify import ParityReport
+from edgedistil_converters.verification.weights_check import check_weights
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, read_artifact
+from edgedistil_runtime.errors import ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
 
 Stage = Callable[[str], None]
 
+_MOST_SAMPLES = 300
 _PACKAGES = ("edgedistil-converters", "tensorflow", "keras", "keras-hub", "ai-edge-litert", "litert-quantizer")
 
 
@@ -70,6 +74,10 @@ def convert_classifier(
     target: str = "cpu",
     name: str | None = None,
     verification_texts: Sequence[str] = (),
+    verification_labels: Sequence[str | None] = (),
+    min_agreement: float | None = None,
+    max_accuracy_loss: float | None = None,
+    keep_failed: bool = False,
     force: bool = False,
     on_stage: Stage | None = None,
 ) -> Conversion:
@@ -86,7 +94,14 @@ def convert_classifier(
             weights are rounded by GPTQ.
         target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
         name: Name of the model in its metadata; the file's stem by default.
-        verification_texts: Texts like those that the model will meet, verified beside the built-in ones.
+        verification_texts: Texts like those that the model will meet, on which the file is judged; without any, the
+            calibration texts.
+        verification_labels: Label of each of these texts, for the accuracy; None or an unknown one does not count.
+            Empty if there are none.
+        min_agreement: Smallest share of texts with the classifier's label, see `Rules`; None for the plan's.
+        max_accuracy_loss: Largest loss of accuracy in percentage points, see `Rules`; None for the plan's.
+        keep_failed: True to write a file that fails verification under another name, `model.failed.tflite` for
+            `model.tflite`.
         force: True to replace an existing file.
         on_stage: Called with the name of each stage as it begins.
 
@@ -108,7 +123,14 @@ def convert_classifier(
     """
     prepared = PreparedClassifier(classifier, labels, name or Path(output).stem, calibration_texts)
     options = ConversionOptions(
-        plan or QuantizationPlan(), interface or ModelInterface(), target, verification_texts, force
+        plan or QuantizationPlan(),
+        interface or ModelInterface(),
+        target,
+        verification_texts,
+        force,
+        verification_labels,
+        bounds=Bounds(min_agreement, max_accuracy_loss),
+        keep_failed=keep_failed,
     )
     return convert_prepared(prepared, options, output, on_stage=on_stage)
 
@@ -136,11 +158,13 @@ def convert_prepared(
     check_pairs(options.interface, source.weights.pooled_activation)
     num_layers = len(source.weights.layers)
     plan = options.plan.calibrated(num_layers) if prepared.calibration_texts else options.plan
-    answers = prepared.reference
+    samples, answers = _samples(prepared, options), prepared.reference
     if answers is None:
         stage("answering the verification texts with Keras")
-        inputs = verification_inputs(options.verification_texts, options.interface)
-        answers = answer_with_keras(prepared.classifier, inputs)
+        answers = answer_with_keras(prepared.classifier, verification_inputs(samples.texts, options.interface))
+    if prepared.ranges is None:  # training with quantization changes the weights on purpose
+        stage("comparing the weights with Keras")
+        check_weights(source.weights, source.settings.pad_id, answers)
     rows = cache(lambda: _calibration_rows(prepared, options.interface))
     stage("building the graph and its tokenizer")
     encoder = build_encoder(options.target, source.weights, source.settings, plan, rows, prepared.ranges)
@@ -165,8 +189,31 @@ def convert_prepared(
     stage("verifying the file against Keras")
     with atomic_path(path, force=options.force) as temporary:
         metadata = _metadata(prepared, options, source, plan, structure)
-        parity = write_verified(temporary, parts, metadata, answers, plan)
+        try:
+            parity = write_verified(temporary, parts, metadata, answers, plan, samples=samples, bounds=options.bounds)
+        except ParityError as error:
+            raise ParityError(f"{error} {_keep_failed(temporary, path, options)}") from error
     return Conversion(artifact=read_artifact(path), parity=parity, structure=structure)
+
+
+def _samples(prepared: PreparedClassifier, options: ConversionOptions) -> Samples:
+    """The texts that the file is judged on, with their classes."""
+    if options.verification_texts:
+        numbers = [class_number(label, list(prepared.labels)) for label in options.verification_labels]
+        return Samples(options.verification_texts, numbers, options.verification_source)
+    if prepared.reference is None and prepared.calibration_texts:
+        return Samples(sampled(prepared.calibration_texts, _MOST_SAMPLES), source="calibration texts")
+    return Samples()
+
+
+def _keep_failed(failed: Path, path: Path, options: ConversionOptions) -> str:
+    """Keeps a file that failed, if that is asked for; returns a sentence about it."""
+    if not options.keep_failed:
+        return "To study the file, keep it under another name (`keep_failed`)."
+    kept = failed_path(path)
+    with atomic_path(kept, force=True) as temporary:
+        temporary.write_bytes(failed.read_bytes())
+    return f"The file is kept for study: {kept}."
 
 
 def _calibration_rows(prepared: PreparedClassifier, interface: ModelInterface) -> list[tuple[int, ...]]:

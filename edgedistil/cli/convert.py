@@ -16,7 +16,7 @@ from edgedistil_runtime.contract import TARGETS
 
 if TYPE_CHECKING:
     from edgedistil.conversion import ConversionRequest
-    from edgedistil_converters import Conversion
+    from edgedistil_converters import Conversion, ParityReport
     from edgedistil_converters.quantization.plan import LayerScheme
     from edgedistil_runtime.artifact import EncoderPart
 
@@ -73,7 +73,20 @@ _MOST_TEXTS_SHOWN = 10
 @click.option(
     "--calibration-data", type=_FILE, help="Texts to measure the ranges of int8-static on, or to round int4 by."
 )
-@click.option("--verification-data", type=_FILE, help="More texts to verify the file with.")
+@click.option(
+    "--verification-data",
+    type=_FILE,
+    help="Texts to judge the file on, with or without labels. [the preset's samples, training or calibration data]",
+)
+@click.option(
+    "--min-agreement",
+    type=float,
+    help="Smallest share of texts that must keep Keras' label; a flip counts by how sure Keras was. [by scheme: 0.98]",
+)
+@click.option(
+    "--max-accuracy-loss", type=float, help="Largest loss of accuracy, in percentage points. [by scheme: 0.5]"
+)
+@click.option("--keep-failed", is_flag=True, help="Write a file that fails verification as OUTPUT.failed.tflite.")
 @click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
 @click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
 @click.option("--labels", "labels_file", type=_FILE, help="File of class names, one a line, instead of the preset's.")
@@ -86,7 +99,8 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     """Convert a trained classifier into one .tflite file: UTF-8 text in, class probabilities out.
 
     The file holds the tokenizer, the labels and its own test cases, and is compared with the Keras classifier before
-    it is written: token ids equal, labels and probabilities within the plan's tolerance.
+    it is written, on texts that `train` kept or that you give: token ids must be equal, and labels, accuracy and
+    probabilities within the rules of the scheme (docs/verification.md).
 
     int8-qat keeps checkpoints in OUTPUT.qat until the file is written; after an interruption, the same command
     continues.
@@ -116,14 +130,19 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
 def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionRequest":
     """Returns the request that the options make, with their files read."""
     from edgedistil.conversion import ConversionRequest
-    from edgedistil.data import read_labelled_texts, read_texts
+    from edgedistil.data import read_labelled_texts, read_texts, read_texts_and_labels
     from edgedistil_converters.interface import ModelInterface
-    from edgedistil_converters.quantization.plan import QuantizationPlan
+    from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 
     def texts(option: str) -> tuple[str, ...]:
         return read_texts(options[option], options["text_column"]) if options[option] else ()
 
+    bounds = Bounds(options["min_agreement"], options["max_accuracy_loss"])
     columns = {"text_column": options["text_column"], "label_column": options["label_column"]}
+    verification = (
+        read_texts_and_labels(options["verification_data"], **columns) if options["verification_data"] else ()
+    )
+    verification_texts, verification_labels = verification or ((), ())
     return ConversionRequest(
         preset=preset,
         output=output,
@@ -136,7 +155,10 @@ def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionR
         labels=_read_labels(options["labels_file"]),
         training=read_labelled_texts(options["train_data"], **columns) if options["train_data"] else None,
         calibration_texts=texts("calibration_data"),
-        verification_texts=texts("verification_data"),
+        verification_texts=verification_texts,
+        verification_labels=verification_labels,
+        bounds=bounds,
+        keep_failed=options["keep_failed"],
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
         target=options["target"],
@@ -221,6 +243,7 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
         f"verified on {parity.texts} texts: {ids}, labels agree on {parity.label_agreement:.1%}, "
         f"largest difference of a probability {parity.largest_difference:.2g}"
     )
+    _report_measures(parity)
     if artifact.metadata.encoder is not None:
         _report_encoder(artifact.metadata.encoder, artifact.metadata.target)
     if different:
@@ -231,6 +254,26 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             click.echo(f"  and {different - _MOST_TEXTS_SHOWN} more; --json lists them all")
     if kind != "none":
         click.echo(f'next: edgedistil predict {output} "some text"')
+
+
+def _report_measures(parity: "ParityReport") -> None:
+    """Prints how the file does on the texts that it was judged on."""
+    from edgedistil_converters.verification.samples import BUILTIN_TEXTS
+
+    measures = parity.measures
+    if measures is None:
+        return
+    low, high = measures.agreement_interval
+    line = (
+        f"judged on {measures.texts} texts ({parity.judged_on}): labels agree on {measures.agreement:.1%} "
+        f"(95% interval {100 * low:.1f} to {100 * high:.1f}), probabilities differ by "
+        f"{measures.mean_difference:.2g} on average and by {measures.p99_difference:.2g} at most on 99% of the texts"
+    )
+    if measures.accuracy is not None:
+        line += f"; accuracy {measures.accuracy:.1%}, Keras {measures.keras_accuracy:.1%}"
+    click.echo(line)
+    if parity.judged_on == BUILTIN_TEXTS:
+        click.echo("these texts are not like those that the model will classify; give some with --verification-data")
 
 
 def _report_encoder(encoder: "EncoderPart", target: str) -> None:

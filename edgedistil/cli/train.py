@@ -89,6 +89,12 @@ class Start:
 )
 @click.option("--freeze-backbone", "is_backbone_frozen", is_flag=True, default=None, help="Train only the head.")
 @click.option("--jit-compile", "is_jit_compiled", is_flag=True, default=None, help="Compile with XLA.")
+@click.option(
+    "--samples/--no-samples",
+    "keeps_samples",
+    default=True,
+    help="Keep some validation texts in the directory; `convert` judges files on them. [yes]",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def train(
     train_data: Path,
@@ -98,13 +104,14 @@ def train(
     label_column: str,
     output: Path,
     force: bool,
+    keeps_samples: bool,
     is_json: bool,
     **options: Any,
 ) -> None:
     """Train a classifier on labelled texts.
 
     Training starts from --preset or --from-scratch. It writes a preset directory with the weights, the vocabulary,
-    labels.txt, training.json and training.png, which `edgedistil convert --preset` takes.
+    labels.txt, samples.jsonl, training.json and training.png, which `edgedistil convert --preset` takes.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
@@ -129,7 +136,7 @@ def train(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
-    result = _run(start, data, settings, output, force=force)
+    result = _run(start, data, settings, output, keeps_samples=keeps_samples, force=force)
     _report(result, output, is_json=is_json)
 
 
@@ -161,7 +168,7 @@ def _start(options: dict[str, Any]) -> Start:
 
 
 def _run(
-    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, force: bool
+    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, keeps_samples: bool, force: bool
 ) -> "TrainingResult":
     screen = console()
     if screen.is_terminal:
@@ -178,7 +185,7 @@ def _run(
     with training_progress(screen, settings.epochs, steps_per_epoch(data, settings)) as show:
         callbacks = [ProgressReporter(show)] if screen.is_terminal else []
         result = fit(classifier, data, settings, name=output.name, callbacks=callbacks)
-    write_training(result, data, output, origin=origin, force=force)
+    write_training(result, data, output, origin=origin, keeps_samples=keeps_samples, force=force)
     return result
 
 

@@ -1,7 +1,13 @@
 """Labelled texts: read from files, checked row by row, and divided for training and validation."""
 
 from edgedistil.data.classes import TrainingData, class_names, split
-from edgedistil.data.reading import LEGAL_EXTENSIONS, LabelledTexts, read_labelled_texts, read_texts
+from edgedistil.data.reading import (
+    LEGAL_EXTENSIONS,
+    LabelledTexts,
+    read_labelled_texts,
+    read_texts,
+    read_texts_and_labels,
+)
 
 __all__ = [
     "LEGAL_EXTENSIONS",
@@ -10,5 +16,6 @@ __all__ = [
     "class_names",
     "read_labelled_texts",
     "read_texts",
+    "read_texts_and_labels",
     "split",
 ]

@@ -24,6 +24,7 @@ __all__ = [
     "read_labelled_texts",
     "read_rows",
     "read_texts",
+    "read_texts_and_labels",
 ]
 
 
@@ -130,6 +131,37 @@ def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
     if not texts:
         raise no_examples(source)
     return texts
+
+
+def read_texts_and_labels(
+    path: str | Path, *, text_column: str = "text", label_column: str = "label"
+) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
+    """Reads texts, and their labels as far as there are any.
+
+    Args:
+        path: A file as in `read_labelled_texts`.
+        text_column: Column, or JSON key, of the text.
+        label_column: Column, or JSON key, of the label.
+
+    Returns:
+        The texts in the order of the file, and the label of each or None; no labels if no row has one.
+
+    Raises:
+        DataError: the file, the text column or a row cannot be used; the message names which.
+
+    Example:
+        >>> read_texts_and_labels("test.csv")[1][:2], read_texts_and_labels("texts.csv")[1]
+        (('lights', 'lights'), ())
+    """
+    texts: list[str] = []
+    labels: list[str | None] = []
+    for row in read_rows(path, (text_column,)):
+        texts.append(row.values[text_column])
+        label = _label_name(row.values.get(label_column))
+        labels.append(label if label and label.strip() else None)
+    if not texts:
+        raise no_examples(path)
+    return tuple(texts), tuple(labels) if any(labels) else ()
 
 
 def read_rows(path: str | Path, text_columns: tuple[str, ...]) -> Iterator[Row]:

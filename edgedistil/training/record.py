@@ -2,6 +2,7 @@
 
     config.json, model.weights.h5, task.json, …   KerasHub's preset, as its save_to_preset writes it
     labels.txt                                    one class name a line, in the order of the outputs
+    samples.jsonl                                 a few hundred validation texts, on which a conversion is judged
     training.json                                 settings, versions, data, per-epoch history, final metrics
     training.png                                  the curves
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data.samples import choose_samples, write_samples
 from edgedistil.presets.loading import LABELS_FILE
 from edgedistil.training.curves import draw_curves
 from edgedistil.training.loop import TrainingResult
@@ -34,6 +36,7 @@ def write_training(
     directory: str | Path,
     *,
     origin: Mapping[str, Any] | None = None,
+    keeps_samples: bool = True,
     force: bool = False,
 ) -> Path:
     """Writes a trained classifier as a preset directory that `edgedistil convert` takes.
@@ -43,6 +46,7 @@ def write_training(
         data: Data it was trained on; file names, row counts and hashes are recorded.
         directory: Directory to write.
         origin: Facts about the start of the training to record, such as `{"preset": "distil_bert_base_en"}`.
+        keeps_samples: Keep some of the validation texts with their labels in the directory, see `choose_samples`.
         force: Replace a directory that an earlier call wrote.
 
     Returns:
@@ -69,6 +73,8 @@ def write_training(
         result.trained.classifier.save_to_preset(str(work))
         _forget_date(work / "metadata.json")
         _write_text(work / LABELS_FILE, "".join(f"{label}\n" for label in result.trained.labels))
+        if keeps_samples:
+            write_samples(choose_samples(data.validation), work)
         _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         draw_curves(result.history, result.best_epoch, work / "training.png")
     return target

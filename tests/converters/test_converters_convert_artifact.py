@@ -11,9 +11,9 @@ import pytest
 
 from edgedistil_converters import QuantizationPlan, convert_classifier
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_converters.verification.golden_cases import choose_golden_cases
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
-from edgedistil_converters.verification.verify import choose_golden_cases
 from edgedistil_runtime import GoldenCase, TextClassifier, read_artifact
 
 from .conversions import FP32, names_in

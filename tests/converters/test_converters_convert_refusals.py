@@ -113,7 +113,7 @@ def test_a_float_file_under_an_int8_plan(finished, classifier, labels, tmp_path)
 
 def stop_verifying(error):
     def patch(monkeypatch):
-        def verify(*arguments):
+        def verify(*arguments, **options):
             raise error
 
         monkeypatch.setattr("edgedistil_converters.verification.verified_file.verify", verify)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.quantization.calibration import check_calibration_given
-from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 from edgedistil_converters.targets.plans import check_target
 from edgedistil_runtime.errors import ConversionError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgedistil_converters.quantization.ranges import Ranges
     from edgedistil_runtime.artifact import GoldenCase
 
-__all__ = ["ConversionOptions", "PreparedClassifier"]
+__all__ = ["ConversionOptions", "PreparedClassifier", "failed_path"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,12 @@ class ConversionOptions:
         interface: Inputs of the file; one text as UTF-8 bytes, with the builtin tokenizer, by default.
         target: `cpu`, or `gpu` or `edgetpu` for a file with a second part for that accelerator.
         verification_texts: Texts like those that the model will classify, to verify in addition to the built-in ones.
+            Without any, the calibration texts are taken.
+        verification_labels: Label of each of these texts, for the accuracy; None or an unknown one does not count.
+            Empty if there are none.
+        verification_source: Origin of these texts, for the report.
+        bounds: Bounds of the verification instead of the plan's.
+        keep_failed: True to write a file that fails verification under another name; see `failed_path`.
         force: True to replace an existing file.
 
     Example:
@@ -92,6 +98,10 @@ class ConversionOptions:
     target: str = "cpu"
     verification_texts: Sequence[str] = ()
     force: bool = False
+    verification_labels: Sequence[str | None] = ()
+    verification_source: str = "verification texts"
+    bounds: Bounds = field(default_factory=Bounds)
+    keep_failed: bool = False
 
     def check(self, output: Path, calibration_texts: Sequence[str] = ()) -> None:
         """Checks, before any work, that the options can be met.
@@ -107,3 +117,13 @@ class ConversionOptions:
         check_output(output, force=self.force)
         check_target(self.target, self.plan, self.interface)
         check_calibration_given(self.plan, calibration_texts)
+
+
+def failed_path(output: Path) -> Path:
+    """Return the name under which a file that fails verification is kept.
+
+    Example:
+        >>> failed_path(Path("intents.tflite")).name
+        'intents.failed.tflite'
+    """
+    return output.with_name(f"{output.stem}.failed.tflite")

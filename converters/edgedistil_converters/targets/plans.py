@@ -4,10 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan, Tolerance
+from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan, Rules, Tolerance
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["TARGETS", "Target", "check_target", "check_target_plan", "encoder_tolerance", "target_schemes"]
+__all__ = [
+    "TARGETS",
+    "Target",
+    "check_target",
+    "check_target_plan",
+    "encoder_rules",
+    "encoder_tolerance",
+    "target_schemes",
+]
 
 _TOKENIZERS = ("builtin", "none")
 
@@ -20,6 +28,7 @@ class Target:
         name: Name for people, as the beginning of a sentence.
         refusals: Scheme -> why the target cannot run it, also in a single layer.
         tolerance: Bounds for the probabilities of the encoder for this target; None for those of the plan.
+        rules: Rules for the encoder for this target; None for those of the plan.
 
     Example:
         >>> sorted(TARGETS["gpu"].refusals)
@@ -29,6 +38,7 @@ class Target:
     name: str
     refusals: Mapping[str, str]
     tolerance: Tolerance | None = None
+    rules: Rules | None = None
 
 
 _FIXED_RANGES = (
@@ -46,9 +56,12 @@ TARGETS: Mapping[str, Target] = {
             "int8-qat": _FIXED_RANGES,
         },
     ),
-    # The tolerance is wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
+    # The bounds are wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
     "edgetpu": Target(
-        "An Edge TPU", dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT), Tolerance(0.6, 0.06, 0.75)
+        "An Edge TPU",
+        dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT),
+        Tolerance(0.6, 0.06, 0.75),
+        Rules(0.95, 2.0, 0.12, 1.0, 0.6),
     ),
 }
 
@@ -99,6 +112,20 @@ def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
     return _target(target).tolerance or plan.tolerance
 
 
+def encoder_rules(target: str, plan: QuantizationPlan) -> Rules | None:
+    """Return the rules for the encoder for a target; None if every text must keep its tolerance.
+
+    Args:
+        target: `cpu`, `gpu` or `edgetpu`.
+        plan: The plan of the classifier.
+
+    Example:
+        >>> encoder_rules("gpu", QuantizationPlan("fp32")) is None
+        True
+    """
+    return _target(target).rules or plan.rules
+
+
 def target_schemes(target: str) -> tuple[str, ...]:
     """Return the schemes that a target can run.
 
@@ -119,12 +146,6 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
     Raises:
         ConversionError: The target is unknown, or cannot run the scheme of the plan or of a layer. The message contains
             the reason and the schemes that it can run.
-
-    Example:
-        >>> check_target_plan("edgetpu", QuantizationPlan("int8-static"))
-        >>> check_target_plan("edgetpu", QuantizationPlan("fp16"))
-        Traceback (most recent call last):
-        edgedistil_runtime.errors.ConversionError: An Edge TPU cannot run a plan of fp16: ...
     """
     refusals = _target(target).refusals
     if plan.scheme in refusals:

@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan, Tolerance
 from edgedistil_converters.targets.parts import TargetEncoder
-from edgedistil_converters.targets.plans import encoder_tolerance
-from edgedistil_converters.verification.verify import (
-    ParityReport,
-    choose_golden_cases,
-    replay_tolerance,
-    trusted_answers,
-    verify,
-)
+from edgedistil_converters.targets.plans import encoder_rules, encoder_tolerance
+from edgedistil_converters.verification.golden_cases import choose_golden_cases, replay_tolerance, trusted_answers
+from edgedistil_converters.verification.samples import Samples
+from edgedistil_converters.verification.verify import ParityReport, verify
 from edgedistil_runtime.artifact import ArtifactMetadata, EncoderFlatbuffers, EncoderPart, GoldenCase, artifact_bytes
 
 __all__ = ["FileParts", "write_verified"]
+
+_ANY_DIFFERENCE = 0.999  # the metadata takes tolerances below 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,14 @@ class FileParts:
 
 
 def write_verified(
-    path: Path, parts: FileParts, metadata: ArtifactMetadata, answers: Sequence[GoldenCase], plan: QuantizationPlan
+    path: Path,
+    parts: FileParts,
+    metadata: ArtifactMetadata,
+    answers: Sequence[GoldenCase],
+    plan: QuantizationPlan,
+    *,
+    samples: Samples | None = None,
+    bounds: Bounds | None = None,
 ) -> ParityReport:
     """Writes a file, verifies it, and writes it again with the result and the golden cases in its metadata.
 
@@ -68,25 +73,43 @@ def write_verified(
         parts: Its contents.
         metadata: Its metadata before verification; golden cases, parity and tolerance are filled in.
         answers: Outputs of the Keras classifier.
-        plan: How the file is quantized; decides the tolerance.
+        plan: How the file is quantized; decides the tolerance and the rules.
+        samples: The texts of `answers` that are like those that the model will classify. None of them becomes a golden
+            case, because everyone who has the file can read these.
+        bounds: The user's bounds instead of those of the plan's rules.
 
     Raises:
-        ParityError: The file does not compute what the classifier computes.
+        ParityError: The file does not compute what the classifier computes. It is there all the same, without a
+            result in its metadata.
     """
+    samples, bounds = samples or Samples(), bounds or Bounds()
     tolerance = plan.tolerance
-    metadata = replace(metadata, encoder=parts.encoder_part(), golden_cases=choose_golden_cases(answers))
-    parts.write(path, metadata)
-    parity = both = verify(path, answers, tolerance)
-    if metadata.encoder is not None:
-        tolerance = encoder_tolerance(metadata.target, plan)
-        encoder_parity = verify(path, answers, tolerance, part="encoder")
-        metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
-        both = parity.worse_of(encoder_parity)
+    builtin = [answer for answer in answers if answer.text not in samples.number_of] or answers
+    # Until it has passed, a file accepts any answer: one that failed can be loaded for study.
     metadata = replace(
-        metadata,
-        parity=parity.to_dict(),
-        golden_cases=choose_golden_cases(trusted_answers(answers, both)),
-        tolerance=replay_tolerance(tolerance, both),
+        metadata, encoder=parts.encoder_part(), golden_cases=choose_golden_cases(builtin), tolerance=_ANY_DIFFERENCE
     )
     parts.write(path, metadata)
+    parity = both = verify(path, answers, tolerance, rules=bounds.of(plan.rules), samples=samples)
+    if metadata.encoder is not None:
+        tolerance = encoder_tolerance(metadata.target, plan)
+        rules = bounds.of(encoder_rules(metadata.target, plan))
+        encoder_parity = verify(path, answers, tolerance, rules=rules, samples=samples, part="encoder")
+        metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
+        both = parity.worse_of(encoder_parity)
+    golden_cases, replayed = _golden_cases(answers, both, tolerance, samples)
+    metadata = replace(metadata, parity=parity.to_dict(), golden_cases=golden_cases, tolerance=replayed)
+    parts.write(path, metadata)
     return parity
+
+
+def _golden_cases(
+    answers: Sequence[GoldenCase], report: ParityReport, tolerance: Tolerance, samples: Samples
+) -> tuple[tuple[GoldenCase, ...], float]:
+    """Chooses golden cases among the built-in texts, and the tolerance for their replay."""
+    pairs = list(zip(answers, report.differences, strict=True))
+    builtin = [(answer, difference) for answer, difference in pairs if answer.text not in samples.number_of] or pairs
+    candidates = [answer for answer, _ in builtin]
+    report = replace(report, differences=tuple(difference for _, difference in builtin))
+    cases = choose_golden_cases(trusted_answers(candidates, report, tolerance))
+    return cases, replay_tolerance(tolerance, report, cases)

@@ -1,11 +1,14 @@
-"""Compares a finished file with the Keras classifier; a conversion fails if token ids, labels or probabilities differ.
+"""Compares a finished file with the Keras classifier; a conversion fails if token ids or answers differ too much.
+
+Token ids must be equal and probabilities finite on every text. A file without rounding (fp32) must keep a tolerance on
+every text; any other is judged by `Rules`, on texts like those that the model will classify.
 
 The reference is the classifier with its own preprocessor. The candidate is the file, run by `edgedistil_runtime`, the
 code that also runs on the device.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.quantization.plan import Tolerance
+from edgedistil_converters.quantization.plan import Rules, Tolerance
+from edgedistil_converters.verification.judge import describe_flips, violations
+from edgedistil_converters.verification.measures import Comparison, compare
+from edgedistil_converters.verification.samples import BUILTIN_TEXTS, ENOUGH_SAMPLES, Samples
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
@@ -23,18 +29,9 @@ from edgedistil_runtime.golden_cases import with_both_classes
 from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.native_log import native_log_hidden
 
-__all__ = [
-    "ParityReport",
-    "choose_golden_cases",
-    "replay_tolerance",
-    "trusted_answers",
-    "verify",
-]
+__all__ = ["ParityReport", "verify"]
 
 _BATCH = 16
-_GOLDEN_CASES = 8
-_TRUSTED_SHARE = 0.9
-_LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round slightly differently
 
 _NEXT_STEPS = {
     "fp32": "fp32 only changes the order of sums, so this is a defect of EdgeDistil; please report it.",
@@ -67,12 +64,13 @@ class ParityReport:
         texts: Number of compared texts, or pairs of texts. Token ids were equal on all except `differing_texts`.
         largest_difference: Largest absolute difference of a probability.
         mean_difference: Mean absolute difference over all probabilities.
-        label_agreement: Share of texts with the same label, 0 to 1. A label may differ only if the probabilities that
-            Keras gives the two labels differ by less than the tolerance.
+        label_agreement: Share of texts with the same label, 0 to 1.
         differing_texts: Texts with other token ids than KerasHub's; always empty for the builtin tokenizer. They are
             counted only in `texts`.
         differences: Largest difference of a probability for each text, in order; infinite if the token ids or the label
             differ.
+        judged_on: Origin of the texts that the file was judged on, such as `samples of the preset`.
+        measures: Comparison on these texts.
 
     Example:
         >>> report = ParityReport(2, 0.02, 0.01, 1.0, differences=(0.02, 0.01))
@@ -86,6 +84,8 @@ class ParityReport:
     label_agreement: float
     differing_texts: tuple[str, ...] = ()
     differences: tuple[float, ...] = ()
+    judged_on: str = BUILTIN_TEXTS
+    measures: Comparison | None = None
 
     def worse_of(self, other: "ParityReport") -> "ParityReport":
         """Returns this report with the larger of both reports' differences for each text."""
@@ -95,81 +95,34 @@ class ParityReport:
         """Returns the report as plain data, without the differences of each text."""
         report = {**asdict(self), "differing_texts": list(self.differing_texts)}
         del report["differences"]
-        return report
+        return {**report, "measures": self.measures.to_dict() if self.measures else None}
 
 
-def trusted_answers(answers: Sequence[GoldenCase], report: ParityReport) -> list[GoldenCase]:
-    """Returns the answers that can be golden cases: same label in the file, without the 10 % that differ most.
-
-    Args:
-        answers: Outputs of the Keras classifier.
-        report: Comparison of a file with these answers.
-
-    Example:
-        >>> answers = [GoldenCase(text, (2, 5, 3), (0.7, 0.3)) for text in ("on", "off")]
-        >>> report = ParityReport(2, 0.3, 0.1, 0.5, differences=(0.01, math.inf))  # "off" has another label
-        >>> [answer.text for answer in trusted_answers(answers, report)]
-        ['on']
-    """
-    finite = [difference for difference in report.differences if difference < math.inf]
-    if not finite:  # every label differs, but within the plan's tolerance
-        return [answer for answer in answers if answer.text not in report.differing_texts]
-    bound = float(np.quantile(finite, _TRUSTED_SHARE))
-    return [answer for answer, difference in zip(answers, report.differences, strict=True) if difference <= bound]
-
-
-def replay_tolerance(tolerance: Tolerance, report: ParityReport) -> float:
-    """Returns the tolerance for replays of trusted answers on other machines.
-
-    It is twice the difference that 90 % of the texts keep here, but at least 0.1 and at most the plan's tolerance.
-
-    Example:
-        >>> report = ParityReport(2, 0.01, 0.01, 1.0, differences=(0.01, 0.01))
-        >>> replay_tolerance(Tolerance(0.25, 0.02, 0.95), report), replay_tolerance(Tolerance(0.01, 0.01, 1.0), report)
-        (0.1, 0.01)
-    """
-    finite = [difference for difference in report.differences if difference < math.inf]
-    seen = float(np.quantile(finite, _TRUSTED_SHARE)) if finite else tolerance.largest
-    return min(tolerance.largest, max(_LEAST_LOSSY_TOLERANCE, 2 * seen))
-
-
-def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
-    """Returns up to 8 varied answers: the shortest and the longest row of token ids, then one for each label.
-
-    If there are pairs of texts, the longest row is one of them.
-
-    Example:
-        >>> texts = ("on", "turn it on", "turn the lights on")
-        >>> answers = [GoldenCase(text, tuple(range(2 + len(text.split()))), (0.7, 0.3)) for text in texts]
-        >>> [case.text for case in choose_golden_cases(answers)]
-        ['on', 'turn the lights on', 'turn it on']
-    """
-    # Pairs sort after single texts of the same length.
-    by_length = sorted(answers, key=lambda answer: (len(answer.token_ids), answer.text_pair is not None))
-    chosen = {(answer.text, answer.text_pair): answer for answer in (by_length[:1] + by_length[-1:])}
-    by_label: dict[int, GoldenCase] = {}
-    for answer in answers:
-        by_label.setdefault(_label(np.array(answer.probabilities)), answer)
-    for answer in [*by_label.values(), *answers]:
-        if len(chosen) >= _GOLDEN_CASES:
-            break
-        chosen.setdefault((answer.text, answer.text_pair), answer)
-    return tuple(chosen.values())
-
-
-def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, part: _Part = "model") -> ParityReport:
+def verify(
+    path: Path,
+    answers: Sequence[GoldenCase],
+    tolerance: Tolerance,
+    *,
+    rules: Rules | None = None,
+    samples: Samples | None = None,
+    part: _Part = "model",
+) -> ParityReport:
     """Runs texts through a finished file and compares the results.
 
     Args:
         path: An artifact.
         answers: Outputs of the Keras classifier.
-        tolerance: Tolerance of the plan.
+        tolerance: Tolerance of the plan, which every text must keep if there are no rules.
+        rules: Rules of the plan, which decide instead.
+        samples: The texts of `answers` that are like those that the model will classify, with their classes; none if
+            all are built-in.
         part: The part that runs after the tokenizer: `model`, which every CPU runs, or `encoder`, the one for an
             accelerator, which is run on this CPU.
 
     Raises:
-        ParityError: Token ids differ (with the builtin tokenizer on any text, with TF-Text's on most), a probability
-            differs by more than the tolerance, or a label flips.
+        ParityError: Token ids differ (with the builtin tokenizer on any text, with TF-Text's on most), a probability is
+            not finite, or the file breaks the rules; without rules, a probability or a label differs by more than the
+            tolerance.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -177,9 +130,23 @@ def verify(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, *, p
         >>> answers = answer_with_keras(load_classifier("intents"), ["turn the lights on", "is it raining ?"])
         >>> verify(Path("intents.tflite"), answers, Tolerance(0.25, 0.1, 0.5)).label_agreement
         1.0
+        >>> round(verify(Path("intents.tflite"), answers, Tolerance(0.25, 0.1), rules=Rules()).measures.logit_error, 1)
+        0.0
     """
     try:
-        return _verified(path, answers, tolerance, part)
+        received, batched = _run(path, answers, part)
+        report = _report(answers, received)
+        if rules is None:
+            for probabilities in (batched, received):
+                _check_each(answers, probabilities, tolerance)
+            _check_means(report, tolerance)
+        judged = _Judged.choose(answers, received, samples or Samples())
+        measures = judged.compare(received)
+        if rules is not None:
+            labels = read_artifact(path).metadata.labels
+            judged.check(measures, rules, labels)
+            judged.check(judged.compare({**received, **batched}), rules, labels)
+        return replace(report, judged_on=judged.source, measures=measures)
     except _OutOfTolerance as error:
         metadata = read_artifact(path).metadata
         where = "" if part == "model" else f"The encoder for {metadata.target}: "
@@ -192,37 +159,78 @@ def _next_step(metadata: ArtifactMetadata, part: _Part) -> str:
     return _NEXT_STEPS.get(str(metadata.quantization.get("scheme")), "Use a more exact scheme.")
 
 
-def _verified(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, part: _Part) -> ParityReport:
+# Number of an answer -> the file's probabilities, float64[outputs]; only answers with equal token ids are run.
+_Received = dict[int, NDArray[np.float64]]
+
+
+def _run(path: Path, answers: Sequence[GoldenCase], part: _Part) -> tuple[_Received, _Received]:
+    """Returns the file's probabilities text by text, and in padded batches if it takes these."""
     with native_log_hidden():
         backend = None if part == "model" else encoder_on_cpu(read_artifact(path))
         candidate = TextClassifier(path, verify=False, backend=backend)
         candidate.classify_tokens([answers[0].token_ids])  # the interpreter logs during its first run
     with candidate:
-        equal = [answer for answer in answers if _has_equal_ids(candidate, answer)]
+        equal = [number for number, answer in enumerate(answers) if _has_equal_ids(candidate, answer)]
         if 2 * len(equal) < len(answers):
             raise ParityError(
                 f"The tokenizer in the file gives KerasHub's token ids on only {len(equal)} of {len(answers)} texts. "
                 "Use the builtin one (`tokenizer`)."
             )
-        if part == "model":
-            _verify_batch(path, equal, tolerance, candidate.metadata.tokenizer)
-        differences: dict[int, NDArray[np.float64]] = {}
-        agreeing = set()
-        for answer in equal:
-            received, expected = _probabilities(candidate, answer), np.array(answer.probabilities)
-            differences[id(answer)] = np.abs(received - expected)
-            if _check_probabilities(answer, received, tolerance.largest):
-                agreeing.add(id(answer))
-    report = ParityReport(
+        received = {number: _probabilities(candidate, answers[number]) for number in equal}
+        batched = _run_batches(path, answers, equal, candidate.metadata.tokenizer) if part == "model" else {}
+    return received, batched
+
+
+def _report(answers: Sequence[GoldenCase], received: _Received) -> ParityReport:
+    differences = {
+        number: np.abs(found - np.array(answers[number].probabilities)) for number, found in received.items()
+    }
+    agreeing = {number for number, found in received.items() if _label(found) == _label(_expected(answers[number]))}
+    return ParityReport(
         texts=len(answers),
         largest_difference=float(np.max(list(differences.values()))),
         mean_difference=float(np.mean(list(differences.values()))),
-        label_agreement=len(agreeing) / len(equal),
-        differing_texts=tuple(answer.text for answer in answers if id(answer) not in differences),
-        differences=tuple(float(differences[i].max()) if (i := id(a)) in agreeing else math.inf for a in answers),
+        label_agreement=len(agreeing) / len(received),
+        differing_texts=tuple(answer.text for number, answer in enumerate(answers) if number not in received),
+        differences=tuple(
+            float(differences[number].max()) if number in agreeing else math.inf for number in range(len(answers))
+        ),
     )
-    _check_means(report, tolerance)
-    return report
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The answers that a file is judged on."""
+
+    answers: Mapping[int, GoldenCase]
+    class_numbers: Sequence[int | None]
+    source: str
+    are_samples: bool
+
+    @classmethod
+    def choose(cls, answers: Sequence[GoldenCase], received: _Received, samples: Samples) -> "_Judged":
+        """The samples, or all answers if these are too few."""
+        number_of, source = samples.number_of, samples.source
+        chosen = [n for n in received if answers[n].text in number_of and answers[n].text_pair is None]
+        are_samples = len(chosen) >= ENOUGH_SAMPLES
+        if not are_samples:
+            source = f"{source} and {BUILTIN_TEXTS}" if chosen else BUILTIN_TEXTS
+        classes = dict.fromkeys(received) | {number: number_of[answers[number].text] for number in chosen}
+        judged = chosen if are_samples else list(received)
+        return cls({n: answers[n] for n in judged}, [classes[n] for n in judged], source, are_samples)
+
+    def compare(self, received: _Received) -> Comparison:
+        expected = [_expected(answer) for answer in self.answers.values()]
+        return compare(expected, [received[number] for number in self.answers], self.class_numbers)
+
+    def check(self, measures: Comparison, rules: Rules, labels: Sequence[str]) -> None:
+        found = violations(measures, rules, labels, are_samples=self.are_samples)
+        if found:
+            flips = describe_flips(measures, [answer.text for answer in self.answers.values()], labels)
+            raise _OutOfTolerance(
+                f"The file does not keep the answers of the Keras classifier on {measures.texts} texts "
+                f"({self.source}): {'; '.join(found)}. {flips}".rstrip()
+            )
 
 
 def _check_means(report: ParityReport, tolerance: Tolerance) -> None:
@@ -253,29 +261,47 @@ def _probabilities(candidate: TextClassifier, answer: GoldenCase) -> NDArray[np.
         [classification] = candidate.classify_tokens([answer.token_ids])
     else:
         classification = candidate.classify(answer.text, answer.text_pair)
-    return np.array(list(classification.probabilities.values()))
+    probabilities = np.array(list(classification.probabilities.values()))
+    _check_finite(answer, probabilities)
+    return probabilities
 
 
-def _verify_batch(path: Path, answers: Sequence[GoldenCase], tolerance: Tolerance, settings: TokenizerSettings) -> None:
-    """Compares the results of `classify_tokens` on padded rows, which differ if the mask does not hide the padding."""
-    rows = np.full((len(answers), max(len(answer.token_ids) for answer in answers)), settings.pad_id, np.int32)
-    for row, answer in zip(rows, answers, strict=True):
-        row[: len(answer.token_ids)] = answer.token_ids
+def _run_batches(
+    path: Path, answers: Sequence[GoldenCase], numbers: Sequence[int], settings: TokenizerSettings
+) -> _Received:
+    """Runs `classify_tokens` on padded rows, whose results differ if the mask does not hide the padding."""
+    rows = np.full((len(numbers), max(len(answers[number].token_ids) for number in numbers)), settings.pad_id, np.int32)
+    for row, number in zip(rows, numbers, strict=True):
+        row[: len(answers[number].token_ids)] = answers[number].token_ids
     backend = default_backend(path, tokenizer=settings.kind)
     try:
         if CLASSIFY_TOKENS not in backend.signatures():
-            return
-        for first in range(0, len(answers), _BATCH):
-            outputs = backend.run(CLASSIFY_TOKENS, {TOKEN_IDS: rows[first : first + _BATCH]})[PROBABILITIES]
-            for answer, received in zip(answers[first : first + _BATCH], outputs, strict=True):
-                _check_probabilities(answer, received, tolerance.largest)
+            return {}
+        outputs = [
+            backend.run(CLASSIFY_TOKENS, {TOKEN_IDS: rows[first : first + _BATCH]})[PROBABILITIES]
+            for first in range(0, len(numbers), _BATCH)
+        ]
     finally:
         backend.close()
+    received = dict(zip(numbers, np.concatenate(outputs).astype(np.float64), strict=True))
+    for number, probabilities in received.items():
+        _check_finite(answers[number], probabilities)
+    return received
 
 
-def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tolerance: float) -> bool:
-    """True if the labels agree; raises if a probability or the label differs by more than the tolerance."""
-    expected = np.array(answer.probabilities)
+def _check_finite(answer: GoldenCase, received: NDArray[np.float64]) -> None:
+    if not np.isfinite(received).all():
+        raise _OutOfTolerance(f"The file's probabilities of {_named(answer)} are not finite: {received.tolist()[:8]}.")
+
+
+def _check_each(answers: Sequence[GoldenCase], received: _Received, tolerance: Tolerance) -> None:
+    for number, probabilities in received.items():
+        _check_probabilities(answers[number], probabilities, tolerance.largest)
+
+
+def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tolerance: float) -> None:
+    """Raises if a probability or the label differs by more than the tolerance."""
+    expected = _expected(answer)
     difference = float(np.max(np.abs(received - expected)))
     if not difference <= tolerance:  # in this form, NaN fails too
         raise _OutOfTolerance(
@@ -288,7 +314,10 @@ def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tole
             f"The label of {_named(answer)} flips from number {before} (Keras: {classes[before]:.3f}) to number "
             f"{after} (Keras: {classes[after]:.3f})."
         )
-    return before == after
+
+
+def _expected(answer: GoldenCase) -> NDArray[np.float64]:
+    return np.array(answer.probabilities)
 
 
 def _label(probabilities: NDArray[np.float64]) -> int:

@@ -5,14 +5,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from numpy.typing import NDArray
 
-from edgedistil_converters.graph.classifier import EdgeGraph
-from edgedistil_converters.graph.embeddings import FloatTable
+from edgedistil_converters.model.float_outputs import float_probabilities
 from edgedistil_converters.model.keras_hub import read_weights, write_weights
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
-from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
 from edgedistil_converters.preparation.quantization_aware.launch import train_quantization_aware
 from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATSettings
@@ -20,8 +16,6 @@ from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.texts import verification_inputs
 
 __all__ = ["train_with_quantization"]
-
-_BATCH = 64
 
 
 def train_with_quantization(
@@ -59,7 +53,7 @@ def train_with_quantization(
     weights = read_weights(classifier)
     pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
     rows = unpadded_rows(classifier.preprocessor, texts)
-    data = QATData(tuple(rows), np.asarray(class_numbers, np.int32), _probabilities(weights, rows, pad_id))
+    data = QATData(tuple(rows), np.asarray(class_numbers, np.int32), float_probabilities(weights, rows, pad_id))
     result = train_quantization_aware(
         weights, data, settings, plan=options.plan, pad_id=pad_id, folder=folder, on_progress=on_progress
     )
@@ -72,20 +66,3 @@ def train_with_quantization(
         ranges=dict(result.ranges),
         record={**prepared.record, "quantization_aware_training": record},
     )
-
-
-def _probabilities(weights: ClassifierWeights, rows: Sequence[Sequence[int]], pad_id: int) -> NDArray[np.float32]:
-    """Returns the probabilities of the float classifier, float32[rows, num_classes]."""
-    graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
-    classify = tf.function(
-        lambda ids: graph.classify_batch(ids, pad_id), input_signature=[tf.TensorSpec([None, None], tf.int32)]
-    )
-    found = np.zeros((len(rows), weights.num_classes), np.float32)
-    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # similar lengths share a batch
-    for first in range(0, len(order), _BATCH):
-        numbers = order[first : first + _BATCH]
-        batch = np.full((len(numbers), len(rows[numbers[-1]])), pad_id, np.int32)
-        for padded, number in zip(batch, numbers, strict=True):
-            padded[: len(rows[number])] = rows[number]
-        found[numbers] = classify(batch).numpy()
-    return found

@@ -1,0 +1,77 @@
+"""Held-out texts that a preset directory keeps, so that a conversion can be judged on texts of the right kind.
+
+`samples.jsonl` holds a few hundred of the validation texts with their labels, one JSON object a line.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Final
+
+from edgedistil.data.reading import LabelledTexts, read_labelled_texts
+
+__all__ = ["SAMPLES_FILE", "choose_samples", "read_samples", "write_samples"]
+
+SAMPLES_FILE: Final = "samples.jsonl"
+_SAMPLES = 300
+_OF_CLASS = 4  # more samples are kept if these are fewer than so many a class ...
+_MOST_SAMPLES = 1000  # ... but no more than these
+
+
+def choose_samples(data: LabelledTexts, *, seed: int = 0) -> LabelledTexts:
+    """Choose 300 texts, or 4 for each class if these are more, but at most 1,000.
+
+    Every class gets its share of the data, and at least one text as long as there is room.
+
+    Args:
+        data: Labelled texts.
+        seed: Seed of the choice.
+
+    Returns:
+        The chosen texts in the order of `data`; all of them if there are no more.
+
+    Example:
+        >>> texts = LabelledTexts(tuple(map(str, range(900))), ("often",) * 898 + ("rare",) * 2)
+        >>> samples = choose_samples(texts)
+        >>> len(samples), samples.labels.count("rare")
+        (300, 1)
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, label in enumerate(data.labels):
+        rows_of.setdefault(label, []).append(row)
+    size = min(len(data), _MOST_SAMPLES, max(_SAMPLES, _OF_CLASS * len(rows_of)))
+    generator = random.Random(seed)
+    # (position within its class as a share, row): the smallest shares are taken, the first of every class before all.
+    order = []
+    for label in sorted(rows_of):
+        rows = generator.sample(rows_of[label], len(rows_of[label]))
+        order += [(place / len(rows), row) for place, row in enumerate(rows)]
+    chosen = sorted(row for _, row in sorted(order)[:size])
+    return LabelledTexts(tuple(data.texts[row] for row in chosen), tuple(data.labels[row] for row in chosen), data.path)
+
+
+def write_samples(samples: LabelledTexts, directory: Path) -> None:
+    """Write samples into a preset directory."""
+    lines = [
+        json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"
+        for text, label in zip(samples.texts, samples.labels, strict=True)
+    ]
+    (directory / SAMPLES_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def read_samples(directory: Path) -> LabelledTexts | None:
+    """Read the samples of a preset directory; None if it has none.
+
+    Raises:
+        DataError: The file cannot be used.
+
+    Example:
+        >>> write_samples(LabelledTexts(("turn it on",), ("lights",)), Path("intents"))
+        >>> read_samples(Path("intents")).labels
+        ('lights',)
+        >>> (Path("intents") / SAMPLES_FILE).unlink()
+        >>> read_samples(Path("intents")) is None
+        True
+    """
+    path = directory / SAMPLES_FILE
+    return read_labelled_texts(path) if path.is_file() else None
