@@ -209,6 +209,7 @@ def test_int8_matmuls_stand_beside_custom_ops(tftext_file, vocabulary):
     module.functions = {
         "classify_text": tf.function(classify, input_signature=[tf.TensorSpec([1], tf.string, name="text")])
     }
+    module.weight_dtypes = {"logits": "int8"}
     flatbuffer = convert_module(module, QuantizationPlan("int8"), {}, has_custom_ops=True)
     [subgraph] = schema.ModelT.InitFromPackedBuf(flatbuffer, 0).subgraphs
     assert any(tensor.type == schema.TensorType.INT8 for tensor in subgraph.tensors)

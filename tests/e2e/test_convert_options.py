@@ -58,7 +58,10 @@ def test_pairs(convert, tmp_path):
     from_file = run("predict", out, "--input", table, "--text-pair-column", "second", "--json")
     assert last_json(from_file)["results"][0] == told["results"][0]
     assert "one second text for each text" in run("predict", out, "a", "b", "--text-pair", "c", code=1).stderr
-    assert "--text-pair goes with" in run("predict", out, "--input", table, "--text-pair", "c", code=2).stderr
+    assert (
+        "Use --text-pair with texts as arguments"
+        in run("predict", out, "--input", table, "--text-pair", "c", code=2).stderr
+    )
 
 
 def test_tokenizers_are_told_and_refused_by_name(convert):

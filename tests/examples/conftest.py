@@ -1,9 +1,13 @@
 """A folder with the files that examples in docstrings and documents read."""
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+
+from edgedistil.presets.registry import bundled_preset_path
 
 _TEXTS = {
     "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
@@ -19,6 +23,9 @@ def _write_texts(folder: Path) -> None:
     (folder / "train.csv").write_text("text,label\n" + "".join(lines * _ROUNDS), encoding="utf-8")
     (folder / "test.csv").write_text("text,label\n" + "".join(lines), encoding="utf-8")
     (folder / "texts.csv").write_text("text\n" + "".join(f"{text}\n" for text, _ in rows), encoding="utf-8")
+    samples = (bundled_preset_path("smart_home_tiny_en") / "samples.jsonl").read_text("utf-8").splitlines()
+    with (folder / "smart_home_texts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["text"], *([json.loads(sample)["text"]] for sample in samples)])
 
 
 @pytest.fixture(scope="session")

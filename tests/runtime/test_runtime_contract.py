@@ -24,11 +24,28 @@ DISTINCTIVE = {
 def test_names_that_files_depend_on():
     assert [getattr(contract, name) for name in sorted(set(contract.__all__) - {"encoder_signature"})] == [
         *("attention_bias", "attention_mask", "builtin", "classify_text", "classify_text_pair", "classify_tokens"),
-        *("encoder_edgetpu.tflite", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu", "ids"),
-        *("labels.txt", "mask", ("edgedistil.json", "labels.txt", "vocab.txt"), "edgedistil.json", "none"),
-        *("probabilities", "round_robin", 1, "segment_ids", "serving_default", ("cpu", "gpu", "edgetpu"), "text"),
+        *("encoder_edgetpu.tflite", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu"),
+        *("hugging_face", "ids", "keras_hub"),
+        *(
+            "labels.txt",
+            "longest_first",
+            "mask",
+            ("edgedistil.json", "labels.txt", "vocab.txt"),
+            "edgedistil.json",
+            "none",
+        ),
+        *(
+            "probabilities",
+            "round_robin",
+            ("keras_hub", "hugging_face"),
+            1,
+            "segment_ids",
+            "serving_default",
+            ("cpu", "gpu", "edgetpu"),
+            "text",
+        ),
         *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair", "token_ids"),
-        *(("round_robin", "waterfall"), "vocab.txt", "waterfall"),
+        *(("round_robin", "waterfall", "longest_first"), "vocab.txt", "waterfall"),
     ]
     assert contract.encoder_signature(7) == "classify_embeddings_7"
 
