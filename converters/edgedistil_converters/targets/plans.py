@@ -1,5 +1,6 @@
 """Checks that a target can run a plan and an interface."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -61,7 +62,8 @@ TARGETS: Mapping[str, Target] = {
         "An Edge TPU",
         dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT),
         Tolerance(0.6, 0.06, 0.75),
-        Rules(0.95, 2.0, 0.12, 1.0, 0.6),
+        # Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
+        Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf),
     ),
 }
 
