@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 FLAG = re.compile(r"--[a-z]")
 NO_FLAGS_OF_OURS = {
     "edgedistil/report/style.py": "names of CSS properties",
+    "edgedistil/presets/packaged.py": "options of pip",
     "edgedistil_converters/targets/edgetpu_compiler.py": "options of Coral's compiler",
     "edgedistil_converters/targets/parts.py": "arrows of a diagram",
 }
