@@ -336,3 +336,14 @@ def test_swapped_labels_are_refused_by_the_rules(classifier, labels, tmp_path, m
     assert read_artifact(kept).metadata.parity == {}
     with pytest.raises(ParityError, match=r"keep it under another name \(`keep_failed`\)"):
         converted(classifier, labels, path)
+
+
+def test_golden_cases_fit_into_the_rows_of_hosts_that_cannot_resize_them():
+    short = [GoldenCase("on", (2, 5, 3), (0.7, 0.3)), GoldenCase("é" * 127, (2, 5, 5, 3), (0.7, 0.3))]
+    long = [
+        GoldenCase("é" * 128, (2, 5, 5, 5, 3), (0.7, 0.3)),
+        GoldenCase("on", (2, 5, 3, 5, 3), (0.7, 0.3), "a" * 255),
+    ]
+    assert {case.text for case in choose_golden_cases([*short, *long])} == {"on", "é" * 127}
+    assert all(case.text_pair is None for case in choose_golden_cases([*short, *long]))
+    assert set(choose_golden_cases(long)) == set(long)

@@ -14,6 +14,9 @@ __all__ = ["choose_golden_cases", "replay_tolerance", "trusted_answers"]
 
 _GOLDEN_CASES = 8
 _TRUSTED_SHARE = 0.9
+# Bytes of a text. Hosts that cannot resize an input, such as LiteRT's Kotlin API, have rows of 256 (`DEFAULT_SHAPES` in
+# signatures.py), in which two more token ids must fit.
+_LONGEST_TEXT = 254
 _LEAST_LOSSY_TOLERANCE = 0.1  # int8 kernels of other processors round slightly differently
 
 
@@ -80,7 +83,8 @@ def _trusted_difference(report: ParityReport, tolerance: Tolerance) -> float:
 def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]:
     """Returns up to 8 varied answers: the shortest and the longest row of token ids, then the surest for each label.
 
-    If there are pairs of texts, the longest row is one of them.
+    If there are pairs of texts, the longest row is one of them. Texts of more than 254 bytes are left out if there are
+    others, because some hosts cannot replay them.
 
     Example:
         >>> texts = ("on", "turn it on", "turn the lights on")
@@ -88,6 +92,7 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
         >>> [case.text for case in choose_golden_cases(answers)]
         ['on', 'turn the lights on', 'turn it on']
     """
+    answers = [answer for answer in answers if _fits_every_host(answer)] or answers
     # Pairs sort after single texts of the same length.
     by_length = sorted(answers, key=lambda answer: (len(answer.token_ids), answer.text_pair is not None))
     chosen = {(answer.text, answer.text_pair): answer for answer in (by_length[:1] + by_length[-1:])}
@@ -99,6 +104,11 @@ def choose_golden_cases(answers: Sequence[GoldenCase]) -> tuple[GoldenCase, ...]
             break
         chosen.setdefault((answer.text, answer.text_pair), answer)
     return tuple(chosen.values())
+
+
+def _fits_every_host(answer: GoldenCase) -> bool:
+    texts = (answer.text, answer.text_pair or "")
+    return all(len(text.encode("utf-8", "surrogatepass")) <= _LONGEST_TEXT for text in texts)
 
 
 def _label(probabilities: Sequence[float]) -> int:
