@@ -28,7 +28,7 @@ def test_schemes_of_targets():
     [
         ("gpu", QuantizationPlan("int8-static"), "computes in float.*zeros.*`scheme` int8-static.*fp32, fp16, int8"),
         ("gpu", QuantizationPlan("int8-qat"), "A GPU cannot run a plan of int8-qat"),
-        ("gpu", QuantizationPlan("int4"), "abort"),
+        ("gpu", QuantizationPlan("int4"), "does not support int4"),
         ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*logits=int4 in `layers`"),
         ("edgetpu", QuantizationPlan("int8"), "only in int8.*Use one of int8-static, int8-qat"),
         ("edgetpu", QuantizationPlan("int8-static", (LayerScheme("logits", "fp32"),)), "layers of fp32"),

@@ -52,7 +52,7 @@ TARGETS: Mapping[str, Target] = {
     "gpu": Target(
         "A GPU",
         {
-            "int4": "LiteRT 2.3 was seen to abort the whole process when it loads int4 weights for a GPU",
+            "int4": "LiteRT 2.3 does not support int4 weights on a GPU",
             "int8-static": _FIXED_RANGES,
             "int8-qat": _FIXED_RANGES,
         },
