@@ -267,7 +267,7 @@ def _with_new_head(
     settings = replace(settings, sequence_length=int(classifier.preprocessor.sequence_length))
     _check_layers(request.plan, classifier)
     stage(f"training on {len(data.training):,} texts")
-    return train(classifier, data, settings, name=Path(request.preset).name).trained, data.validation
+    return train(classifier, data, settings, name=Path(request.preset).name).trained, data.validation or data.training
 
 
 def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":

@@ -49,6 +49,26 @@ class Start:
         return FINE_TUNING if self.size is None else from_scratch_settings(self.size.hidden_dim)
 
 
+@dataclass(frozen=True)
+class _Logs:
+    """Files that a training writes while it runs."""
+
+    csv: Path | None
+    tensorboard: Path | None
+    is_resumed: bool
+
+    def callbacks(self) -> list[Any]:
+        import keras
+
+        found: list[Any] = []
+        if self.csv:
+            self.csv.parent.mkdir(parents=True, exist_ok=True)
+            found.append(keras.callbacks.CSVLogger(str(self.csv), append=self.is_resumed))
+        if self.tensorboard:
+            found.append(keras.callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
+        return found
+
+
 @click.command()
 @click.option("--preset", help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory.")
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
@@ -71,21 +91,34 @@ class Start:
 @click.option("--intermediate-dim", type=int, help="From scratch: inner width, instead of the size's.")
 @_setting("--epochs", "epochs", int, "Epochs, at most.")
 @_setting("--batch-size", "batch_size", int, "Texts in a step.")
+@_setting("--accumulate", "accumulated_batches", int, "Batches whose gradients are averaged for one step.")
 @_setting("--learning-rate", "learning_rate", float, "Peak learning rate; from scratch times 128 / width, if wider.")
+@_setting("--layer-decay", "layer_decay", float, "Factor of the learning rate from a layer to the one below.")
+@_setting("--label-smoothing", "label_smoothing", float, "Share of the target spread over all classes.")
+@_setting("--token-dropout", "token_dropout", float, "Share of the tokens that training replaces by [UNK].")
 @_setting("--dropout", "dropout", float, "Dropout rate of the head, and of a new backbone.")
 @_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")
 @_setting("--seed", "seed", int, "Seed of everything random.")
 @_setting("--patience", "patience", int, "Epochs without improvement before training stops.")
-@_setting(
+@click.option(
     "--validation-fraction",
-    "validation_fraction",
-    float,
-    "Share of --train-data to hold out without --validation-data.",
+    type=float,
+    help="Share of --train-data to hold out without --validation-data. [0.1; 0 with fewer than 30 texts a class]",
 )
 @click.option(
     "--monitor",
-    type=click.Choice(["accuracy", "loss"]),
-    help="Validation metric that chooses the best epoch. [accuracy]",
+    type=click.Choice(["macro_f1", "accuracy", "loss"]),
+    help=f"Validation metric that chooses the best epoch. [{FINE_TUNING.monitor}]",
+)
+@click.option(
+    "--class-weights",
+    type=click.Choice(["none", "balanced"]),
+    help=f"balanced: every class has the same share of the loss. [{FINE_TUNING.class_weights}]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["auto", "first", "mean"]),
+    help="What a new head of a preset reads: the first token or the mean. [auto: as the preset was trained]",
 )
 @click.option("--freeze-backbone", "is_backbone_frozen", is_flag=True, default=None, help="Train only the head.")
 @click.option("--jit-compile", "is_jit_compiled", is_flag=True, default=None, help="Compile with XLA.")
@@ -95,6 +128,9 @@ class Start:
     default=True,
     help="Keep some validation texts in the directory; `convert` judges files on them. [yes]",
 )
+@click.option("--resume", "is_resumed", is_flag=True, help="Go on with the same training, which was interrupted.")
+@click.option("--csv-log", type=_FILE, help="File for the metrics of every epoch.")
+@click.option("--tensorboard", type=_FILE, help="Directory for the metrics of every epoch, as TensorBoard reads them.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def train(
     train_data: Path,
@@ -105,13 +141,17 @@ def train(
     output: Path,
     force: bool,
     keeps_samples: bool,
+    is_resumed: bool,
+    csv_log: Path | None,
+    tensorboard: Path | None,
     is_json: bool,
     **options: Any,
 ) -> None:
     """Train a classifier on labelled texts.
 
     Training starts from --preset or --from-scratch. It writes a preset directory with the weights, the vocabulary,
-    labels.txt, samples.jsonl, training.json and training.png, which `edgedistil convert --preset` takes.
+    labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert --preset` takes. The
+    state after every epoch is kept beside the directory until it is written, for --resume.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
@@ -136,7 +176,8 @@ def train(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
-    result = _run(start, data, settings, output, keeps_samples=keeps_samples, force=force)
+    logs = _Logs(csv_log, tensorboard, is_resumed)
+    result = _run(start, data, settings, output, logs, keeps_samples=keeps_samples, force=force)
     _report(result, output, is_json=is_json)
 
 
@@ -168,7 +209,14 @@ def _start(options: dict[str, Any]) -> Start:
 
 
 def _run(
-    start: Start, data: TrainingData, settings: TrainingSettings, output: Path, *, keeps_samples: bool, force: bool
+    start: Start,
+    data: TrainingData,
+    settings: TrainingSettings,
+    output: Path,
+    logs: _Logs,
+    *,
+    keeps_samples: bool,
+    force: bool,
 ) -> "TrainingResult":
     screen = console()
     if screen.is_terminal:
@@ -181,11 +229,22 @@ def _run(
     from edgedistil.training.loop import train as fit
     from edgedistil.training.record import write_training
 
+    state = output.with_name(f".{output.name}.training.npz")
+    if not logs.is_resumed:
+        state.unlink(missing_ok=True)
+    elif not state.exists():
+        raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     classifier, origin = _classifier(start, data, settings)
     with training_progress(screen, settings.epochs, steps_per_epoch(data, settings)) as show:
-        callbacks = [ProgressReporter(show)] if screen.is_terminal else []
-        result = fit(classifier, data, settings, name=output.name, callbacks=callbacks)
+        callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
+        try:
+            result = fit(classifier, data, settings, name=output.name, callbacks=callbacks, checkpoint=state)
+        except KeyboardInterrupt:
+            if state.exists():
+                click.echo("The same command with --resume goes on after the last whole epoch.", err=True)
+            raise
     write_training(result, data, output, origin=origin, keeps_samples=keeps_samples, force=force)
+    state.unlink(missing_ok=True)
     return result
 
 
@@ -229,6 +288,7 @@ def _report(result: "TrainingResult", output: Path, *, is_json: bool) -> None:
                 "epochs": len(result.history),
                 "best_epoch": result.best_epoch,
                 "metrics": result.metrics,
+                "never_predicted": list(result.never_predicted),
             }
         )
         return
@@ -238,5 +298,11 @@ def _report(result: "TrainingResult", output: Path, *, is_json: bool) -> None:
         click.echo(
             f"{part:<10} accuracy {metrics['accuracy']:.4f}  macro-F1 {metrics['macro_f1']:.4f}  "
             f"loss {metrics['loss']:.4f}  ({metrics['rows']} texts)"
+        )
+    if result.never_predicted:
+        click.echo(
+            f"warning: the classifier never predicts {', '.join(result.never_predicted)} on the validation data. "
+            "--class-weights balanced or more examples of these classes may help",
+            err=True,
         )
     click.echo(f"next: edgedistil convert --preset {output} -o {output.name}.tflite")

@@ -10,6 +10,8 @@ from edgedistil_runtime.errors import DataError
 
 __all__ = ["TrainingData", "class_names", "split"]
 
+_FEW_TEXTS = 30  # a class; with fewer, holding out a tenth costs more accuracy than choosing an epoch gains
+
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     """The distinct labels in a stable order: whole numbers by value, everything else by code point.
@@ -75,7 +77,7 @@ class TrainingData:
 
     Attributes:
         training: Examples that the weights are fitted to.
-        validation: Examples that choose the best epoch.
+        validation: Examples that choose the best epoch; `None` if all are trained on.
         test: Examples that are measured once, at the end; `None` if there are none.
 
     Example:
@@ -86,7 +88,7 @@ class TrainingData:
     """
 
     training: LabelledTexts
-    validation: LabelledTexts
+    validation: LabelledTexts | None = None
     test: LabelledTexts | None = None
 
     def __post_init__(self) -> None:
@@ -113,7 +115,7 @@ class TrainingData:
         *,
         validation: LabelledTexts | None = None,
         test: LabelledTexts | None = None,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | None = None,
         seed: int = 0,
     ) -> "TrainingData":
         """Takes the validation examples as given, or holds out a stratified share of the training examples.
@@ -122,15 +124,19 @@ class TrainingData:
             training: Examples to train on.
             validation: Examples to validate on; `None` takes them out of `training`.
             test: Examples to test on.
-            validation_fraction: Share of `training` to hold out, between 0 and 1.
+            validation_fraction: Share of `training` to hold out; 0 holds nothing out, and there is no validation then.
+                `None` is 0 if there are fewer than 30 texts a class, which training needs more, and 0.1 otherwise.
             seed: Seed of the choice.
 
         Raises:
             DataError: there is a single class, a class with too few examples, or a class that is not in `training`.
         """
-        if len(set(training.labels)) > 1 and validation is None:
+        classes = len(set(training.labels))
+        if validation_fraction is None:
+            validation_fraction = 0.0 if len(training) < _FEW_TEXTS * classes else 0.1
+        if classes > 1 and validation is None and validation_fraction:
             training, validation = split(training, validation_fraction, seed=seed)
-        return cls(training, validation or training, test)
+        return cls(training, validation, test)
 
     @property
     def labels(self) -> tuple[str, ...]:

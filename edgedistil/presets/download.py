@@ -26,7 +26,13 @@ _KERAS_FILES = (
     "labels.txt",
 )
 _KERAS_WEIGHTS = ("model.weights.h5", "task.weights.h5")
-_HUGGING_FACE_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "added_tokens.json")
+_HUGGING_FACE_FILES = (
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "added_tokens.json",
+    "1_Pooling/config.json",
+)
 _HUGGING_FACE_INDEX = "model.safetensors.index.json"
 _HUGGING_FACE_WEIGHTS = "model.safetensors"
 _HUGGING_FACE_TIMEOUT_SECONDS = 10

@@ -12,7 +12,7 @@ from typing import Any
 from edgedistil.presets.packaged import MINILM, MINILM_HANDLE
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["BUNDLED", "PresetInfo", "bundled_preset_path", "list_presets"]
+__all__ = ["BUNDLED", "PresetInfo", "bundled_preset_path", "is_mean_pooled", "list_presets"]
 
 _BYTES_PER_PARAMETER = 4
 _HERE = Path(__file__).parent
@@ -143,6 +143,21 @@ _MINILM = PresetInfo(
 BUNDLED = {
     "smart_home_tiny_en": ("English", "2 layers; smart-home commands; ready to convert without a network"),
 }
+
+
+def is_mean_pooled(preset: str) -> bool:
+    """Returns True for the name or handle of a sentence encoder whose outputs are averaged.
+
+    Those for dot products are trained on the first token.
+
+    Example:
+        >>> is_mean_pooled("all_minilm_l6_v1_en"), is_mean_pooled("bert_tiny_en_uncased")
+        (True, False)
+    """
+    encoders = [
+        info for info in _KERAS_HUB_BERTS if "/sentence-transformers/" in info.source and "_dot_" not in info.name
+    ]
+    return any(preset in (info.name, info.source) for info in (_MINILM, *encoders))
 
 
 def list_presets() -> tuple[PresetInfo, ...]:

@@ -5,18 +5,20 @@ texts of similar length share a batch: the shuffled texts are cut into chunks of
 sorted by length.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["TokenizedTexts", "evaluation_batches", "tokenize", "training_batches"]
+__all__ = ["EpochNumber", "TokenizedTexts", "evaluation_batches", "tokenize", "training_batches"]
 
 _TEXTS_PER_CALL = 1024
-_BATCHES_PER_CHUNK = 20
+_BATCHES_PER_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,43 @@ def tokenize(preprocessor: Any, texts: Sequence[str]) -> TokenizedTexts:
     return TokenizedTexts(token_ids[:, :longest], padding_mask[:, :longest], lengths)
 
 
+class EpochNumber(keras.callbacks.Callback):  # type: ignore[misc]
+    """The number of the epoch that is running, which decides the order of its batches.
+
+    Attributes:
+        value: Number, from 0 up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Takes the number."""
+        self.value = epoch
+
+
 def training_batches(
     texts: TokenizedTexts,
     targets: NDArray[Any],
     *,
     batch_size: int,
     seed: int,
+    weights: NDArray[np.float32] | None = None,
+    epoch: EpochNumber | None = None,
     token_dropout: float = 0.0,
     unknown_id: int = 0,
     is_full_length: bool = False,
 ) -> tf.data.Dataset:
-    """Batches in a new order every time the data set is iterated; the same seed gives the same orders.
+    """Batches in an order that the seed and the number of the epoch decide.
 
     Args:
         texts: Inputs.
         targets: Targets, one row a text.
         batch_size: Texts in a batch; the last one may be smaller.
         seed: Seed of the orders.
+        weights: Weight of each text in the loss, float32[texts]; `None` is 1.
+        epoch: Number of the epoch; `None` counts how often the data set is iterated.
         token_dropout: Share of the tokens to replace, drawn anew every time a text is shown.
         unknown_id: Token id that replaces them.
         is_full_length: Pad every batch to the longest text of all, so that XLA compiles once.
@@ -94,19 +116,21 @@ def training_batches(
         >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
         >>> texts = TokenizedTexts(ids, (ids > 0).astype("int32"), np.array([3, 4]))
         >>> batches = training_batches(texts, np.eye(2), batch_size=1, seed=0)
-        >>> sorted(inputs["token_ids"].shape[1] for inputs, _ in batches)
+        >>> sorted(inputs["token_ids"].shape[1] for inputs, _, _ in batches)
         [3, 4]
     """
-    generator = np.random.default_rng(seed)
+    iterations = itertools.count()
+    of_text = np.ones(len(texts), "float32") if weights is None else weights
 
-    def epoch() -> Iterator[tuple[dict[str, NDArray[np.int32]], NDArray[Any]]]:
+    def batches() -> Iterator[tuple[dict[str, NDArray[np.int32]], NDArray[Any], NDArray[np.float32]]]:
+        generator = np.random.default_rng([seed, next(iterations) if epoch is None else epoch.value])
         for rows in _grouped_rows(texts.lengths, batch_size, generator):
             inputs = texts.batch(rows, is_full_length=is_full_length)
             if token_dropout:
                 _drop_tokens(inputs["token_ids"], texts.lengths[rows], token_dropout, unknown_id, generator)
-            yield inputs, targets[rows]
+            yield inputs, targets[rows], of_text[rows]
 
-    dataset = tf.data.Dataset.from_generator(epoch, output_signature=_signature(targets))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets))
     count = -(-len(texts) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
@@ -131,7 +155,7 @@ def evaluation_batches(
 def _grouped_rows(
     lengths: NDArray[np.int64], batch_size: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    # Sorting all texts by length would show the same texts together in every epoch; sorting 20 shuffled batches at a
+    # Sorting all texts by length would show the same texts together in every epoch; sorting 100 shuffled batches at a
     # time leaves little padding and mixes the texts.
     shuffled = generator.permutation(len(lengths))
     chunk = batch_size * _BATCHES_PER_CHUNK
@@ -161,4 +185,5 @@ def _signature(targets: NDArray[Any]) -> Any:
     return (
         {"token_ids": inputs, "padding_mask": inputs},
         tf.TensorSpec((None, *targets.shape[1:]), tf.as_dtype(targets.dtype)),
+        tf.TensorSpec((None,), tf.float32),
     )

@@ -12,12 +12,12 @@ __all__ = ["BestEpoch", "ProgressReporter", "TrainingProgress"]
 class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """Measures every epoch, keeps the weights of the best one, and stops after `patience` epochs without a better one.
 
-    Keras' `EarlyStopping` compares one number; here the loss decides between epochs of equal accuracy, which a small
-    validation set gives often. After `fit`, the model has the weights of the best epoch, even after an interruption.
+    Keras' `EarlyStopping` compares one number; here the loss decides between epochs with the same score, which a small
+    validation set gives often.
 
     Args:
-        measure: Returns the metrics on the validation data.
-        monitor: Metric that decides: `accuracy` (the loss decides a tie) or `loss`.
+        measure: Returns the metrics on the validation data; `None` if there are none, then the last epoch is the best.
+        monitor: Metric that decides: `macro_f1` or `accuracy` (the loss decides a tie), or `loss`.
         patience: Epochs without a better one after which training stops.
 
     Attributes:
@@ -34,7 +34,7 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         2
     """
 
-    def __init__(self, measure: Callable[[], Mapping[str, Any]], *, monitor: str, patience: int) -> None:
+    def __init__(self, measure: Callable[[], Mapping[str, Any]] | None, *, monitor: str, patience: int) -> None:
         super().__init__()
         self._measure = measure
         self._monitor = monitor
@@ -47,25 +47,54 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures on the validation data, compares, and stops training if patience is exhausted."""
         training = {name: round(float(value), 6) for name, value in (logs or {}).items()}
-        validation = {f"val_{name}": value for name, value in self._measure().items() if name != "rows"}
+        measured = self._measure() if self._measure else {}
+        validation = {f"val_{name}": value for name, value in measured.items() if name != "rows"}
         self.history.append({"epoch": epoch + 1, **training, **validation})
         if logs is not None:
             logs.update(validation)
+        if not validation:
+            self.best_epoch = epoch + 1
+            return
         score = self._score(validation)
         if not self._best or score > self._best:
             self._best, self.best_epoch = score, epoch + 1
             self._best_weights = self.model.get_weights()
-        elif epoch + 1 - self.best_epoch >= self._patience:
+        elif self.is_finished(epoch + 1):
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Restores the best weights."""
+        self.restore(self.model)
+
+    def is_finished(self, epochs: int) -> bool:
+        """Returns True if patience was exhausted after so many epochs."""
+        return bool(self._best) and epochs - self.best_epoch >= self._patience
+
+    def restore(self, model: Any) -> None:
+        """Gives a model the weights of the best epoch, as far as there is one."""
         if self._best_weights:
-            self.model.set_weights(self._best_weights)
+            model.set_weights(self._best_weights)
+
+    def state(self) -> tuple[dict[str, Any], list[Any]]:
+        """What `load_state` needs: values for JSON, and the best weights."""
+        return {"best": self._best, "best_epoch": self.best_epoch, "history": self.history}, self._best_weights
+
+    def load_state(self, state: Mapping[str, Any], best_weights: list[Any]) -> None:
+        """Goes on from the state of another object.
+
+        Example:
+            >>> first, second = (BestEpoch(None, monitor="loss", patience=1) for _ in range(2))
+            >>> first.on_epoch_end(0, {"loss": 0.5})
+            >>> second.load_state(*first.state())
+            >>> second.history
+            [{'epoch': 1, 'loss': 0.5}]
+        """
+        self._best, self.best_epoch = tuple(state["best"]), int(state["best_epoch"])
+        self.history, self._best_weights = list(state["history"]), best_weights
 
     def _score(self, validation: Mapping[str, float]) -> tuple[float, ...]:
-        loss, accuracy = validation["val_loss"], validation["val_accuracy"]
-        return (-loss,) if self._monitor == "loss" else (accuracy, -loss)
+        loss = validation["val_loss"]
+        return (-loss,) if self._monitor == "loss" else (validation[f"val_{self._monitor}"], -loss)
 
 
 @dataclass(frozen=True)

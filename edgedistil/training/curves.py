@@ -20,7 +20,8 @@ def draw_curves(history: Sequence[Mapping[str, Any]], best_epoch: int, path: str
     same bytes.
 
     Args:
-        history: One mapping an epoch with `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+        history: One mapping an epoch with `epoch`, `loss`, `accuracy`, and `val_loss`, `val_accuracy` if there are
+            validation data.
         best_epoch: Epoch to mark.
         path: File to write.
 
@@ -35,9 +36,9 @@ def draw_curves(history: Sequence[Mapping[str, Any]], best_epoch: int, path: str
     epochs = [row["epoch"] for row in history]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         axes.plot(epochs, [row[name] for row in history], "o-", color=_TRAINING_COLOR, label="training", ms=3)
-        axes.plot(
-            epochs, [row[f"val_{name}"] for row in history], "o-", color=_VALIDATION_COLOR, label="validation", ms=3
-        )
+        measured = [(row["epoch"], row[f"val_{name}"]) for row in history if f"val_{name}" in row]
+        if measured:
+            axes.plot(*zip(*measured, strict=True), "o-", color=_VALIDATION_COLOR, label="validation", ms=3)
         axes.axvline(best_epoch, color=_VALIDATION_COLOR, ls=":", lw=1, label=f"best epoch ({best_epoch})")
         axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(epochs) + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)

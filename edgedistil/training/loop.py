@@ -1,21 +1,28 @@
 """Fits a classifier to labelled texts and measures it."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data import TrainingData
 from edgedistil.presets.loading import LabelledClassifier
 from edgedistil.scores import score_probabilities
-from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
+from edgedistil.training.batches import EpochNumber, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
-from edgedistil.training.keras_outputs import Predictor, gives_probabilities
+from edgedistil.training.keras_outputs import softmax
+from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.settings import TrainingSettings
+from edgedistil.training.state import TrainingState
+from edgedistil.training.targets import class_numbers, class_weights
 from edgedistil_runtime.errors import DataError, PresetError
 
 __all__ = ["TrainingResult", "steps_per_epoch", "train"]
@@ -29,8 +36,9 @@ class TrainingResult:
         trained: Classifier with the weights of the best epoch, and its labels.
         settings: Settings of the training.
         history: One mapping an epoch, as in `training.json`.
-        best_epoch: Number of the best epoch, from 1 up.
-        metrics: `validation`, and `test` if there are test data, each with accuracy, macro_f1, loss, rows.
+        best_epoch: Number of the best epoch, from 1 up; the last one if there are no validation data.
+        metrics: `validation` and `test`, as far as there are such data, each with accuracy, macro_f1, loss, rows.
+        never_predicted: Classes with validation texts that the classifier gives to no validation text.
     """
 
     trained: LabelledClassifier
@@ -38,6 +46,7 @@ class TrainingResult:
     history: tuple[dict[str, Any], ...]
     best_epoch: int
     metrics: dict[str, dict[str, Any]]
+    never_predicted: tuple[str, ...] = ()
 
 
 def train(
@@ -47,11 +56,12 @@ def train(
     *,
     name: str = "classifier",
     callbacks: Iterable[Any] = (),
+    checkpoint: Path | None = None,
 ) -> TrainingResult:
     """Fits a classifier, and keeps the epoch that is best on the validation data.
 
     The classifier is changed in place. Its own compilation is left as it is: training uses a second Keras model over
-    the same layers, which takes token ids, so that every text is tokenized once and not once an epoch.
+    the same variables, which takes token ids, so that every text is tokenized once and not once an epoch.
 
     Args:
         classifier: A `keras_hub.models.DistilBertTextClassifier` with a preprocessor.
@@ -59,13 +69,15 @@ def train(
         settings: Settings; the same settings and data give the same classifier on the same machine.
         name: Name of the result.
         callbacks: Keras callbacks to add, such as a `ProgressReporter`.
+        checkpoint: File for the state of the training, written after every epoch. If it exists and is of the same
+            training, that training goes on, and ends with the weights that it would have had without a break.
 
     Returns:
         The trained classifier with its labels, history and metrics.
 
     Raises:
         PresetError: the classifier has no preprocessor, or another number of outputs than the data have classes.
-        DataError: the loss is not a finite number.
+        DataError: the loss is not a finite number, or the checkpoint is of another training.
 
     Example:
         >>> from edgedistil.data import read_labelled_texts
@@ -78,23 +90,20 @@ def train(
     _check(classifier, data)
     keras.utils.set_random_seed(settings.seed)
     classifier.backbone.trainable = not settings.is_backbone_frozen
-    parts = {"training": data.training, "validation": data.validation, **({"test": data.test} if data.test else {})}
-    tokenized = {part: tokenize(classifier.preprocessor, texts.texts) for part, texts in parts.items() if texts}
-    classes = {part: _class_numbers(texts, data.labels) for part, texts in parts.items() if texts}
-
-    predictor = Predictor(classifier)
-
-    def measured(part: str) -> dict[str, Any]:
-        return score_probabilities(predictor.probabilities(tokenized[part]), classes[part])
-
-    best = BestEpoch(lambda: measured("validation"), monitor=settings.monitor, patience=settings.patience)
-    _fit(classifier, tokenized["training"], classes["training"], settings, [best, *callbacks])
+    run = _Run(classifier, data, settings)
+    best = BestEpoch(
+        (lambda: run.measure("validation")) if data.validation else None,
+        monitor=settings.monitor,
+        patience=settings.patience,
+    )
+    run.fit(best, callbacks, checkpoint)
     return TrainingResult(
         trained=LabelledClassifier(classifier, data.labels, name=name, source=name),
         settings=settings,
         history=tuple(best.history),
         best_epoch=best.best_epoch,
-        metrics={part: measured(part) for part in parts if part != "training"},
+        metrics={part: run.measure(part) for part in run.parts if part != "training"},
+        never_predicted=run.never_predicted(),
     )
 
 
@@ -109,35 +118,89 @@ def steps_per_epoch(data: TrainingData, settings: TrainingSettings) -> int:
     return -(-len(data.training) // settings.batch_size)
 
 
-def _fit(
-    classifier: Any,
-    texts: TokenizedTexts,
-    classes: NDArray[np.int64],
-    settings: TrainingSettings,
-    callbacks: list[Any],
-) -> None:
-    network = keras.Model(classifier.input, classifier.output)
-    num_classes = classifier.num_classes
-    targets = np.eye(num_classes, dtype="float32")[classes]
-    batches = training_batches(
-        texts,
-        targets,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        token_dropout=settings.token_dropout,
-        unknown_id=classifier.preprocessor.tokenizer.token_to_id("[UNK]"),
-        is_full_length=settings.is_jit_compiled,
-    )
-    network.compile(
-        optimizer=build_optimizer(settings, steps_per_epoch=len(batches)),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=not gives_probabilities(classifier), label_smoothing=settings.label_smoothing
-        ),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=settings.is_jit_compiled,
-    )
-    # shuffle=False: training_batches gives a new order every epoch.
-    network.fit(batches, epochs=settings.epochs, callbacks=[_FiniteLoss(), *callbacks], verbose=0, shuffle=False)
+class _Run:
+    """The network of a training, and its data as rows of the network's table."""
+
+    def __init__(self, classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
+        self._classifier, self._data, self._settings = classifier, data, settings
+        given = {"training": data.training, "validation": data.validation, "test": data.test}
+        texts = {part: tokenize(classifier.preprocessor, found.texts) for part, found in given.items() if found}
+        unknown = int(classifier.preprocessor.tokenizer.token_to_id("[UNK]"))
+        pieces = pieces_that_occur(texts.values(), unknown)
+        self.parts = {part: with_rows(found, pieces) for part, found in texts.items()}
+        self._classes = {part: class_numbers(found, data.labels) for part, found in given.items() if found}
+        self._unknown_row = int(np.searchsorted(pieces, unknown))
+        self._network = TrainingNetwork(classifier, pieces, seed=settings.seed)
+        self._evaluator = Evaluator(self._network)
+
+    def measure(self, part: str) -> dict[str, Any]:
+        return score_probabilities(softmax(self._evaluator.logits(self.parts[part])), self._classes[part])
+
+    def never_predicted(self) -> tuple[str, ...]:
+        if "validation" not in self.parts:
+            return ()
+        predicted = set(self._evaluator.logits(self.parts["validation"]).argmax(axis=1).tolist())
+        present = Counter(self._classes["validation"].tolist())
+        return tuple(
+            label for number, label in enumerate(self._data.labels) if present[number] and number not in predicted
+        )
+
+    def fit(self, best: BestEpoch, callbacks: Iterable[Any], checkpoint: Path | None) -> None:
+        settings, network = self._settings, self._network
+        classes = self._classes["training"]
+        targets = np.eye(network.num_classes, dtype="float32")[classes]
+        weights = class_weights(classes, settings.class_weights)
+        epoch = EpochNumber()
+        batches = self._batches(targets, weights, epoch)
+        network.compile(
+            optimizer=build_optimizer(
+                settings, steps_per_epoch=len(batches), num_layers=int(self._classifier.backbone.num_layers)
+            ),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            jit_compile=settings.is_jit_compiled,
+        )
+        network.optimizer.build(network.trainable_variables)
+        state = TrainingState(checkpoint, network, best, self._digest()) if checkpoint else None
+        first = state.restore() if state else 0
+        try:
+            if not best.is_finished(first):
+                # shuffle=False: training_batches gives a new order every epoch.
+                network.fit(
+                    batches,
+                    epochs=settings.epochs,
+                    initial_epoch=first,
+                    callbacks=[epoch, _FiniteLoss(), best, *([state] if state else []), *callbacks],
+                    verbose=0,
+                    shuffle=False,
+                )
+        finally:
+            best.restore(network)
+            network.write_embeddings()  # type: ignore[no-untyped-call]
+
+    def _batches(self, targets: NDArray[np.float32], weights: NDArray[np.float32], epoch: EpochNumber) -> Any:
+        settings = self._settings
+        return training_batches(
+            self.parts["training"],
+            targets,
+            weights=weights,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            epoch=epoch,
+            token_dropout=settings.token_dropout,
+            unknown_id=self._unknown_row,
+            is_full_length=settings.is_jit_compiled,
+        )
+
+    def _digest(self) -> str:
+        """Of everything that the weights after an epoch depend on, except the callbacks."""
+        digest = hashlib.sha256(json.dumps([self._settings.to_dict(), self._data.labels], sort_keys=True).encode())
+        for part in self.parts:
+            digest.update(np.ascontiguousarray(self.parts[part].token_ids).data)
+            digest.update(self._classes[part].data)
+        for variable in self._network.weights:
+            digest.update(str((variable.path, tuple(variable.shape))).encode())
+        return digest.hexdigest()
 
 
 class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
@@ -159,8 +222,3 @@ def _check(classifier: Any, data: TrainingData) -> None:
             f"The classifier has {classifier.num_classes} outputs and the training data have {len(data.labels)} "
             f"classes. Load it with num_classes={len(data.labels)}"
         )
-
-
-def _class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int64]:
-    number_of = {label: number for number, label in enumerate(labels)}
-    return np.array([number_of[label] for label in data.labels], dtype="int64")

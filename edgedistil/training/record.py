@@ -2,7 +2,9 @@
 
     config.json, model.weights.h5, task.json, …   KerasHub's preset, as its save_to_preset writes it
     labels.txt                                    one class name a line, in the order of the outputs
-    samples.jsonl                                 a few hundred validation texts, on which a conversion is judged
+    samples.jsonl                                 a few hundred validation texts (else training texts), on
+                                                  which a conversion is judged
+    README.md                                     the model card, with front matter as Hugging Face's hub reads it
     training.json                                 settings, versions, data, per-epoch history, final metrics
     training.png                                  the curves
 
@@ -20,6 +22,7 @@ from edgedistil import __version__
 from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.data.samples import choose_samples, write_samples
 from edgedistil.presets.loading import LABELS_FILE
+from edgedistil.training.card import CARD_FILE, model_card
 from edgedistil.training.curves import draw_curves
 from edgedistil.training.loop import TrainingResult
 from edgedistil_converters.files import atomic_directory
@@ -46,7 +49,8 @@ def write_training(
         data: Data it was trained on; file names, row counts and hashes are recorded.
         directory: Directory to write.
         origin: Facts about the start of the training to record, such as `{"preset": "distil_bert_base_en"}`.
-        keeps_samples: Keep some of the validation texts with their labels in the directory, see `choose_samples`.
+        keeps_samples: Keep some of the validation texts with their labels in the directory, see `choose_samples`;
+            of the training texts if there are no others.
         force: Replace a directory that an earlier call wrote.
 
     Returns:
@@ -74,8 +78,9 @@ def write_training(
         _forget_date(work / "metadata.json")
         _write_text(work / LABELS_FILE, "".join(f"{label}\n" for label in result.trained.labels))
         if keeps_samples:
-            write_samples(choose_samples(data.validation), work)
+            write_samples(choose_samples(data.validation or data.training), work)
         _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        _write_text(work / CARD_FILE, model_card(record, name=result.trained.name))
         draw_curves(result.history, result.best_epoch, work / "training.png")
     return target
 

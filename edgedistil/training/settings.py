@@ -18,7 +18,9 @@ class TrainingSettings:
     Attributes:
         epochs: Number of passes over the data, at most.
         batch_size: Texts in a step.
+        accumulated_batches: Steps whose gradients are averaged before the weights change; 1 changes them every step.
         learning_rate: Peak of the learning rate, reached after the warm-up; it falls to 0 by the last step.
+        layer_decay: Factor of the learning rate from a layer to the one below it (https://arxiv.org/abs/1801.06146).
         warmup_fraction: Share of all steps in which the learning rate rises.
         weight_decay: Decay of AdamW (https://arxiv.org/abs/1711.05101), on matrices only.
         clip_norm: Global norm to which gradients are clipped.
@@ -29,8 +31,13 @@ class TrainingSettings:
         sequence_length: Tokens, `[CLS]` and `[SEP]` among them, that a text is cut to.
         seed: Seed of the weights, the shuffling, the dropout and the split.
         patience: Epochs without a better validation result after which training stops.
-        monitor: Validation metric that chooses the best epoch: `accuracy` (the loss decides a tie) or `loss`.
-        validation_fraction: Share of the training data to hold out if no validation data are given.
+        monitor: Validation metric that chooses the best epoch: `macro_f1` or `accuracy` (the loss decides a tie), or
+            `loss`.
+        class_weights: `balanced` gives every class the same share of the loss, `none` every text.
+        validation_fraction: Share of the training data to hold out if no validation data are given; 0 trains on all of
+            them, for a fixed number of epochs; `None` is 0 with fewer than 30 texts a class, and 0.1 with more.
+        pooling: What a new head of a pretrained backbone reads: the `first` token, or the `mean` over all tokens, which
+            is one more layer; `auto` is `mean` for sentence encoders trained on it, and `first` for others.
         is_backbone_frozen: Train only the head.
         is_jit_compiled: Compile with XLA; every batch then has the full sequence length.
 
@@ -44,7 +51,9 @@ class TrainingSettings:
 
     epochs: int = 4
     batch_size: int = 32
+    accumulated_batches: int = 1
     learning_rate: float = 5e-5
+    layer_decay: float = 1.0
     warmup_fraction: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -54,20 +63,33 @@ class TrainingSettings:
     sequence_length: int = 128
     seed: int = 0
     patience: int = 2
-    monitor: Literal["accuracy", "loss"] = "accuracy"
-    validation_fraction: float = 0.1
+    monitor: Literal["macro_f1", "accuracy", "loss"] = "macro_f1"
+    class_weights: Literal["none", "balanced"] = "none"
+    validation_fraction: float | None = None
+    pooling: Literal["auto", "first", "mean"] = "auto"
     is_backbone_frozen: bool = False
     is_jit_compiled: bool = False
 
     def __post_init__(self) -> None:
-        for name, lowest in (("epochs", 1), ("batch_size", 1), ("sequence_length", 3), ("seed", 0), ("patience", 1)):
+        for name, lowest in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("accumulated_batches", 1),
+            ("sequence_length", 3),
+            ("seed", 0),
+            ("patience", 1),
+        ):
             self._require(name, getattr(self, name) >= lowest, f"a whole number from {lowest} up")
         for name in ("learning_rate", "clip_norm"):
             self._require(name, 0 < getattr(self, name) < float("inf"), "a number above 0")
         for name in ("warmup_fraction", "weight_decay", "label_smoothing", "token_dropout", "dropout"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 up and below 1")
-        self._require("validation_fraction", 0 < self.validation_fraction < 1, "above 0 and below 1")
-        self._require("monitor", self.monitor in ("accuracy", "loss"), "accuracy or loss")
+        fraction = self.validation_fraction
+        self._require("validation_fraction", fraction is None or 0 <= fraction < 1, "from 0 up and below 1, or None")
+        self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
+        self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
+        self._require("monitor", self.monitor in ("macro_f1", "accuracy", "loss"), "macro_f1, accuracy or loss")
+        self._require("class_weights", self.class_weights in ("none", "balanced"), "none or balanced")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, for JSON."""
@@ -78,8 +100,8 @@ class TrainingSettings:
             raise DataError(f"{name} must be {legal}. Received: {getattr(self, name)!r}")
 
 
-FINE_TUNING = TrainingSettings()
-"""Defaults for a pretrained backbone (BERT, https://arxiv.org/abs/1810.04805, appendix A.3)."""
+FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4, label_smoothing=0.1)
+"""Defaults for a pretrained backbone, chosen on validation data by `benchmarks/fine_tuning.py`."""
 
 FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)
 """Defaults for a backbone of width 128 with random weights, from measurements on snips and sms_spam."""

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from edgedistil.builder import build_backbone, build_classifier, build_preprocessor, learn_vocabulary
 from edgedistil.data import TrainingData
 from edgedistil.presets.loading import load_classifier
+from edgedistil.presets.pooling import pools_by_mean
 from edgedistil.sizes import BackboneSize
+from edgedistil.training.batches import tokenize
+from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
+from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
+from edgedistil.training.targets import class_numbers, class_weights
 
 __all__ = ["from_preset", "from_scratch"]
 
@@ -19,10 +26,13 @@ def from_preset(
 ) -> Any:
     """A preset's backbone and preprocessor with a new head that has an output for every class of the data.
 
+    The head is fitted to the outputs of the backbone, see `edgedistil.training.head`, so that the classifier is already
+    as good as a linear one. With mean pooling, the backbone gets one more layer, see `edgedistil.training.pooling`.
+
     Args:
         preset: As in `load_classifier`.
         data: Training data; its labels are the classes.
-        settings: Seed, dropout and sequence length are used.
+        settings: Seed, dropout, sequence length, pooling and class weights are used.
         keeps_sequence_length: Cut texts to the preset's sequence length instead of the settings'.
 
     Raises:
@@ -35,12 +45,36 @@ def from_preset(
         3
     """
     keras.utils.set_random_seed(settings.seed)
-    return load_classifier(
+    loaded = load_classifier(
         preset,
         num_classes=len(data.labels),
         sequence_length=None if keeps_sequence_length else settings.sequence_length,
         dropout=settings.dropout,
     )
+    pooling = settings.pooling
+    if pooling == "auto":
+        pooling = "mean" if pools_by_mean(preset) else "first"
+    backbone = with_mean_pooling(loaded.backbone) if pooling == "mean" else loaded.backbone
+    keras.utils.set_random_seed(settings.seed)
+    classifier = build_classifier(
+        backbone,
+        len(data.labels),
+        preprocessor=loaded.preprocessor,
+        dropout=settings.dropout,
+        hidden_dim=linear_head_width(backbone),
+    )
+    _fit_head(classifier, data, settings)
+    return classifier
+
+
+def _fit_head(classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
+    """Fits the new head to the outputs of the pretrained encoder, which stays as it is."""
+    texts = tokenize(classifier.preprocessor, data.training.texts)
+    pieces = pieces_that_occur([texts])
+    features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))
+    classes = class_numbers(data.training, data.labels)
+    targets = np.eye(len(data.labels), dtype="float32")[classes]
+    set_linear_head(classifier, *fit_linear_head(features, targets, class_weights(classes, settings.class_weights)))
 
 
 def from_scratch(

@@ -62,7 +62,11 @@ def run(data, settings=SETTINGS, **options):
         {"token_dropout": -0.1},
         {"warmup_fraction": 1.0},
         {"sequence_length": 2},
-        {"validation_fraction": 0.0},
+        {"validation_fraction": 1.0},
+        {"accumulated_batches": 0},
+        {"layer_decay": 0.0},
+        {"class_weights": "rare"},
+        {"pooling": "max"},
         {"patience": 0},
         {"seed": -1},
         {"monitor": "f1"},
@@ -104,7 +108,7 @@ def test_batches_show_every_text_once_no_longer_than_needed_and_in_another_order
     epochs = []
     for _ in range(2):
         seen = []
-        for inputs, rows in batches.as_numpy_iterator():
+        for inputs, rows, _ in batches.as_numpy_iterator():
             length = inputs["token_ids"].shape[1]
             numbers = rows[:, 0].astype(int)
             assert length == tokenized.lengths[numbers].max()
@@ -121,7 +125,7 @@ def test_token_dropout_spares_the_special_tokens(texts, make_tiny_classifier):
     before = tokenized.token_ids.copy()
     targets = np.arange(len(texts), dtype="float32")[:, None]
     batches = training_batches(tokenized, targets, batch_size=4, seed=3, token_dropout=0.999, unknown_id=1)
-    for inputs, rows in batches.as_numpy_iterator():
+    for inputs, rows, _ in batches.as_numpy_iterator():
         for ids, mask, row in zip(inputs["token_ids"], inputs["padding_mask"], rows[:, 0].astype(int), strict=True):
             length = tokenized.lengths[row]
             assert (ids[0], ids[length - 1]) == (2, 3)

@@ -25,7 +25,9 @@ __all__ = [
     "Architecture",
     "Ops",
     "classify_embeddings",
+    "classify_encoded",
     "classify_normalized",
+    "encode_normalized",
     "layer_name",
 ]
 
@@ -111,10 +113,18 @@ def classify_embeddings(embeddings: X, architecture: Architecture, ops: Ops[X]) 
 
 def classify_normalized(x: X, architecture: Architecture, ops: Ops[X]) -> X:
     """Returns the logits of embeddings after their layer norm."""
+    return classify_encoded(encode_normalized(x, architecture, ops), architecture, ops)
+
+
+def encode_normalized(x: X, architecture: Architecture, ops: Ops[X]) -> X:
+    """Returns the first position after the last layer, which the head reads, of embeddings after their layer norm."""
     for index in range(architecture.num_layers):
         x = _layer(x, index, architecture, ops)
-    if not architecture.num_layers:
-        x = ops.first_position("", x)
+    return x if architecture.num_layers else ops.first_position("", x)
+
+
+def classify_encoded(x: X, architecture: Architecture, ops: Ops[X]) -> X:
+    """Returns the logits of the first position after the last layer: the classifier's head."""
     if architecture.pooled_activation == "tanh":
         return ops.dense(LOGITS, ops.tanh(POOLED_TANH, ops.dense(POOLED, x)))
     return ops.dense(LOGITS, ops.dense(POOLED, x, activation="relu"))

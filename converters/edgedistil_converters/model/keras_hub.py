@@ -11,12 +11,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.graph.transformer import POOLED_ACTIVATIONS, layer_name
+from edgedistil_converters.graph.transformer import POOLED_ACTIVATIONS, Architecture, layer_name
 from edgedistil_converters.model.folded_bert import GELUS, gelu_kind, is_distil_bert
 from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, TransformerLayer
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["backbone_layers", "head_layers", "read_output_activation", "read_weights", "write_weights"]
+__all__ = [
+    "backbone_layers",
+    "head_layers",
+    "read_architecture",
+    "read_output_activation",
+    "read_weights",
+    "write_weights",
+]
 
 # Part of a layer -> the layer of `TransformerEncoder` that holds it.
 _PARTS_OF_LAYER: Mapping[str, str] = {
@@ -87,6 +94,21 @@ def write_weights(classifier: Any, weights: ClassifierWeights) -> None:
             scale = 1 / _scale(site, backbone)
             layer.kernel.assign((part.kernel * scale).reshape(layer.kernel.shape))
             layer.bias.assign((part.bias * scale).reshape(layer.bias.shape))
+
+
+def read_architecture(classifier: Any) -> Architecture:
+    """Reads which of the forward pass's forms a classifier has.
+
+    Raises:
+        ConversionError: A layer has an activation that the forward pass does not know.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> read_architecture(load_classifier("intents"))
+        Architecture(num_layers=1, pooled_activation='relu', is_gelu_approximate=False)
+    """
+    backbone = classifier.backbone
+    return Architecture(int(backbone.num_layers), _read_pooled_activation(classifier), _read_gelu(backbone))
 
 
 def read_output_activation(classifier: Any) -> str:

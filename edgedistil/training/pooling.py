@@ -1,0 +1,74 @@
+"""Mean pooling as one more layer of the backbone.
+
+A sentence encoder is trained so that the mean of its outputs over all tokens represents a text, while KerasHub's
+classifier reads the first token only, which such an encoder was never trained for. `with_mean_pooling` adds a layer
+whose first position is that mean: queries of 0 attend to all tokens equally, the values are copies, and the result is
+scaled up so that the residual of the first token hardly counts after the layer norm. It is a layer as any other, so
+classifiers with it are saved, trained, converted and quantized like others. In a file, where the last layer computes
+its first position only, it costs two matmuls of a token more, and the layer before it is computed as a whole.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edgedistil.builder import build_backbone
+from edgedistil.sizes import BackboneSize
+from edgedistil_converters.model.folded_bert import gelu_kind
+from edgedistil_converters.model.keras_hub import backbone_layers
+
+__all__ = ["with_mean_pooling"]
+
+# Weight of the mean beside the first token's 1. With 16, linear classifiers of 5 and 10 texts a class are within 0.7
+# points of those on the exact mean (validation data of banking77 and clinc150, all_minilm_l6_v2_en); with 1, 6 below.
+_MEAN_WEIGHT = 16.0
+
+
+def with_mean_pooling(backbone: Any) -> Any:
+    """Copies a backbone and adds a layer whose first position is the mean over all tokens, centred and scaled.
+
+    Args:
+        backbone: A `keras_hub.models.DistilBertBackbone`.
+
+    Returns:
+        A backbone with one layer more.
+
+    Example:
+        >>> backbone = build_backbone(BackboneSize(1, 4, 1, 8), vocabulary_size=9, max_sequence_length=8)
+        >>> inputs = {"token_ids": np.array([[2, 7, 5, 3]]), "padding_mask": np.ones((1, 4), "int32")}
+        >>> mean = np.mean(backbone(inputs)[0], axis=0)
+        >>> pooled = np.array(with_mean_pooling(backbone)(inputs)[0, 0])
+        >>> bool(np.corrcoef(mean, pooled)[0, 1] > 0.9)
+        True
+    """
+    [first, *_] = backbone.transformer_layers
+    pooled = build_backbone(
+        BackboneSize(backbone.num_layers + 1, backbone.hidden_dim, backbone.num_heads, backbone.intermediate_dim),
+        vocabulary_size=backbone.vocabulary_size,
+        max_sequence_length=backbone.max_sequence_length,
+        dropout=backbone.dropout,
+        layer_norm_epsilon=float(backbone.embeddings_layer_norm.epsilon),
+        gelu=gelu_kind(first._feedforward_intermediate_dense.activation),
+    )
+    pooled.token_embedding.embeddings.assign(backbone.token_embedding.embeddings)
+    positions = backbone.embeddings.position_embedding.position_embeddings
+    pooled.embeddings.position_embedding.position_embeddings.assign(positions)
+    layers = dict(backbone_layers(pooled))
+    for site, layer in backbone_layers(backbone):
+        for variable, copied in zip(layer.weights, layers[site].weights, strict=True):
+            copied.assign(variable)
+    last = f"transformer_layer_{backbone.num_layers}"
+    _set_kernel(layers[f"{last}/query"], 0.0)
+    _set_kernel(layers[f"{last}/value"], 1.0)
+    _set_kernel(layers[f"{last}/attention_output"], _MEAN_WEIGHT)
+    # The other half of the layer starts as nothing: it adds 0, and learns from there.
+    output = layers[f"{last}/output"]
+    output.kernel.assign(np.zeros(output.kernel.shape, "float32"))
+    return pooled
+
+
+def _set_kernel(layer: Any, diagonal: float) -> None:
+    """Makes the kernel of a matmul of attention a multiple of the identity."""
+    width = math.isqrt(math.prod(layer.kernel.shape))
+    layer.kernel.assign((diagonal * np.eye(width, dtype="float32")).reshape(layer.kernel.shape))

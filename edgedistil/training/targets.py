@@ -1,0 +1,38 @@
+"""Targets of training: the class of each text as a number, and the weight of the text in the loss."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil.data import LabelledTexts
+
+__all__ = ["class_numbers", "class_weights"]
+
+
+def class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Index of each text's label in `labels`, int64[texts].
+
+    Example:
+        >>> class_numbers(LabelledTexts(("a", "b"), ("on", "off")), ["off", "on"]).tolist()
+        [1, 0]
+    """
+    number_of = {label: number for number, label in enumerate(labels)}
+    return np.array([number_of[label] for label in data.labels], dtype="int64")
+
+
+def class_weights(classes: NDArray[np.int64], kind: str) -> NDArray[np.float32]:
+    """Weight of each training text in the loss; the mean weight is 1.
+
+    Args:
+        classes: Class of each text, int64[texts].
+        kind: `none` gives every text the weight 1; `balanced` gives every class the same share of the loss.
+
+    Example:
+        >>> class_weights(np.array([0, 0, 0, 1]), "balanced").round(3).tolist()
+        [0.667, 0.667, 0.667, 2.0]
+    """
+    if kind == "none":
+        return np.ones(len(classes), "float32")
+    _, index, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return np.asarray(len(classes) / (len(counts) * counts[index]), "float32")

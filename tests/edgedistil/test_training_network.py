@@ -1,0 +1,133 @@
+"""The model that is trained computes what the Keras classifier computes; so do the parts that training adds."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edgedistil.builder import build_classifier
+from edgedistil.data import TrainingData
+from edgedistil.training import TrainingSettings
+from edgedistil.training.batches import tokenize
+from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
+from edgedistil.training.optimization import LayerwiseAdamW
+from edgedistil.training.pooling import with_mean_pooling
+from edgedistil.training.start import from_preset
+from edgedistil.training.targets import class_weights
+
+
+@pytest.fixture(scope="module")
+def classifier(make_tiny_classifier):
+    classifier = make_tiny_classifier()
+    for variable in classifier.trainable_variables:  # biases and layer norms that are not 0 and 1
+        variable.assign_add(keras.random.normal(variable.shape, stddev=0.1, seed=1))
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def tokenized(classifier, texts):
+    return tokenize(classifier.preprocessor, texts.texts)
+
+
+def small_network(classifier, tokenized):
+    pieces = pieces_that_occur([tokenized])
+    return TrainingNetwork(classifier, pieces), with_rows(tokenized, pieces)
+
+
+def gradients(model, inputs, variables):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(model(inputs)))
+    found = tape.gradient(loss, [variable.value for variable in variables])
+    return {
+        variable.path: np.array(tf.convert_to_tensor(value)) for variable, value in zip(variables, found, strict=True)
+    }
+
+
+def test_logits_are_the_classifiers(classifier, tokenized):
+    network, rows = small_network(classifier, tokenized)
+    expected = classifier({"token_ids": tokenized.token_ids, "padding_mask": tokenized.padding_mask})
+    np.testing.assert_allclose(Evaluator(network).logits(rows), expected, atol=1e-5)
+
+
+def test_gradients_are_those_of_kerashub_layers(classifier, tokenized):
+    network, rows = small_network(classifier, tokenized)
+    reference = keras.Model(classifier.input, classifier.output)
+    ours = gradients(network, rows.batch(np.arange(5), is_full_length=False), network.trainable_variables)
+    theirs = gradients(reference, tokenized.batch(np.arange(5), is_full_length=False), reference.trainable_variables)
+    pieces = pieces_that_occur([tokenized])
+    [table] = [path for path in theirs if path.endswith("token_embedding/embeddings")]
+    theirs["training_network/embeddings"] = theirs.pop(table)[pieces]
+    assert ours.keys() == theirs.keys()
+    for path, value in theirs.items():
+        np.testing.assert_allclose(ours[path], value, atol=2e-5 * max(1.0, np.abs(value).max()), err_msg=path)
+
+
+def test_only_embeddings_of_pieces_that_occur_are_written_back(classifier, tokenized):
+    network, _ = small_network(classifier, tokenized)
+    table = classifier.backbone.token_embedding.embeddings
+    before = np.array(table)
+    network._table.assign_add(np.ones(network._table.shape, "float32"))
+    network.write_embeddings()
+    changed = np.flatnonzero((np.array(table) != before).all(axis=1))
+    np.testing.assert_array_equal(changed, pieces_that_occur([tokenized]))
+    table.assign(before)
+
+
+def test_the_optimizer_computes_keras_adamw():
+    generator = np.random.default_rng(0)
+    start = generator.normal(size=(4, 3)).astype("float32")
+    steps = [generator.normal(size=(4, 3)).astype("float32") for _ in range(5)]
+    ended = []
+    for optimizer in (
+        keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=1.0),
+        LayerwiseAdamW(0.01, rate_of=lambda path: 1.0, weight_decay=0.1, global_clipnorm=1.0),
+    ):
+        variable = keras.Variable(start, name="kernel")
+        for step in steps:
+            optimizer.apply([tf.constant(step)], [variable])
+        ended.append(np.array(variable))
+    np.testing.assert_allclose(*ended, atol=1e-6)
+
+
+def test_mean_pooling_reads_all_tokens_alike(classifier, tokenized):
+    outputs = np.array(classifier.backbone({"token_ids": tokenized.token_ids, "padding_mask": tokenized.padding_mask}))
+    mask = tokenized.padding_mask[..., None]
+    mean = (outputs * mask).sum(axis=1) / mask.sum(axis=1)
+    pooled = with_mean_pooling(classifier.backbone)
+    found = np.array(pooled({"token_ids": tokenized.token_ids, "padding_mask": tokenized.padding_mask}))[:, 0]
+    expected = outputs[:, 0] + 16.0 * mean
+    expected -= expected.mean(axis=1, keepdims=True)
+    expected /= expected.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_linear_head_is_exact(classifier, tokenized):
+    wide = build_classifier(classifier.backbone, 3, hidden_dim=linear_head_width(classifier.backbone))
+    wide.preprocessor = classifier.preprocessor
+    network, rows = small_network(wide, tokenized)
+    features = Evaluator(network).features(rows)
+    kernel = np.random.default_rng(0).normal(size=(features.shape[1], 3)).astype("float32")
+    bias = np.array([1.0, 2.0, 3.0], "float32")
+    set_linear_head(wide, kernel, bias)
+    np.testing.assert_allclose(Evaluator(network).logits(rows), features @ kernel + bias, atol=1e-4)
+
+
+def test_a_new_head_of_a_preset_separates_the_training_texts_before_any_step(tiny_preset, texts):
+    data = TrainingData.prepare(texts, validation_fraction=0.0)
+    classifier = from_preset(str(tiny_preset), data, TrainingSettings(sequence_length=12, pooling="mean"))
+    assert classifier.backbone.num_layers == 2 + 1
+    network, rows = small_network(classifier, tokenize(classifier.preprocessor, texts.texts))
+    predicted = [data.labels[index] for index in Evaluator(network).logits(rows).argmax(axis=1)]
+    assert np.mean(np.array(predicted) == np.array(texts.labels)) >= 0.9
+
+
+def test_balanced_weights_pull_the_border_towards_the_frequent_class():
+    features = np.concatenate([np.full((95, 1), -1.0), np.full((5, 1), 1.0)]).astype("float32")
+    classes = np.array([0] * 95 + [1] * 5)
+    borders = []
+    for kind in ("none", "balanced"):
+        kernel, bias = fit_linear_head(features, np.eye(2, dtype="float32")[classes], class_weights(classes, kind))
+        borders.append(float((bias[0] - bias[1]) / (kernel[0, 1] - kernel[0, 0])))
+    assert borders[1] < borders[0]
+    assert class_weights(classes, "balanced").mean() == pytest.approx(1.0)
