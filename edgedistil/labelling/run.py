@@ -2,12 +2,12 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistil.data.tables import Row
+from edgedistil.data.rows import Row
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
 from edgedistil.labelling.sources import ChunkLimits, TextColumns, file_mark, read_chunks
@@ -28,9 +28,10 @@ class LabellingRequest:
 
     Attributes:
         model: A `.tflite` file that EdgeDistil wrote.
-        source: A data file, or the rows of a stream (`sources.line_rows`).
+        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`).
         output: File to write; its extension is one of `OUTPUT_EXTENSIONS`.
         columns: Columns that are texts.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
         top: Labels for each row; all of them if there are fewer.
         column_prefix: Prefix of the names of the new columns.
         is_resumed: Continue an interrupted run; if there is none, start at the beginning.
@@ -42,6 +43,7 @@ class LabellingRequest:
     source: Path | Iterable[Row]
     output: Path
     columns: TextColumns = field(default_factory=TextColumns)
+    delimiter: str | None = None
     top: int = 1
     column_prefix: str = ""
     is_resumed: bool = False
@@ -70,6 +72,7 @@ class LabellingResult:
         output: File that was written.
         rows: Rows of the file.
         resumed_rows: Rows that an earlier run had done.
+        blank_rows: Rows of the file without a text, which have no label.
         seconds: Time from the first row that this run labelled until the output was complete.
         runtime_info: Backend and device that ran the model.
     """
@@ -77,6 +80,7 @@ class LabellingResult:
     output: Path
     rows: int
     resumed_rows: int
+    blank_rows: int
     seconds: float
     runtime_info: "RuntimeInfo"
 
@@ -93,6 +97,8 @@ def label_file(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> LabellingResult:
     """Labels every row of an input and writes it with its labels, in the same order and in bounded memory.
+
+    A row with a blank text stays and has no label and no score. A `.json` list is read into memory as a whole.
 
     The output appears when it is complete. Until then the rows are in a folder beside it (`partial.partial_path`),
     where they stay if the run is interrupted.
@@ -124,7 +130,7 @@ def label_file(
     _check_places(request)
     labels = read_artifact(request.model).metadata.labels
     names = _column_names(request.column_prefix, min(request.top, len(labels)))
-    chunks = read_chunks(request.source, request.columns, names, request.limits)
+    chunks = read_chunks(request.source, request.columns, names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
         open_classifier(request.model) as classifier,
@@ -147,6 +153,7 @@ class _Run:
     writer: Writer
     partial: PartialOutput
     on_progress: Callable[[Progress], None]
+    blank_rows: int = 0
 
     def finish(self, chunks: Iterator[Chunk]) -> LabellingResult:
         resumed_rows = self.partial.record.rows
@@ -156,6 +163,7 @@ class _Run:
         started = time.monotonic()
         for chunk in chunks:
             digest.update(chunk.content())
+            self.blank_rows += len(chunk.texts) - len(_places_of_texts(chunk))
             content = self.writer.encode(chunk, self._columns(chunk))
             self.partial.append(content, len(chunk.texts), digest.hexdigest())
             self.on_progress(Progress(self.partial.record.rows, chunk.fraction))
@@ -164,6 +172,7 @@ class _Run:
             output=self.request.output,
             rows=self.partial.record.rows,
             resumed_rows=resumed_rows,
+            blank_rows=self.blank_rows,
             seconds=time.monotonic() - started,
             runtime_info=self.classifier.runtime_info,
         )
@@ -175,6 +184,7 @@ class _Run:
         for chunk in chunks:
             digest.update(chunk.content())
             rows += len(chunk.texts)
+            self.blank_rows += len(chunk.texts) - len(_places_of_texts(chunk))
             if rows >= record.rows:
                 break
         if rows != record.rows or digest.hexdigest() != record.input_sha256:
@@ -186,11 +196,15 @@ class _Run:
         return chunk.fraction
 
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
-        answers = self.classifier.classify_batch(chunk.texts, chunk.text_pairs)
+        places = _places_of_texts(chunk)
+        texts = _chosen(chunk.texts, places)
+        pairs = None if chunk.text_pairs is None else _chosen(chunk.text_pairs, places)
+        answers = self.classifier.classify_batch(texts, pairs) if texts else []
         columns: list[list[Any]] = [[answer.label for answer in answers], [answer.score for answer in answers]]
         if len(self.names) > 2:
             columns.extend(_further_columns(answers, len(self.names) // 2))
-        return dict(zip(self.names, columns, strict=True))
+        spread = (_spread(column, places, len(chunk.texts)) for column in columns)
+        return dict(zip(self.names, spread, strict=True))
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)
@@ -203,6 +217,24 @@ def _further_columns(answers: list["Classification"], top: int) -> Iterator[list
     for rank in range(1, top):
         yield [one[rank][0] for one in ranked]
         yield [one[rank][1] for one in ranked]
+
+
+def _places_of_texts(chunk: Chunk) -> list[int]:
+    """Places of the rows that have a text, and a second one if the chunk has pairs."""
+    rows = zip(chunk.texts, chunk.text_pairs or chunk.texts, strict=True)
+    return [place for place, texts in enumerate(rows) if None not in texts]
+
+
+def _chosen(texts: Sequence[str | None], places: list[int]) -> list[str]:
+    return [text for text in (texts[place] for place in places) if text is not None]
+
+
+def _spread(values: list[Any], places: list[int], size: int) -> list[Any]:
+    """A list of `size` with the values at their places and None elsewhere."""
+    spread: list[Any] = [None] * size
+    for place, value in zip(places, values, strict=True):
+        spread[place] = value
+    return spread
 
 
 def _column_names(prefix: str, top: int) -> tuple[str, ...]:
@@ -218,6 +250,7 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], info: "RuntimeI
     return {
         "model_sha256": model,
         "text_columns": list(request.columns.names),
+        "delimiter": request.delimiter,
         "new_columns": list(names),
         "rows_per_chunk": request.limits.rows,
         "bytes_per_chunk": request.limits.size,
@@ -230,6 +263,9 @@ def _check_places(request: LabellingRequest) -> None:
     given = [request.model, *([request.source] if isinstance(request.source, Path) else [])]
     check_not_an_input(request.output, given)
     check_output(request.output, force=request.force)
+    for path in given:
+        if path.is_dir() and request.output.parent.resolve().is_relative_to(path.resolve()):
+            raise OutputError(f"The output must not lie in the directory that is read. Received: {request.output}")
     folder = partial_path(request.output)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"The output grows in the folder {folder}. Received: a file of that name. Move it away.")
