@@ -5,7 +5,7 @@ example row 2; in JSON Lines a row is a line; in Parquet and in a JSON list, whi
 is row 1. docs/data.md lists the formats and the choices.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "no_examples",
     "read_labelled_texts",
     "read_rows",
+    "read_text_rows",
     "read_texts",
     "read_texts_and_labels",
 ]
@@ -85,7 +86,7 @@ class LabelledTexts:
         """File name, for messages; never a whole path."""
         return self.path.name if self.path else "the given texts"
 
-    def spelled_as(self, labels: tuple[str, ...]) -> "LabelledTexts":
+    def spelled_as(self, labels: Sequence[str]) -> "LabelledTexts":
         """The same texts with labels in the spelling of a classifier, which may have been trained on `True` or `3.0`.
 
         Example:
@@ -193,17 +194,44 @@ def read_texts(path: str | Path, text_column: str = "text", *, delimiter: str | 
         >>> len(read_texts("texts.csv"))
         15
     """
+    rows = read_text_rows(path, (text_column,), delimiter=delimiter)
+    texts = tuple(text for (text,) in rows if text is not None)
+    if not texts:
+        raise no_examples(path)
+    return texts
+
+
+def read_text_rows(
+    path: str | Path, columns: tuple[str, ...], *, delimiter: str | None = None
+) -> list[tuple[str | None, ...]]:
+    r"""Reads one or several texts of every row, blank ones too.
+
+    Args:
+        path: A file or directory as in `read_labelled_texts`.
+        columns: Columns, or JSON keys, of the texts.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
+
+    Returns:
+        The texts of each row, in the order of `columns`; None for a blank one.
+
+    Raises:
+        DataError: The file, a column or rows cannot be used; the message names which.
+
+    Example:
+        >>> _ = Path("gaps.csv").write_text("id;text\n1;hi\n2;\n")
+        >>> read_text_rows("gaps.csv", ("text",))
+        [('hi',), (None,)]
+    """
     source = Path(path)
 
-    def text_of(row: Row) -> str | None:
-        value = row.values[text_column]
-        return None if is_blank(value) else check_text(value, text_column, source, row.where)
+    def texts_of(row: Row) -> tuple[str | None, ...]:
+        cells = ((row.values[column], column) for column in columns)
+        return tuple(None if is_blank(cell) else check_text(cell, column, source, row.where) for cell, column in cells)
 
-    found = usable_rows(_rows(source, (text_column,), delimiter=delimiter), text_of)
-    texts = tuple(text for text in found if text is not None)
-    if not texts:
+    rows = list(usable_rows(_rows(source, columns, delimiter=delimiter), texts_of))
+    if not rows:
         raise no_examples(source)
-    return texts
+    return rows
 
 
 def read_texts_and_labels(

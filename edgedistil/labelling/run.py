@@ -2,12 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data.rows import Row
+from edgedistil.labelling.blanks import classify_rows, count_blank_rows
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
 from edgedistil.labelling.sources import ChunkLimits, TextColumns, file_mark, read_chunks
@@ -163,7 +164,7 @@ class _Run:
         started = time.monotonic()
         for chunk in chunks:
             digest.update(chunk.content())
-            self.blank_rows += len(chunk.texts) - len(_places_of_texts(chunk))
+            self.blank_rows += count_blank_rows(chunk.texts, chunk.text_pairs)
             content = self.writer.encode(chunk, self._columns(chunk))
             self.partial.append(content, len(chunk.texts), digest.hexdigest())
             self.on_progress(Progress(self.partial.record.rows, chunk.fraction))
@@ -184,7 +185,7 @@ class _Run:
         for chunk in chunks:
             digest.update(chunk.content())
             rows += len(chunk.texts)
-            self.blank_rows += len(chunk.texts) - len(_places_of_texts(chunk))
+            self.blank_rows += count_blank_rows(chunk.texts, chunk.text_pairs)
             if rows >= record.rows:
                 break
         if rows != record.rows or digest.hexdigest() != record.input_sha256:
@@ -196,15 +197,11 @@ class _Run:
         return chunk.fraction
 
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
-        places = _places_of_texts(chunk)
-        texts = _chosen(chunk.texts, places)
-        pairs = None if chunk.text_pairs is None else _chosen(chunk.text_pairs, places)
-        answers = self.classifier.classify_batch(texts, pairs) if texts else []
-        columns: list[list[Any]] = [[answer.label for answer in answers], [answer.score for answer in answers]]
+        answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
+        columns: list[list[Any]] = [[one and one.label for one in answers], [one and one.score for one in answers]]
         if len(self.names) > 2:
             columns.extend(_further_columns(answers, len(self.names) // 2))
-        spread = (_spread(column, places, len(chunk.texts)) for column in columns)
-        return dict(zip(self.names, spread, strict=True))
+        return dict(zip(self.names, columns, strict=True))
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)
@@ -212,29 +209,11 @@ class _Run:
         self.partial.publish(finished, self.request.output, force=self.request.force)
 
 
-def _further_columns(answers: list["Classification"], top: int) -> Iterator[list[Any]]:
-    ranked = [answer.top(top) for answer in answers]
+def _further_columns(answers: list["Classification | None"], top: int) -> Iterator[list[Any]]:
+    ranked = [answer.top(top) if answer else [(None, None)] * top for answer in answers]
     for rank in range(1, top):
         yield [one[rank][0] for one in ranked]
         yield [one[rank][1] for one in ranked]
-
-
-def _places_of_texts(chunk: Chunk) -> list[int]:
-    """Places of the rows that have a text, and a second one if the chunk has pairs."""
-    rows = zip(chunk.texts, chunk.text_pairs or chunk.texts, strict=True)
-    return [place for place, texts in enumerate(rows) if None not in texts]
-
-
-def _chosen(texts: Sequence[str | None], places: list[int]) -> list[str]:
-    return [text for text in (texts[place] for place in places) if text is not None]
-
-
-def _spread(values: list[Any], places: list[int], size: int) -> list[Any]:
-    """A list of `size` with the values at their places and None elsewhere."""
-    spread: list[Any] = [None] * size
-    for place, value in zip(places, values, strict=True):
-        spread[place] = value
-    return spread
 
 
 def _column_names(prefix: str, top: int) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def read_chunks(
 
 
 def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
-    r"""Rows of one column, a line each; an empty line is an empty text.
+    r"""Rows of one column, a line each; a blank line is a blank text.
 
     Raises:
         DataError: a line is not UTF-8.
