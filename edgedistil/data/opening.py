@@ -1,6 +1,7 @@
 """Text files opened for reading: compressed or not, in the encoding that their first bytes show.
 
-A file is UTF-8 unless it begins with the byte order mark of UTF-16, which Excel's "Unicode Text" and PowerShell write.
+A file is UTF-8 unless it begins with the byte order mark of UTF-16, which Excel's "Unicode Text" and PowerShell write,
+or with two ASCII characters in UTF-16.
 UTF-8 is decoded with Python's `surrogateescape`: a byte that is not UTF-8 becomes a lone surrogate in its row, so that
 the error can name the row instead of a byte offset.
 """
@@ -82,8 +83,7 @@ def open_text(path: Path, *, newline: str) -> Iterator[OpenText]:
             ) from error
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path} begins with the byte order mark of UTF-16, and not all of it is UTF-16: {error.reason}. Save "
-                "the file as UTF-8"
+                f"{path} begins as UTF-16, and not all of it is UTF-16: {error.reason}. Save the file as UTF-8"
             ) from error
 
 
@@ -93,5 +93,10 @@ def _encoding(start: bytes) -> tuple[str, str]:
         return "utf-32", "surrogatepass"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", "surrogatepass"
+    first, second = start[::2], start[1::2]  # the low bytes are those of ASCII characters, the high bytes are 0
+    if len(start) == 4 and all(first) and not any(second):
+        return "utf-16-le", "surrogatepass"
+    if len(start) == 4 and all(second) and not any(first):
+        return "utf-16-be", "surrogatepass"
     # utf-8-sig: Excel and Notepad begin a file with a byte order mark, which is not part of the first column's name.
     return "utf-8-sig", "surrogateescape"

@@ -182,7 +182,7 @@ def _choose_layout(path: Path, number: int, record: str, columns: tuple[str, ...
     for candidate in candidates:
         try:
             reader = csv.reader(io.StringIO(record, newline=""), delimiter=candidate, strict=True)
-            headers[candidate] = tuple(next(reader))
+            headers[candidate] = _named_as_wanted(next(reader), columns)
         except csv.Error as error:
             fault = error
     if not headers:
@@ -194,6 +194,12 @@ def _choose_layout(path: Path, number: int, record: str, columns: tuple[str, ...
     given = f". The separator was given (`delimiter`): {delimiter!r}" if delimiter else ""
     missing = [column for column in columns if column not in header]
     raise DataError(f"{path}: {missing_columns(header, missing)}{given}")
+
+
+def _named_as_wanted(header: list[str], columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The header, without the blanks around the name of a wanted column: "text, label" is common."""
+    missing = set(columns) - set(header)
+    return tuple(name.strip() if name.strip() in missing else name for name in header)
 
 
 def _unique(path: Path, header: tuple[str, ...], columns: tuple[str, ...]) -> tuple[str, ...]:

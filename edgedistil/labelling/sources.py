@@ -117,7 +117,7 @@ def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         position += len(line)
         try:
-            text = line.decode("utf-8").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"stdin, line {number}: texts must be UTF-8. Received: {line[:40]!r}. Convert them first, for instance "

@@ -95,6 +95,12 @@ def test_a_separator_that_is_given_or_declared(tmp_path):
             read(tmp_path / "a.csv", separated(";"), delimiter=wrong)
 
 
+def test_blanks_around_wanted_names_in_the_header(tmp_path):
+    assert read(tmp_path / "a.csv", "text ; label\na;b\n").labels == ("b",)
+    exact = read(tmp_path / "a.csv", "text, label,label\na,b,c\n")
+    assert exact.labels == ("c",)
+
+
 def test_a_header_may_have_line_ends_in_quotes(tmp_path):
     content = '"the\ntext";"label;s"\r\nhi;a\r\n'
     assert read(tmp_path / "a.csv", content, text_column="the\ntext", label_column="label;s").texts == ("hi",)
@@ -114,8 +120,13 @@ def test_encodings_with_a_byte_order_mark(encoding, kind, tmp_path):
     assert read(tmp_path / f"a.{kind}.gz", compressed).texts == TEXTS
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_byte_order_mark(encoding, tmp_path):
+    assert read(tmp_path / "a.csv", separated(";").encode(encoding)).texts == TEXTS
+
+
 def test_utf16_that_is_broken(tmp_path):
-    with pytest.raises(DataError, match="byte order mark of UTF-16, and not all of it is UTF-16"):
+    with pytest.raises(DataError, match="begins as UTF-16, and not all of it is UTF-16"):
         read(tmp_path / "a.csv", separated(",").encode("utf-16") + b"x")
     half = separated(",").encode("utf-16").replace("né".encode("utf-16-le"), "n".encode("utf-16-le") + b"\x00\xd8")
     with pytest.raises(DataError, match="row 4: a string holds half of a character"):
