@@ -24,13 +24,14 @@ class TextCommand(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Moves the arguments that are no options after `--`, where click takes all of them as they are."""
+        """Parses the arguments as `texts_last` orders them."""
         try:
-            return super().parse_args(ctx, self._with_texts_last(args))
+            return super().parse_args(ctx, self.texts_last(args))
         except click.NoSuchOption as error:
             raise click.UsageError(f"{error.format_message()} {_HINT}.", ctx) from None
 
-    def _with_texts_last(self, args: list[str]) -> list[str]:
+    def texts_last(self, args: list[str]) -> list[str]:
+        """Moves the arguments that are no options after `--`, where click takes all of them as they are."""
         takes_value = self._options()
         options: list[str] = []
         others: list[str] = []

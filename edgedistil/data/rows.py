@@ -1,9 +1,8 @@
 """Rows of data files, and how the rows of a file that cannot be used become one error."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from edgedistil_runtime.errors import DataError
 
@@ -15,8 +14,7 @@ _S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One example.
 
     Attributes:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["label_name", "spelled_as", "surrounded_by_blanks"]
@@ -39,6 +40,7 @@ def label_name(value: Any) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def _spelled(text: str) -> str:
     if _BOOLEAN.fullmatch(text):
         return text.lower()
