@@ -51,7 +51,7 @@ def json_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -
         Each row, or an error in its place; the rows of a list are its items, and the first is row 1.
 
     Raises:
-        DataError: The file begins as a list and is none.
+        DataError: The file begins as a list and is none, or it is one object over several lines.
 
     Example:
         >>> path = Path("list.json")
@@ -59,18 +59,38 @@ def json_rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -
         >>> [row.values for row in json_rows(path, ("data.text",))]
         [{'data.text': 'hi'}, {'data.text': 'bye'}]
     """
-    with open_text(path, newline="\n") as file:
-        start = file.stream.read(1)
-        while start.isspace():
-            start = file.stream.read(1)
-        is_list = start == "["
-        content = start + file.stream.read() if is_list else ""
-    if not is_list:
+    content = _list_content(path)
+    if content is None:
         yield from json_line_rows(path, columns, is_whole=is_whole)
         return
     items = _list(path, content)
     for number, item in enumerate(items, start=1):
         yield _row(path, number, item, columns, is_whole=is_whole, progress=(0, number / len(items)))
+
+
+def _list_content(path: Path) -> str | None:
+    """The whole file if it begins as a list; None if it has an object a line."""
+    with open_text(path, newline="\n") as file:
+        start = file.stream.read(1)
+        while start.isspace():
+            start = file.stream.read(1)
+        if start == "[":
+            return start + file.stream.read()
+        line = start + file.stream.readline()
+        if start == "{" and not _is_json(line) and _is_json(line + file.stream.read()):
+            raise DataError(
+                f"{path} is one JSON object over several lines, and no row is read from it. Legal: one list of "
+                f"objects, [{_LEGAL}, ...], or one object a line. Received: {line.rstrip():.120}"
+            )
+    return None
+
+
+def _is_json(content: str) -> bool:
+    try:
+        json.loads(content)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _list(path: Path, content: str) -> list[Any]:

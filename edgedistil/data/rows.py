@@ -9,6 +9,7 @@ from edgedistil_runtime.errors import DataError
 __all__ = ["BadRow", "Row", "has_value", "is_blank", "missing_columns", "not_utf8", "usable_rows", "value_at"]
 
 _MOST_ROWS_LISTED = 10
+_MOST_COLUMNS_LISTED = 20
 
 _S = TypeVar("_S")
 _T = TypeVar("_T")
@@ -185,9 +186,11 @@ def missing_columns(present: Iterable[str], missing: Sequence[str]) -> str:
         >>> print(missing_columns(["a", "b"], ["text"]))
         there is no column 'text'. The columns that exist: 'a', 'b'. Name the right ones: ...
     """
-    listed = ", ".join(map(repr, present)) or "none"
+    names = list(present)
+    shown = [f"{name!r:.60}" for name in names[:_MOST_COLUMNS_LISTED]]
+    shown += [f"and {len(names) - len(shown):,} more"] if len(names) > len(shown) else []
     # A header that is not UTF-8 must still be printable.
-    listed = listed.encode("utf-8", "replace").decode("utf-8")
+    listed = ", ".join(shown or ["none"]).encode("utf-8", "replace").decode("utf-8")
     return (
         f"there is no column {' and no column '.join(map(repr, missing))}. The columns that exist: {listed}. "
         "Name the right ones: `text_column`, and `label_column` or `text_pair_column` if they are read"

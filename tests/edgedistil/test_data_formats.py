@@ -344,6 +344,10 @@ def test_json_list(tmp_path):
         read(tmp_path / "a.json", '[{"text": "x", "label": 1}, {"label": 1}, 5, [], {"text": "x", "label": 1}]')
     with pytest.raises(DataError, match="no example"):
         read(tmp_path / "a.json", "[]")
+    with pytest.raises(DataError, match="one JSON object over several lines.*Legal: one list of objects"):
+        read(tmp_path / "a.json", json.dumps({"data": [{"text": "x", "label": 1}]}, indent=1))
+    with pytest.raises(DataError, match="row 1: this line is not one whole JSON value"):
+        read(tmp_path / "a.json", '{"text": \n{"text": "x", "label": 1}\n')
 
 
 NESTED = [
