@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.data.samples import choose_samples, read_samples
+from edgedistil.data.spelling import spelled_as
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
@@ -148,6 +149,7 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     request.check()
     prepared, samples, source = _prepared(request, stage)
     options = _with_samples(request.options, samples, source)
+    options = replace(options, verification_labels=spelled_as(options.verification_labels, prepared.labels))
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)
@@ -326,6 +328,7 @@ def checkpoints_folder(output: Path) -> Path:
 
 def _class_numbers(texts: LabelledTexts, labels: tuple[str, ...]) -> list[int]:
     """Index of each text's class; for a classifier of one output, 1 for its label and 0 for all others."""
+    texts = texts.spelled_as(labels)
     found = set(texts.labels)
     if len(labels) == 1:
         if not (labels[0] in found and len(found) > 1):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgedistil.cli.data_options import data_options
 from edgedistil.cli.output import print_json, stdout_console
 from edgedistil.cli.progress import stage_line
 
@@ -17,7 +18,7 @@ __all__ = ["benchmark"]
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="Texts to time. [built-in ones of many lengths]")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@data_options(has_labels=False)
 @click.option(
     "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each model, which take turns."
 )
@@ -31,6 +32,7 @@ def benchmark(
     models: tuple[Path, ...],
     data: Path | None,
     text_column: str,
+    delimiter: str | None,
     runs: int,
     sample: int,
     accelerator: str,
@@ -51,7 +53,7 @@ def benchmark(
     from edgedistil.measuring.speed import benchmark as measure
     from edgedistil.measuring.texts import BENCHMARK_TEXTS
 
-    texts = read_texts(data, text_column) if data else BENCHMARK_TEXTS
+    texts = read_texts(data, text_column, delimiter=delimiter) if data else BENCHMARK_TEXTS
     settings = BenchmarkSettings(runs=runs, largest_sample=sample, accelerator=accelerator, num_threads=num_threads)
     with stage_line() as show:
         measured = measure(models, texts, source=data.name if data else None, settings=settings, on_progress=show)

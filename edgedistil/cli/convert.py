@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
@@ -87,8 +88,7 @@ _MOST_TEXTS_SHOWN = 10
     "--max-accuracy-loss", type=float, help="Largest loss of accuracy, in percentage points. [by scheme: 0.5]"
 )
 @click.option("--keep-failed", is_flag=True, help="Write a file that fails verification as OUTPUT.failed.tflite.")
-@click.option("--text-column", default="text", show_default=True, help="Column that holds the text.")
-@click.option("--label-column", default="label", show_default=True, help="Column that holds the label.")
+@data_options()
 @click.option("--labels", "labels_file", type=_FILE, help="File of class names, one a line, instead of the preset's.")
 @click.option("--sequence-length", type=click.IntRange(min=3), help="Tokens that a text is cut to. [the preset's]")
 @click.option("--name", help="Name of the model in its metadata. [the preset's name]")
@@ -116,7 +116,7 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     from edgedistil_converters.files import check_not_an_input
 
     check_not_an_input(output, [preset, *(options[name] for name in _INPUTS if options[name])])
-    request = _request(preset, output, options)
+    request = _request(preset, output, options, is_json=is_json)
     request.check()  # before TensorFlow is loaded
     with _report_checkpoints(output, options["quantize"]), stage_line() as show:
         show("starting TensorFlow")
@@ -127,18 +127,19 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     _report(conversion, output, is_json=is_json)
 
 
-def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionRequest":
+def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: bool) -> "ConversionRequest":
     """Returns the request that the options make, with their files read."""
     from edgedistil.conversion import ConversionRequest
-    from edgedistil.data import read_labelled_texts, read_texts, read_texts_and_labels
+    from edgedistil.data import read_texts, read_texts_and_labels
     from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 
     def texts(option: str) -> tuple[str, ...]:
-        return read_texts(options[option], options["text_column"]) if options[option] else ()
+        path, delimiter = options[option], options["delimiter"]
+        return read_texts(path, options["text_column"], delimiter=delimiter) if path else ()
 
     bounds = Bounds(options["min_agreement"], options["max_accuracy_loss"])
-    columns = {"text_column": options["text_column"], "label_column": options["label_column"]}
+    columns = {name: options[name] for name in ("text_column", "label_column", "delimiter", "strip_labels")}
     verification = (
         read_texts_and_labels(options["verification_data"], **columns) if options["verification_data"] else ()
     )
@@ -153,7 +154,7 @@ def _request(preset: str, output: Path, options: dict[str, Any]) -> "ConversionR
             options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]
         ),
         labels=_read_labels(options["labels_file"]),
-        training=read_labelled_texts(options["train_data"], **columns) if options["train_data"] else None,
+        training=read_examples(options["train_data"], **columns, is_json=is_json) if options["train_data"] else None,
         calibration_texts=texts("calibration_data"),
         verification_texts=verification_texts,
         verification_labels=verification_labels,

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
 
@@ -20,15 +21,12 @@ __all__ = ["evaluate"]
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
-@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@data_options()
 @click.option(
     "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
-def evaluate(
-    models: tuple[Path, ...], data: Path, text_column: str, label_column: str, confusions: int, as_json: bool
-) -> None:
+def evaluate(models: tuple[Path, ...], data: Path, confusions: int, as_json: bool, **columns: Any) -> None:
     """Measure models on labelled texts: accuracy, F1 of each class, and confusions.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs.
@@ -36,18 +34,17 @@ def evaluate(
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
     """  # noqa: D301  # \b is for click
-    from edgedistil.data import read_labelled_texts
     from edgedistil.scores import evaluate_labels
 
     paths = model_paths(models)
-    examples = read_labelled_texts(data, text_column=text_column, label_column=label_column)
+    examples = read_examples(data, **columns, is_json=as_json)
     evaluations = {}
     for name, path in paths.items():
         labels, predicted = _predict(path, examples.texts)
-        evaluations[name] = evaluate_labels(examples.labels, predicted, labels)
+        evaluations[name] = evaluate_labels(examples.spelled_as(labels).labels, predicted, labels)
     if as_json:
         results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
-        print_json({"data": data.name, "models": results})
+        print_json({"data": data.name, "skipped": examples.remarks.skipped.to_dict(), "models": results})
         return
     _print(evaluations, confusions)
 

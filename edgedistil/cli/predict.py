@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgedistil.cli.dashed_texts import TextCommand
+from edgedistil.cli.data_options import data_options
 from edgedistil.cli.output import print_json, stdout_console
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ __all__ = ["predict"]
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(cls=TextCommand)
 @click.argument("model", type=_FILE)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--input", "input_file", metavar="FILE", help="Data file with a text column, or - for lines of stdin.")
@@ -31,7 +33,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
 @click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
 @click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns label and score.")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
+@data_options(has_labels=False)
 @click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column of the second texts.")
 @click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the model.")
@@ -45,10 +47,14 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
 
     With -o, a file of any size is labelled in bounded memory: its rows are written in their order, with all their
     columns and then label and score (with --top also label_2, score_2 and so on). The output appears when it is
-    complete; after an interruption, the same command with --resume continues.
+    complete; after an interruption, the same command with --resume continues. A row with a blank text stays, without
+    a label.
+
+    A text that begins with - and looks like an option goes after --.
 
     \b
-    edgedistil predict smart_home.tflite "turn the lights off" "is it going to rain"
+    edgedistil predict smart_home.tflite "turn the lights off" "-5 degrees outside"
+    edgedistil predict smart_home.tflite -- --lights-off
     edgedistil predict smart_home.tflite --input commands.csv --json
     edgedistil predict smart_home.tflite --input big.csv -o labels.parquet --column-prefix predicted_
     edgedistil predict entailment.tflite "It rains." --text-pair "The street is wet."
@@ -67,7 +73,9 @@ def _check_usage(options: dict[str, Any]) -> None:
     if (options["text_pairs"] and input_file) or (options["text_pair_column"] and input_file in (None, "-")):
         raise click.UsageError("Use --text-pair with texts as arguments, --text-pair-column with a data file.")
     if options["output"] and not input_file:
-        raise click.UsageError("-o needs --input, because its rows are written.")
+        raise click.UsageError(
+            "-o needs --input, because its rows are written. A text that begins with -o goes after --."
+        )
     if not options["output"] and (options["resume"] or options["force"] or options["column_prefix"]):
         raise click.UsageError("--resume, --force and --column-prefix need -o.")
 
@@ -90,27 +98,39 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
 
 
 def _print(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
-    source, pair_column = options["input_file"], options["text_pair_column"]
-    batch = options["texts"] or _read(source, options["text_column"])
-    seconds = _read(source, pair_column) if pair_column else options["text_pairs"] or None
-    with _classifier(model, options) as classifier:
-        answers = classifier.classify_batch(batch, seconds)
+    from edgedistil.labelling.blanks import classify_rows
+
+    answers: Sequence[Classification | None]
+    if options["input_file"]:
+        texts, pairs = _read(options)
+        with _classifier(model, options) as classifier:
+            answers = classify_rows(classifier, texts, pairs)
+    else:  # a text on the command line is classified even if it is blank
+        with _classifier(model, options) as classifier:
+            answers = classifier.classify_batch(options["texts"], options["text_pairs"] or None)
     if as_json:
         print_json({"model": model.name, "results": [_result(answer, options["top"]) for answer in answers]})
     else:
         stdout_console().print(_table(answers, options["top"]))
 
 
-def _read(input_file: str, text_column: str) -> tuple[str, ...]:
-    from edgedistil.data import read_texts
+def _read(options: dict[str, Any]) -> tuple[tuple[str | None, ...], tuple[str | None, ...] | None]:
+    """The texts of --input, and the second ones if there are any; None for a blank one."""
+    from edgedistil.data.reading import read_text_rows
     from edgedistil.labelling.sources import line_rows
 
-    if input_file == "-":
-        return tuple(row.values[text_column] for row in line_rows(sys.stdin.buffer, text_column))
-    return read_texts(input_file, text_column)
+    column, pair_column = options["text_column"], options["text_pair_column"]
+    if options["input_file"] == "-":
+        lines = (row.values[column] for row in line_rows(sys.stdin.buffer, column))
+        return tuple(line if line.strip() else None for line in lines), None
+    columns = (column, pair_column) if pair_column else (column,)
+    texts, *pairs = zip(*read_text_rows(options["input_file"], columns, delimiter=options["delimiter"]), strict=True)
+    return texts, pairs[0] if pairs else None
 
 
-def _result(answer: "Classification", top: int) -> dict[str, Any]:
+def _result(answer: "Classification | None", top: int) -> dict[str, Any]:
+    if answer is None:  # a blank row
+        return {"text": "", "label": None, "score": None, "top": []}
     return {
         "text": answer.text,
         **({} if answer.text_pair is None else {"text_pair": answer.text_pair}),
@@ -120,12 +140,15 @@ def _result(answer: "Classification", top: int) -> dict[str, Any]:
     }
 
 
-def _table(answers: Sequence["Classification"], top: int) -> "Table":
+def _table(answers: Sequence["Classification | None"], top: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     table = Table("label", "score", "text", box=None, header_style="bold")
     for answer in answers:
+        if answer is None:  # a blank row
+            table.add_row("", "", "")
+            continue
         for rank, (label, score) in enumerate(answer.top(top)):
             shown = " | ".join(filter(None, (answer.text, answer.text_pair))) if rank == 0 else ""
             table.add_row(Text(label), f"{score:.3f}", Text(shown))
@@ -146,7 +169,8 @@ def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
         print_json(_summary(model, done))
         return
     earlier = f", {done.resumed_rows:,} of them by an earlier run" if done.resumed_rows else ""
-    click.echo(f"{done.output}: {done.rows:,} rows{earlier}; {done.rows_per_second:,.0f} rows/s")
+    blank = f", {done.blank_rows:,} without a text" if done.blank_rows else ""
+    click.echo(f"{done.output}: {done.rows:,} rows{earlier}{blank}; {done.rows_per_second:,.0f} rows/s")
 
 
 def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
@@ -160,6 +184,7 @@ def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
         source=line_rows(sys.stdin.buffer, text_column) if is_stream else Path(options["input_file"]),
         output=options["output"],
         columns=TextColumns(text_column, options["text_pair_column"]),
+        delimiter=options["delimiter"],
         top=options["top"],
         column_prefix=options["column_prefix"],
         is_resumed=options["resume"],
@@ -199,6 +224,7 @@ def _summary(model: Path, done: "LabellingResult") -> dict[str, Any]:
         "output": str(done.output),
         "rows": done.rows,
         "resumed_rows": done.resumed_rows,
+        "blank_rows": done.blank_rows,
         "seconds": round(done.seconds, 3),
         "rows_per_second": round(done.rows_per_second, 1),
         "accelerator": info.accelerator,

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
+    from edgedistil.data import LabelledTexts
     from edgedistil.measuring.measurements import Measurements
 
 __all__ = ["report"]
@@ -20,8 +22,7 @@ __all__ = ["report"]
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
-@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@data_options()
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
@@ -39,13 +40,12 @@ def report(
     models: tuple[Path, ...],
     data: Path,
     output: Path,
-    text_column: str,
-    label_column: str,
     examples: int,
     runs: int,
     num_threads: int | None,
     force: bool,
     as_json: bool,
+    **columns: Any,
 ) -> None:
     """Compare models on one page: accuracy, size, speed, and what changed.
 
@@ -60,12 +60,14 @@ def report(
     paths = tuple(model_paths(models).values())
     check_not_an_input(output, [*paths, data])
     check_output(output, force=force)
-    measurements = _measure(paths, data, (text_column, label_column), examples, runs, num_threads)
+    labelled = read_examples(data, **columns, is_json=as_json)
+    measurements = _measure(paths, labelled, examples, runs, num_threads)
     from edgedistil.report import write_report
 
     write_report(measurements, output, force=force)
     if as_json:
-        print_json({"output": str(output), **measurements.to_dict()})
+        skipped = labelled.remarks.skipped.to_dict()
+        print_json({"output": str(output), "skipped": skipped, **measurements.to_dict()})
         return
     for model in measurements.models:
         click.echo(f"{model.name}: accuracy {model.evaluation.accuracy:.2%}, {model.size / 1e6:.2f} MB")
@@ -74,17 +76,14 @@ def report(
 
 def _measure(
     models: Sequence[Path],
-    data: Path,
-    columns: tuple[str, str],
+    labelled: "LabelledTexts",
     examples: int,
     runs: int,
     num_threads: int | None,
 ) -> "Measurements":
-    from edgedistil.data import read_labelled_texts
     from edgedistil.measuring.models import measure
     from edgedistil.measuring.speed import BenchmarkSettings
 
-    labelled = read_labelled_texts(data, text_column=columns[0], label_column=columns[1])
     with stage_line() as show:
         if any(model.is_dir() for model in models):
             show("starting TensorFlow")

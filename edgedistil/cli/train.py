@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
-from edgedistil.data import TrainingData, read_labelled_texts
+from edgedistil.data import TrainingData
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 
@@ -72,11 +73,12 @@ class _Logs:
 @click.command()
 @click.option("--preset", help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory.")
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
-@click.option("--train-data", type=_FILE, required=True, help="Labelled texts: .csv, .tsv, .jsonl or .parquet.")
+@click.option(
+    "--train-data", type=_FILE, required=True, help="Labelled texts: a file or a directory, as in docs/data.md."
+)
 @click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
 @click.option("--test-data", type=_FILE, help="Labelled texts to measure at the end, once.")
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
-@click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@data_options()
 @click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
 @click.option("--vocabulary", type=_FILE, help="From scratch: file of word pieces to use instead of learning them.")
@@ -138,6 +140,8 @@ def train(
     test_data: Path | None,
     text_column: str,
     label_column: str,
+    delimiter: str | None,
+    strip_labels: bool,
     output: Path,
     force: bool,
     keeps_samples: bool,
@@ -166,19 +170,24 @@ def train(
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
 
-    def read(path: Path | None) -> Any:
-        return path and read_labelled_texts(path, text_column=text_column, label_column=label_column)
-
+    paths = {"training": train_data, "validation": validation_data, "test": test_data}
+    columns = {"text_column": text_column, "label_column": label_column}
+    examples = {
+        part: read_examples(path, **columns, delimiter=delimiter, strip_labels=strip_labels, is_json=is_json)
+        for part, path in paths.items()
+        if path
+    }
     data = TrainingData.prepare(
-        read(train_data),
-        validation=read(validation_data),
-        test=read(test_data),
+        examples["training"],
+        validation=examples.get("validation"),
+        test=examples.get("test"),
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
     logs = _Logs(csv_log, tensorboard, is_resumed)
     result = _run(start, data, settings, output, logs, keeps_samples=keeps_samples, force=force)
-    _report(result, output, is_json=is_json)
+    skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
+    _report(result, output, skipped, is_json=is_json)
 
 
 def _start(options: dict[str, Any]) -> Start:
@@ -277,12 +286,13 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
     return classifier, origin
 
 
-def _report(result: "TrainingResult", output: Path, *, is_json: bool) -> None:
+def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, is_json: bool) -> None:
     parameters = int(result.trained.classifier.count_params())
     if is_json:
         print_json(
             {
                 "output": str(output),
+                "skipped": skipped,
                 "labels": list(result.trained.labels),
                 "parameters": parameters,
                 "epochs": len(result.history),

@@ -102,10 +102,12 @@ class TrainingData:
             unknown = sorted(set(data.labels) - known) if data else []
             if data and unknown:
                 row_counts = Counter(data.labels)
+                differs_by_blanks = {label.strip() for label in unknown} <= {label.strip() for label in known}
+                hint = ". They differ by blanks: pass `strip_labels`" if differs_by_blanks else ""
                 raise DataError(
                     f"{data.name}: a class of the {part} data must have examples in the training data. Unknown: "
                     f"{_listed(unknown)} ({sum(row_counts[label] for label in unknown)} rows). "
-                    f"Known: {_listed(sorted(known))}"
+                    f"Known: {_listed(sorted(known))}{hint}"
                 )
 
     @classmethod

@@ -1,46 +1,54 @@
-"""Reads texts and labels from CSV, TSV, JSON Lines and Parquet; every error names the file and the row.
+"""Reads texts and labels from files and directories; every error names the file and the row.
 
 Rows are numbered as a spreadsheet or an editor shows them: the header of a CSV or TSV file is row 1 and its first
-example row 2; in JSON Lines a row is a line; in Parquet, which has no header row, the first example is row 1.
+example row 2; in JSON Lines a row is a line; in Parquet and in a JSON list, which have no header row, the first example
+is row 1. docs/data.md lists the formats and the choices.
 """
 
-import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
-from edgedistil.data import tables
-from edgedistil.data.tables import Row
+from edgedistil.data.cells import check_label, check_text, check_utf8
+from edgedistil.data.folder_rows import folder_rows
+from edgedistil.data.json_rows import json_line_rows, json_rows
+from edgedistil.data.opening import GZIP, format_of
+from edgedistil.data.parquet_rows import parquet_rows
+from edgedistil.data.remarks import Remarks, SkippedRows
+from edgedistil.data.rows import BadRow, Row, has_value, is_blank, usable_rows, value_at
+from edgedistil.data.separated import check_delimiter, separated_rows
+from edgedistil.data.spelling import label_name, spelled_as, surrounded_by_blanks
 from edgedistil_runtime.errors import DataError
 
 __all__ = [
     "LEGAL_EXTENSIONS",
     "LabelledTexts",
     "check_data_file",
-    "check_text",
     "no_examples",
     "read_labelled_texts",
     "read_rows",
+    "read_text_rows",
     "read_texts",
     "read_texts_and_labels",
 ]
 
 
 class _Reader(Protocol):
-    def __call__(self, path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]: ...
+    def __call__(self, path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row | BadRow]: ...
 
 
 _READERS: Mapping[str, _Reader] = {
-    ".csv": tables.csv_rows,
-    ".tsv": tables.tsv_rows,
-    ".jsonl": tables.json_line_rows,
-    ".ndjson": tables.json_line_rows,
-    ".json": tables.json_line_rows,
-    ".parquet": tables.parquet_rows,
+    ".csv": separated_rows,
+    ".tsv": separated_rows,
+    ".jsonl": json_line_rows,
+    ".ndjson": json_line_rows,
+    ".json": json_rows,
+    ".parquet": parquet_rows,
 }
-LEGAL_EXTENSIONS = tuple(_READERS)
+LEGAL_EXTENSIONS = (*_READERS, *(extension + GZIP for extension in _READERS if extension != ".parquet"))
+_MOST_SKIPPED_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class LabelledTexts:
         texts: Texts, none of them blank.
         labels: Label of each text, in the same order.
         path: File that they come from; `None` if they were made in memory.
+        remarks: Rows of the file that were skipped, and labels with blanks around them.
 
     Example:
         >>> texts = LabelledTexts(("turn it on", "turn it off"), ("on", "off"))
@@ -61,6 +70,7 @@ class LabelledTexts:
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     path: Path | None = None
+    remarks: Remarks = field(default_factory=Remarks, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.labels):
@@ -76,78 +86,176 @@ class LabelledTexts:
         """File name, for messages; never a whole path."""
         return self.path.name if self.path else "the given texts"
 
+    def spelled_as(self, labels: Sequence[str]) -> "LabelledTexts":
+        """The same texts with labels in the spelling of a classifier, which may have been trained on `True` or `3.0`.
 
-def read_labelled_texts(path: str | Path, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:
-    """Reads texts and their labels.
+        Example:
+            >>> LabelledTexts(("a", "b"), ("true", "3")).spelled_as(("3.0", "True")).labels
+            ('True', '3.0')
+        """
+        return replace(self, labels=cast(tuple[str, ...], spelled_as(self.labels, labels)))
+
+
+def read_labelled_texts(
+    path: str | Path,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    delimiter: str | None = None,
+    strip_labels: bool = False,
+) -> LabelledTexts:
+    r"""Reads texts and their labels.
+
+    A row whose text or label is blank is skipped and counted.
 
     Args:
-        path: A `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json` (one JSON object a line) or `.parquet` file.
-        text_column: Column, or JSON key, of the text.
-        label_column: Column, or JSON key, of the label; numbers become their decimal string.
+        path: A file with one of `LEGAL_EXTENSIONS`, or a directory with a folder of `.txt` files for each class.
+        text_column: Column, or JSON key, of the text; `data.text` is also the key `text` in the object `data`.
+        label_column: Column, or JSON key, of the label. Booleans become `true` and `false`, whole numbers lose their
+            fraction, and other numbers become their decimal string.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
+        strip_labels: Remove blanks around labels.
 
     Returns:
         The examples in the order of the file.
 
     Raises:
-        DataError: the file, a column or a row cannot be used; the message names which.
+        DataError: The file, a column or rows cannot be used; the message names which.
 
     Example:
         >>> texts = read_labelled_texts("train.csv")
         >>> sorted(set(texts.labels)), texts.texts[0]
         (['lights', 'music', 'weather'], 'turn the lights on')
+        >>> _ = Path("gaps.csv").write_text("text;label\nhi; greeting\n;\nbye;\n")
+        >>> gaps = read_labelled_texts("gaps.csv", strip_labels=True)
+        >>> gaps.labels, gaps.remarks.skipped.count
+        (('greeting',), 2)
     """
     source = Path(path)
     texts: list[str] = []
     labels: list[str] = []
-    for row in _rows(source, (text_column, label_column)):
-        texts.append(check_text(row.values[text_column], text_column, source, row.number))
-        labels.append(_label(row, label_column, source))
+    skipped = _Skipped()
+    example = partial(_example, columns=(text_column, label_column), path=source, strip_labels=strip_labels)
+    for row, text, label in usable_rows(_rows(source, (text_column, label_column), delimiter=delimiter), example):
+        if text is None or label is None:
+            skipped.add(row, text, label)
+        else:
+            texts.append(text)
+            labels.append(label)
     if not texts:
-        raise no_examples(source)
-    return LabelledTexts(tuple(texts), tuple(labels), source)
+        raise no_examples(source, skipped.summary())
+    return LabelledTexts(tuple(texts), tuple(labels), source, Remarks(skipped.summary(), *surrounded_by_blanks(labels)))
 
 
-def read_texts(path: str | Path, text_column: str = "text") -> tuple[str, ...]:
-    """Reads texts without labels, as calibration needs them; a label column is ignored.
+def _example(
+    row: Row, columns: tuple[str, str], path: Path, *, strip_labels: bool
+) -> tuple[Row, str | None, str | None]:
+    """The row, its text and its label; None for a blank one."""
+    text, label = (row.values[column] for column in columns)
+    return (
+        row,
+        None if is_blank(text) else check_text(text, columns[0], path, row.where),
+        None if is_blank(label) else check_label(label, columns[1], path, row.where, strip=strip_labels),
+    )
+
+
+class _Skipped:
+    """Counts skipped rows."""
+
+    def __init__(self) -> None:
+        self._rows = {"blank_rows": 0, "blank_texts": 0, "missing_labels": 0}
+        self._first: list[str] = []
+
+    def add(self, row: Row, text: str | None, label: str | None) -> None:
+        kind = "missing_labels" if text is not None else "blank_rows" if label is None else "blank_texts"
+        self._rows[kind] += 1
+        if len(self._first) < _MOST_SKIPPED_NAMED:
+            self._first.append(row.where)
+
+    def summary(self) -> SkippedRows:
+        return SkippedRows(**self._rows, first=tuple(self._first))
+
+
+def read_texts(path: str | Path, text_column: str = "text", *, delimiter: str | None = None) -> tuple[str, ...]:
+    """Reads texts without labels, as calibration needs them; blank texts are skipped, and a label column is ignored.
 
     Args:
-        path: A file as in `read_labelled_texts`.
+        path: A file or directory as in `read_labelled_texts`.
         text_column: Column, or JSON key, of the text.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
 
     Returns:
         The texts in the order of the file.
 
     Raises:
-        DataError: the file, the column or a row cannot be used; the message names which.
+        DataError: The file, the column or rows cannot be used; the message names which.
 
     Example:
         >>> len(read_texts("texts.csv"))
         15
     """
-    source = Path(path)
-    texts = tuple(
-        check_text(row.values[text_column], text_column, source, row.number) for row in _rows(source, (text_column,))
-    )
+    rows = read_text_rows(path, (text_column,), delimiter=delimiter)
+    texts = tuple(text for (text,) in rows if text is not None)
     if not texts:
-        raise no_examples(source)
+        raise no_examples(path)
     return texts
 
 
-def read_texts_and_labels(
-    path: str | Path, *, text_column: str = "text", label_column: str = "label"
-) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
-    """Reads texts, and their labels as far as there are any.
+def read_text_rows(
+    path: str | Path, columns: tuple[str, ...], *, delimiter: str | None = None
+) -> list[tuple[str | None, ...]]:
+    r"""Reads one or several texts of every row, blank ones too.
 
     Args:
-        path: A file as in `read_labelled_texts`.
+        path: A file or directory as in `read_labelled_texts`.
+        columns: Columns, or JSON keys, of the texts.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
+
+    Returns:
+        The texts of each row, in the order of `columns`; None for a blank one.
+
+    Raises:
+        DataError: The file, a column or rows cannot be used; the message names which.
+
+    Example:
+        >>> _ = Path("gaps.csv").write_text("id;text\n1;hi\n2;\n")
+        >>> read_text_rows("gaps.csv", ("text",))
+        [('hi',), (None,)]
+    """
+    source = Path(path)
+
+    def texts_of(row: Row) -> tuple[str | None, ...]:
+        cells = ((row.values[column], column) for column in columns)
+        return tuple(None if is_blank(cell) else check_text(cell, column, source, row.where) for cell, column in cells)
+
+    rows = list(usable_rows(_rows(source, columns, delimiter=delimiter), texts_of))
+    if not rows:
+        raise no_examples(source)
+    return rows
+
+
+def read_texts_and_labels(
+    path: str | Path,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    delimiter: str | None = None,
+    strip_labels: bool = False,
+) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
+    """Reads texts, and their labels as far as there are any; blank texts are skipped.
+
+    Args:
+        path: A file or directory as in `read_labelled_texts`.
         text_column: Column, or JSON key, of the text.
         label_column: Column, or JSON key, of the label.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
+        strip_labels: Remove blanks around labels.
 
     Returns:
         The texts in the order of the file, and the label of each or None; no labels if no row has one.
 
     Raises:
-        DataError: the file, the text column or a row cannot be used; the message names which.
+        DataError: The file, the text column or rows cannot be used; the message names which.
 
     Example:
         >>> read_texts_and_labels("test.csv")[1][:2], read_texts_and_labels("texts.csv")[1]
@@ -155,27 +263,33 @@ def read_texts_and_labels(
     """
     texts: list[str] = []
     labels: list[str | None] = []
-    for row in read_rows(path, (text_column,)):
-        texts.append(row.values[text_column])
-        label = _label_name(row.values.get(label_column))
-        labels.append(label if label and label.strip() else None)
+    for row in read_rows(path, (text_column,), delimiter=delimiter):
+        text = value_at(row.values, text_column)
+        if is_blank(text):
+            continue
+        value = value_at(row.values, label_column) if has_value(row.values, label_column) else None
+        value = value.strip() if isinstance(value, str) and strip_labels else value
+        label = None if is_blank(value) else label_name(value)
+        texts.append(text)
+        labels.append(label)
     if not texts:
         raise no_examples(path)
     return tuple(texts), tuple(labels) if any(labels) else ()
 
 
-def read_rows(path: str | Path, text_columns: tuple[str, ...]) -> Iterator[Row]:
-    """Reads whole rows one after another, in bounded memory.
+def read_rows(path: str | Path, text_columns: tuple[str, ...], *, delimiter: str | None = None) -> Iterator[Row]:
+    """Reads whole rows one after another, in bounded memory (except a `.json` list).
 
     Args:
-        path: A file as in `read_labelled_texts`.
+        path: A file or directory as in `read_labelled_texts`.
         text_columns: Columns, or JSON keys, of texts.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
 
     Yields:
-        Each row with all its columns; its texts are checked as in `read_texts`, and every string in it is UTF-8.
+        Each row with all its columns; its texts are UTF-8 strings, or blank, and so is every other string in it.
 
     Raises:
-        DataError: the file, a column or a row cannot be used; the message names which.
+        DataError: The file, a column or rows cannot be used; the message names which.
 
     Example:
         >>> row = next(read_rows("test.csv", ("text",)))
@@ -183,24 +297,37 @@ def read_rows(path: str | Path, text_columns: tuple[str, ...]) -> Iterator[Row]:
         (2, {'text': 'turn the lights on', 'label': 'lights'})
     """
     source = Path(path)
-    for row in _rows(source, text_columns, is_whole=True):
+
+    def checked(row: Row) -> Row:
         for column in text_columns:
-            check_text(row.values[column], column, source, row.number)
+            value = value_at(row.values, column)
+            if not is_blank(value):
+                check_text(value, column, source, row.where)
         for value in (*row.values, *row.values.values()):
-            _encodable(value if isinstance(value, str) else _shown(value), row.number, source)
-        yield row
+            check_utf8(value, source, row.where)
+        return row
+
+    yield from usable_rows(_rows(source, text_columns, is_whole=True, delimiter=delimiter), checked)
 
 
-def _rows(path: Path, columns: tuple[str, ...], *, is_whole: bool = False) -> Iterator[Row]:
+def _rows(
+    path: Path, columns: tuple[str, ...], *, is_whole: bool = False, delimiter: str | None = None
+) -> Iterator[Row | BadRow]:
+    check_delimiter(delimiter)
     check_data_file(path)
-    return _READERS[path.suffix.lower()](path, columns, is_whole=is_whole)
+    if path.is_dir():
+        return folder_rows(path, columns, is_whole=is_whole)
+    reader = _READERS[format_of(path)]
+    if reader is separated_rows:
+        return separated_rows(path, columns, is_whole=is_whole, delimiter=delimiter)
+    return reader(path, columns, is_whole=is_whole)
 
 
 def check_data_file(path: Path) -> None:
     """Checks a path before it is read.
 
     Raises:
-        DataError: the extension is not legal, there is no such file, it is a directory, or it is empty.
+        DataError: The extension is not legal, there is no such file, it is no regular file, or it is empty.
 
     Example:
         >>> check_data_file(Path("train.csv"))
@@ -208,88 +335,24 @@ def check_data_file(path: Path) -> None:
         Traceback (most recent call last):
         edgedistil_runtime.errors.DataError: The extension of a data file must be one of .csv, ...
     """
-    if path.suffix.lower() not in _READERS:
-        raise DataError(f"The extension of a data file must be one of {', '.join(LEGAL_EXTENSIONS)}. Received: {path}")
+    if path.is_dir():
+        return
+    is_compressed = path.suffix.lower() == GZIP
+    if format_of(path) not in _READERS or (is_compressed and format_of(path) == ".parquet"):
+        raise DataError(
+            f"The extension of a data file must be one of {', '.join(_READERS)}, or one of these but .parquet with "
+            f"{GZIP} after it; or give a directory with a folder of .txt files for each class. Received: {path}"
+        )
     if not path.exists():
         raise DataError(f"There is no data file {path}. Check the path; it is taken relative to {Path.cwd()}")
     if not path.is_file():
-        raise DataError(f"A data file must be a regular file. Received: {path}, which is a directory")
+        raise DataError(f"A data file must be a regular file or a directory. Received: {path}, which is neither")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes). It needs a row for every text")
 
 
-def no_examples(path: str | Path) -> DataError:
-    """The error for a file without rows."""
+def no_examples(path: str | Path, skipped: SkippedRows | None = None) -> DataError:
+    """The error for a file without rows that can be used."""
+    if skipped and skipped.count:
+        return DataError(f"{path} has no example in it. Received: {skipped.describe()}")
     return DataError(f"{path} has no example in it. Received: a file without a single row of data")
-
-
-def check_text(value: object, column: str, path: Path, number: int) -> str:
-    """Returns the value of a text column in row `number`.
-
-    Raises:
-        DataError: the value is no string, is blank, or cannot be encoded as UTF-8.
-
-    Example:
-        >>> check_text("hello", "text", Path("a.csv"), 2)
-        'hello'
-        >>> check_text(" ", "text", Path("a.csv"), 3)
-        Traceback (most recent call last):
-        edgedistil_runtime.errors.DataError: a.csv, row 3: the text in column 'text' is empty. ...
-    """
-    if not isinstance(value, str):
-        raise DataError(f"{path}, row {number}: the text in column {column!r} must be a string. Received: {value!r}")
-    if not value.strip():
-        raise DataError(
-            f"{path}, row {number}: the text in column {column!r} is empty. "
-            f"Write a text there or remove the row. Received: {value!r}"
-        )
-    return _encodable(value, number, path)
-
-
-def _label(row: Row, column: str, path: Path) -> str:
-    value = row.values[column]
-    name = _label_name(value)
-    if name is None or not name.strip():
-        state = "missing" if value is None or name is not None else "neither a string nor a number"
-        raise DataError(
-            f"{path}, row {row.number}: the label in column {column!r} is {state}. "
-            f"Write a class name there or remove the row. Received: {value!r}"
-        )
-    if "\n" in name or "\r" in name:
-        raise DataError(
-            f"{path}, row {row.number}: a label must fit on one line, since labels.txt holds one a line. "
-            f"Received: {value!r}"
-        )
-    return _encodable(name, row.number, path)
-
-
-def _label_name(value: Any) -> str | None:
-    """The class name in a cell, or `None` if it holds none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        # A column of whole numbers with a gap in it is stored as floats: 3 and 3.0 are one class.
-        return str(int(value)) if value.is_integer() else str(value)
-    return None
-
-
-def _shown(value: object) -> str:
-    """A string that contains every character of a value's strings."""
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _encodable(value: str, number: int, path: Path) -> str:
-    try:
-        value.encode("utf-8")  # fails only on surrogates
-    except UnicodeEncodeError as error:
-        if 0xDC80 <= ord(value[error.start]) <= 0xDCFF:  # a byte that is not UTF-8, see `tables`
-            raise tables.not_utf8(path, number) from error
-        raise DataError(
-            f"{path}, row {number}: a string holds half of a character, a lone surrogate, which JSON can write as an "
-            f"escape and UTF-8 cannot. Remove it or complete it. Received: {value[:40]!r}"
-        ) from error
-    return value

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow
 
-from edgedistil.data.tables import not_utf8
+from edgedistil.data.rows import not_utf8
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["Chunk", "RecordChunk", "TableChunk"]
@@ -23,17 +23,17 @@ class Chunk(Protocol):
     """Successive rows of an input.
 
     Attributes:
-        texts: Text of each row.
-        text_pairs: Second text of each row; `None` if the input has one text a row.
+        texts: Text of each row; None if it is blank, and the row gets no label.
+        text_pairs: Second text of each row, as `texts`; `None` if the input has one text a row.
         first_number: Number of the first row, as an editor shows it.
         fraction: Share of the input that has been read at the chunk's end; `None` if unknown.
     """
 
     @property
-    def texts(self) -> tuple[str, ...]: ...  # noqa: D102  (described above)
+    def texts(self) -> tuple[str | None, ...]: ...  # noqa: D102  (described above)
 
     @property
-    def text_pairs(self) -> tuple[str, ...] | None: ...  # noqa: D102
+    def text_pairs(self) -> tuple[str | None, ...] | None: ...  # noqa: D102
 
     @property
     def first_number(self) -> int: ...  # noqa: D102
@@ -61,8 +61,8 @@ class RecordChunk:
         [1]
     """
 
-    texts: tuple[str, ...]
-    text_pairs: tuple[str, ...] | None
+    texts: tuple[str | None, ...]
+    text_pairs: tuple[str | None, ...] | None
     first_number: int
     fraction: float | None
     rows: tuple[Mapping[str, Any], ...]
@@ -113,8 +113,8 @@ class TableChunk:
         [{'text': 'hi', 'day': '2024-02-29'}]
     """
 
-    texts: tuple[str, ...]
-    text_pairs: tuple[str, ...] | None
+    texts: tuple[str | None, ...]
+    text_pairs: tuple[str | None, ...] | None
     first_number: int
     fraction: float | None
     rows: Any  # pyarrow.Table
@@ -143,7 +143,7 @@ class TableChunk:
         try:
             values: list[Any] = _to_json_type(column).to_pylist()
         except UnicodeDecodeError as error:
-            raise not_utf8(self.path, self.first_number + _first_not_utf8(column)) from error
+            raise not_utf8(self.path, f"row {self.first_number + _first_not_utf8(column)}") from error
         except (pyarrow.ArrowException, ValueError) as error:  # ValueError: nanoseconds within a list
             raise DataError(
                 f"{self.path}: the column {name!r} has the type {column.type}, which a text file cannot hold. Write "

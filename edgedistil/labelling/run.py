@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistil.data.tables import Row
+from edgedistil.data.rows import Row
+from edgedistil.labelling.blanks import classify_rows, count_blank_rows
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
 from edgedistil.labelling.sources import ChunkLimits, TextColumns, file_mark, read_chunks
@@ -28,9 +29,10 @@ class LabellingRequest:
 
     Attributes:
         model: A `.tflite` file that EdgeDistil wrote.
-        source: A data file, or the rows of a stream (`sources.line_rows`).
+        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`).
         output: File to write; its extension is one of `OUTPUT_EXTENSIONS`.
         columns: Columns that are texts.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
         top: Labels for each row; all of them if there are fewer.
         column_prefix: Prefix of the names of the new columns.
         is_resumed: Continue an interrupted run; if there is none, start at the beginning.
@@ -42,6 +44,7 @@ class LabellingRequest:
     source: Path | Iterable[Row]
     output: Path
     columns: TextColumns = field(default_factory=TextColumns)
+    delimiter: str | None = None
     top: int = 1
     column_prefix: str = ""
     is_resumed: bool = False
@@ -70,6 +73,7 @@ class LabellingResult:
         output: File that was written.
         rows: Rows of the file.
         resumed_rows: Rows that an earlier run had done.
+        blank_rows: Rows of the file without a text, which have no label.
         seconds: Time from the first row that this run labelled until the output was complete.
         runtime_info: Backend and device that ran the model.
     """
@@ -77,6 +81,7 @@ class LabellingResult:
     output: Path
     rows: int
     resumed_rows: int
+    blank_rows: int
     seconds: float
     runtime_info: "RuntimeInfo"
 
@@ -93,6 +98,8 @@ def label_file(
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> LabellingResult:
     """Labels every row of an input and writes it with its labels, in the same order and in bounded memory.
+
+    A row with a blank text stays and has no label and no score. A `.json` list is read into memory as a whole.
 
     The output appears when it is complete. Until then the rows are in a folder beside it (`partial.partial_path`),
     where they stay if the run is interrupted.
@@ -124,7 +131,7 @@ def label_file(
     _check_places(request)
     labels = read_artifact(request.model).metadata.labels
     names = _column_names(request.column_prefix, min(request.top, len(labels)))
-    chunks = read_chunks(request.source, request.columns, names, request.limits)
+    chunks = read_chunks(request.source, request.columns, names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
         open_classifier(request.model) as classifier,
@@ -147,6 +154,7 @@ class _Run:
     writer: Writer
     partial: PartialOutput
     on_progress: Callable[[Progress], None]
+    blank_rows: int = 0
 
     def finish(self, chunks: Iterator[Chunk]) -> LabellingResult:
         resumed_rows = self.partial.record.rows
@@ -156,6 +164,7 @@ class _Run:
         started = time.monotonic()
         for chunk in chunks:
             digest.update(chunk.content())
+            self.blank_rows += count_blank_rows(chunk.texts, chunk.text_pairs)
             content = self.writer.encode(chunk, self._columns(chunk))
             self.partial.append(content, len(chunk.texts), digest.hexdigest())
             self.on_progress(Progress(self.partial.record.rows, chunk.fraction))
@@ -164,6 +173,7 @@ class _Run:
             output=self.request.output,
             rows=self.partial.record.rows,
             resumed_rows=resumed_rows,
+            blank_rows=self.blank_rows,
             seconds=time.monotonic() - started,
             runtime_info=self.classifier.runtime_info,
         )
@@ -175,6 +185,7 @@ class _Run:
         for chunk in chunks:
             digest.update(chunk.content())
             rows += len(chunk.texts)
+            self.blank_rows += count_blank_rows(chunk.texts, chunk.text_pairs)
             if rows >= record.rows:
                 break
         if rows != record.rows or digest.hexdigest() != record.input_sha256:
@@ -186,8 +197,8 @@ class _Run:
         return chunk.fraction
 
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
-        answers = self.classifier.classify_batch(chunk.texts, chunk.text_pairs)
-        columns: list[list[Any]] = [[answer.label for answer in answers], [answer.score for answer in answers]]
+        answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
+        columns: list[list[Any]] = [[one and one.label for one in answers], [one and one.score for one in answers]]
         if len(self.names) > 2:
             columns.extend(_further_columns(answers, len(self.names) // 2))
         return dict(zip(self.names, columns, strict=True))
@@ -198,8 +209,8 @@ class _Run:
         self.partial.publish(finished, self.request.output, force=self.request.force)
 
 
-def _further_columns(answers: list["Classification"], top: int) -> Iterator[list[Any]]:
-    ranked = [answer.top(top) for answer in answers]
+def _further_columns(answers: list["Classification | None"], top: int) -> Iterator[list[Any]]:
+    ranked = [answer.top(top) if answer else [(None, None)] * top for answer in answers]
     for rank in range(1, top):
         yield [one[rank][0] for one in ranked]
         yield [one[rank][1] for one in ranked]
@@ -218,6 +229,7 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], info: "RuntimeI
     return {
         "model_sha256": model,
         "text_columns": list(request.columns.names),
+        "delimiter": request.delimiter,
         "new_columns": list(names),
         "rows_per_chunk": request.limits.rows,
         "bytes_per_chunk": request.limits.size,
@@ -230,6 +242,9 @@ def _check_places(request: LabellingRequest) -> None:
     given = [request.model, *([request.source] if isinstance(request.source, Path) else [])]
     check_not_an_input(request.output, given)
     check_output(request.output, force=request.force)
+    for path in given:
+        if path.is_dir() and request.output.parent.resolve().is_relative_to(path.resolve()):
+            raise OutputError(f"The output must not lie in the directory that is read. Received: {request.output}")
     folder = partial_path(request.output)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"The output grows in the folder {folder}. Received: a file of that name. Move it away.")

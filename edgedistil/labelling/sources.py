@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow
 
-from edgedistil.data.reading import check_data_file, check_text, no_examples, read_rows
-from edgedistil.data.tables import Row, not_utf8, open_parquet, parquet_batches
+from edgedistil.data.cells import check_text
+from edgedistil.data.parquet_rows import column_of, open_parquet, parquet_batches
+from edgedistil.data.reading import check_data_file, no_examples, read_rows
+from edgedistil.data.rows import BadRow, Row, is_blank, not_utf8, usable_rows, value_at
 from edgedistil.labelling.chunks import Chunk, RecordChunk, TableChunk
 from edgedistil_runtime.errors import DataError
 
@@ -54,21 +56,28 @@ class TextColumns:
 
 
 def read_chunks(
-    source: Path | Iterable[Row], columns: TextColumns, added: tuple[str, ...], limits: ChunkLimits
+    source: Path | Iterable[Row],
+    columns: TextColumns,
+    added: tuple[str, ...],
+    limits: ChunkLimits,
+    *,
+    delimiter: str | None = None,
 ) -> Iterator[Chunk]:
     """Reads an input from its beginning.
 
     Args:
-        source: A data file, or the rows of a stream.
+        source: A data file or a directory of texts, or the rows of a stream.
         columns: Columns that are texts.
         added: Names of the columns that the output adds, which the input must not have.
         limits: Limits of a chunk.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
 
     Yields:
         Chunks; together they are every row of the input, in its order. The same input gives the same chunks.
 
     Raises:
-        DataError: the input, a column or a row cannot be used; there is no row; or a column exists already.
+        DataError: the input, a column or rows cannot be used (after the chunks before the first such row); there is no
+            row; or a column exists already.
 
     Example:
         >>> chunks = read_chunks(Path("texts.csv"), TextColumns(), ("label",), ChunkLimits(rows=10))
@@ -78,8 +87,10 @@ def read_chunks(
     chunks: Iterator[Chunk]
     if isinstance(source, Path):
         check_data_file(source)
-        is_table = source.suffix.lower() == ".parquet"
-        chunks = _tables(source, columns, limits) if is_table else _file_records(source, columns, limits)
+        if source.suffix.lower() == ".parquet" and not source.is_dir():
+            chunks = usable_rows(_tables(source, columns, limits), lambda chunk: chunk)
+        else:
+            chunks = _records(read_rows(source, columns.names, delimiter=delimiter), source, columns, limits)
         name = source
     else:
         chunks, name = _records(source, STDIN, columns, limits), STDIN
@@ -93,7 +104,7 @@ def read_chunks(
 
 
 def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
-    r"""Rows of one column, a line each; an empty line is an empty text.
+    r"""Rows of one column, a line each; a blank line is a blank text.
 
     Raises:
         DataError: a line is not UTF-8.
@@ -106,7 +117,7 @@ def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         position += len(line)
         try:
-            text = line.decode("utf-8").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"stdin, line {number}: texts must be UTF-8. Received: {line[:40]!r}. Convert them first, for instance "
@@ -115,37 +126,34 @@ def line_rows(lines: Iterable[bytes], column: str) -> Iterator[Row]:
         yield Row(number, {column: text}, position)
 
 
-def _file_records(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[RecordChunk]:
-    return _records(read_rows(path, columns.names), path, columns, limits, size=path.stat().st_size)
-
-
-def _records(
-    rows: Iterable[Row], path: Path, columns: TextColumns, limits: ChunkLimits, *, size: int | None = None
-) -> Iterator[RecordChunk]:
+def _records(rows: Iterable[Row], path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[RecordChunk]:
     held: list[Row] = []
     start = 0
     for row in rows:
         held.append(row)
         if len(held) >= limits.rows or row.position - start >= limits.size:
-            yield _record_chunk(held, path, columns, size)
+            yield _record_chunk(held, path, columns)
             held, start = [], row.position
     if held:
-        yield _record_chunk(held, path, columns, size)
+        yield _record_chunk(held, path, columns)
 
 
-def _record_chunk(rows: list[Row], path: Path, columns: TextColumns, size: int | None) -> RecordChunk:
-    pair = columns.text_pair
+def _record_chunk(rows: list[Row], path: Path, columns: TextColumns) -> RecordChunk:
+    def texts(column: str) -> tuple[str | None, ...]:
+        values = (value_at(row.values, column) for row in rows)
+        return tuple(None if is_blank(value) else value for value in values)
+
     return RecordChunk(
-        texts=tuple(row.values[columns.text] for row in rows),
-        text_pairs=None if pair is None else tuple(row.values[pair] for row in rows),
+        texts=texts(columns.text),
+        text_pairs=None if columns.text_pair is None else texts(columns.text_pair),
         first_number=rows[0].number,
-        fraction=min(1.0, rows[-1].position / size) if size else None,
+        fraction=rows[-1].fraction,
         rows=tuple(row.values for row in rows),
         path=path,
     )
 
 
-def _tables(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[TableChunk]:
+def _tables(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[TableChunk | BadRow]:
     with open_parquet(path, columns.names) as file:
         metadata, names = file.metadata, file.schema_arrow.names
         if len(set(names)) < len(names):
@@ -157,10 +165,12 @@ def _tables(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[T
             if not batch.num_rows:
                 continue
             table = pyarrow.Table.from_batches([batch])
-            pair = columns.text_pair
+            bad: list[BadRow] = []
+            texts = {column: _texts(table, column, path, number, bad) for column in columns.names}
+            yield from bad
             yield TableChunk(
-                texts=_texts(table, columns.text, path, number),
-                text_pairs=None if pair is None else _texts(table, pair, path, number),
+                texts=texts[columns.text],
+                text_pairs=None if columns.text_pair is None else texts[columns.text_pair],
                 first_number=number,
                 fraction=(number - 1 + batch.num_rows) / metadata.num_rows,
                 rows=table,
@@ -169,14 +179,18 @@ def _tables(path: Path, columns: TextColumns, limits: ChunkLimits) -> Iterator[T
             number += batch.num_rows
 
 
-def _texts(table: Any, column: str, path: Path, first_number: int) -> tuple[str, ...]:
-    texts = []
-    for number, cell in enumerate(table.column(column), start=first_number):
+def _texts(table: Any, column: str, path: Path, first_number: int, bad: list[BadRow]) -> tuple[str | None, ...]:
+    """The texts of a column; rows that cannot be used are added to `bad`."""
+    texts: list[str | None] = []
+    for number, cell in enumerate(column_of(table, column), start=first_number):
+        where = f"row {number}"
         try:
             value = cell.as_py()
-        except UnicodeDecodeError as error:
-            raise not_utf8(path, number) from error
-        texts.append(check_text(value, column, path, number))
+            texts.append(None if is_blank(value) else check_text(value, column, path, where))
+        except UnicodeDecodeError:
+            bad.append(not_utf8(path, where))
+        except BadRow as error:
+            bad.append(error)
     return tuple(texts)
 
 
@@ -205,7 +219,7 @@ def file_mark(path: Path) -> bytes:
         >>> file_mark(Path("a.parquet")) == file_mark(Path("b.parquet")), file_mark(Path("texts.csv"))
         (False, b'')
     """
-    if path.suffix.lower() != ".parquet":
+    if path.suffix.lower() != ".parquet" or path.is_dir():
         return b""
     with path.open("rb") as file:
         file.seek(-8, 2)  # the footer's length and the magic number: parquet.apache.org/docs/file-format

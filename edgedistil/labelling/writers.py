@@ -143,8 +143,8 @@ class ParquetWriter:
         """One Arrow stream."""
         table = chunk.table()
         for name, values in added.items():
-            kind = pyarrow.float64() if values and isinstance(values[0], float) else pyarrow.string()
-            table = table.append_column(name, pyarrow.array(values, kind))
+            # A chunk without any text has a column of type null, which fits those of the other chunks.
+            table = table.append_column(name, pyarrow.array(values))
         try:
             self._schema = _common(self._schema, table.schema)
         except pyarrow.ArrowException as error:

@@ -80,6 +80,7 @@ def measure(
     presets = {path: _load_preset(path, on_progress) for path in models if path.is_dir()}
     labels |= {path: preset.labels for path, preset in presets.items()}
     reference = next(iter(presets), models[0])
+    examples = examples.spelled_as(labels[reference])
     _check_labels(labels, reference, examples)
     chosen = settings or BenchmarkSettings()
     answers = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}

@@ -202,9 +202,12 @@ def test_presets_table_and_json():
 
 
 def test_train_from_scratch_then_fine_tune_what_it_wrote(csv_file, tmp_path):
+    csv_file.write_text(csv_file.read_text(encoding="utf-8") + ",\n ,lights\n", encoding="utf-8")
     done = train_from_scratch(csv_file, tmp_path / "first", "--test-data", csv_file, "--json")
     assert done.exit_code == 0, done.stderr
     printed = json.loads(done.stdout.splitlines()[-1])
+    skipped = {"rows": 2, "blank_rows": 1, "blank_texts": 1, "missing_labels": 0}
+    assert printed["skipped"] == {"training": skipped, "test": skipped}
     assert printed["labels"] == ["lights", "music", "weather"]
     assert set(printed["metrics"]) == {"validation", "test"}
     record = json.loads((tmp_path / "first" / "training.json").read_text())
@@ -245,7 +248,8 @@ def test_vocabulary_file_and_case(csv_file, tmp_path, tiny_vocabulary):
         ("", "empty"),
         ("text,label\nx,a\ny,a\n", "single class"),
         ("text,label\nx,a\ny,a\nz,b\n", "at least two examples"),
-        ("text,label\nx,a\n,b\n", "row 3"),
+        ("text,label\nx,a\n,b\n", "single class"),
+        ("text,label\nx,a\ny,b,c\n", "row 3"),
     ],
 )
 def test_bad_data_is_told_before_tensorflow_is_started(content, message, tmp_path):

@@ -1,4 +1,4 @@
-"""Files of labelled texts: the four kinds, and every way in which one can be wrong."""
+"""Files of labelled texts: the four kinds, and every way in which one can be wrong; see `test_data_formats.py` too."""
 
 import json
 
@@ -65,13 +65,13 @@ def test_labels_that_are_numbers_become_their_string(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", "sentence,intent\nx,y\n", "no column 'text' and no column 'label'.*exist: 'sentence', 'intent'"),
-        ("a.tsv", "text,label\nx,y\n", "exist: 'text,label'"),
+        ("a.tsv", "words,label\nx,y\n", "no column 'text'. The columns that exist: 'words', 'label'"),
         ("a.csv", "", "empty"),
         ("a.jsonl", "\n \n", "no example"),
         ("a.csv", "text,label\n", "no example"),
         ("a.csv", "\n\n", "no header row"),
-        ("a.csv", "text,label\nx,y\n  ,y\n", "row 3: the text in column 'text' is empty"),
-        ("a.csv", "text,label\nx,\n", "row 2: the label in column 'label' is missing"),
+        ("a.csv", "text,label\n  ,y\n", "no example in it. Received: 1 row skipped: 1 row without a text .row 2."),
+        ("a.csv", "text,label\nx,\n", "no example in it. Received: 1 row skipped: 1 row without a label .row 2."),
         ("a.csv", b"text,label\nx,y\n\xff\xfe,y\n", "row 3: these bytes are not UTF-8"),
         ("a.csv", b'text,label\n"two\nlines",y\nx,caf\xe9\n', "row 3: these bytes are not UTF-8"),
         ("a.tsv", b"text\tlabel\n\xe9\ty\n", "row 2: these bytes are not UTF-8"),
@@ -87,10 +87,12 @@ def test_labels_that_are_numbers_become_their_string(tmp_path):
         ("a.csv", "text,label,text\nx,y,z\n", "more than one column 'text'"),
         ("a.csv", 'text,label\nx,"y\nz"\n', "row 2: a label must fit on one line"),
         ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": \n', "row 2: this line is not one whole JSON value"),
-        ("a.json", '[{"text": "x", "label": "y"}]', "row 1: every line must be a JSON object"),
+        ("a.jsonl", '[{"text": "x", "label": "y"}]', "row 1: every row must be a JSON object; one list .* .json file"),
+        ("a.json", '["x", {"text": "x", "label": "y"}]', "row 1: every row must be a JSON object"),
+        ("a.json", '[{"text": "x", "label": "y"}', "begins as a JSON list and is none"),
         ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": "x", "lable": "y"}', "row 2: .*exist: 'text', 'lable'"),
         ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: the text in column 'text' must be a string.*Received: 5"),
-        ("a.jsonl", '{"text": "x", "label": null}', "row 1: the label in column 'label' is missing"),
+        ("a.jsonl", '{"text": "x", "label": null}', "no example in it. Received: 1 row skipped: 1 row without a label"),
         ("a.jsonl", '{"text": "x", "label": NaN}', "row 1: the label in column 'label' is neither"),
         ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label in column 'label' is neither"),
         ("a.xlsx", "PK", r"one of \.csv, \.tsv"),
@@ -124,8 +126,8 @@ def test_missing_file_and_directory(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": ["a", None], "label": ["x", "y"]}, "row 2: the text in column 'text' must be a string"),
-        ({"text": ["a", "b"], "label": ["x", None]}, "row 2: the label in column 'label' is missing"),
+        ({"text": [0, 1], "label": ["x", "y"]}, "row 1: the text in column 'text' must be a string. Received: 0"),
+        ({"text": ["a", "b"], "label": [["x"], ["y"]]}, "row 1: the label in column 'label' is neither a string"),
         ({"text": ["a"], "class": ["x"]}, "no column 'label'. The columns that exist: 'text', 'class'"),
     ],
 )

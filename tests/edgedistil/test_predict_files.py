@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedistil.data.tables import csv_rows
+from edgedistil.data.separated import separated_rows
 from edgedistil.labelling import ChunkLimits, TextColumns, label_file
 from edgedistil.labelling import writers as writers_module
 from edgedistil.labelling.partial import partial_path
@@ -140,7 +140,7 @@ def test_every_cell_comes_back(tmp_path_factory, cells):
 
     path = tmp_path_factory.getbasetemp() / "cells.csv"
     path.write_bytes(SeparatedWriter(",").encode(Rows(), {}))
-    [row] = csv_rows(path, ("c0",), is_whole=True)
+    [row] = separated_rows(path, ("c0",), is_whole=True)
     assert list(row.values.values()) == cells
 
 
@@ -164,10 +164,10 @@ def test_row_groups_are_joined_a_few_at_a_time(model, tmp_path, monkeypatch):
         ("in.csv", "text,label\nx,1\n", "a column 'label' already.*`column_prefix` such as 'predicted_'"),
         ("in.jsonl", '{"text": "x"}\n{"text": "x", "score": 1}\n', "a column 'score' already"),
         ("in.csv", b"text,id\nx,y\nx,\xff\n", "row 3: these bytes are not UTF-8"),
-        ("in.csv", b"text,caf\xe9\nx,y\n", "row 2: these bytes are not UTF-8"),
+        ("in.csv", b"text,caf\xe9\nx,y\n", "row 1: these bytes are not UTF-8"),
         ("in.jsonl", '{"text": "x", "more": ["\\ud800"]}', "row 1: a string holds half of a character"),
         ("in.csv", 'text\nx\n"never closed\n', "row 3: this is not well-formed CSV"),
-        ("in.csv", "text\nx\n  \n", "row 3: the text in column 'text' is empty"),
+        ("in.jsonl", '{"text": "x"}\n{"text": 5}\n', "row 2: the text in column 'text' must be a string"),
         ("in.xlsx", "PK", r"one of \.csv, \.tsv"),
         ("in.parquet", "not parquet", "cannot be read as Parquet"),
     ],
@@ -184,7 +184,7 @@ def test_bad_input_leaves_nothing(name, content, message, model, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": ["a", None]}, "row 2: the text in column 'text' must be a string"),
+        ({"text": [None, 2]}, "row 2: the text in column 'text' must be a string. Received: 2"),
         ({"text": ["a", "b"], "label": [1, 2]}, "a column 'label' already"),
         ({"text": [1, 2]}, "row 1: the text in column 'text' must be a string. Received: 1"),
     ],

@@ -47,6 +47,7 @@ def test_report_of_files(artifact, data, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.stderr
     printed = json.loads(done.stdout.splitlines()[-1])
     assert printed.pop("output") == str(output)
+    assert printed.pop("skipped") == {"rows": 0, "blank_rows": 0, "blank_texts": 0, "missing_labels": 0}
     [measured] = written
     assert json.loads(measured.to_json()) == printed
     html = output.read_text(encoding="utf-8")

@@ -39,6 +39,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main as edgedistil
+from edgedistil.cli.dashed_texts import TextCommand
 
 from .documents import ROOT, Block, Command, commands, read
 
@@ -383,8 +384,11 @@ def check_click_options(words: list[str]) -> None:
     command = edgedistil.get_command(click.Context(edgedistil), words[0])
     assert command is not None, words
     if any(word.startswith("-") for word in words[1:]):
-        context = click.Context(command, info_name=words[0], resilient_parsing=True)
-        values, *_ = command.make_parser(context).parse_args(args=words[1:])
+        # Not resilient: a resilient context ignores unknown options.
+        group = click.Context(edgedistil, **edgedistil.context_settings)
+        context = click.Context(command, info_name=words[0], parent=group)
+        arguments = command.texts_last(words[1:]) if isinstance(command, TextCommand) else words[1:]
+        values, *_ = command.make_parser(context).parse_args(args=arguments)
         for parameter in command.params:
             if isinstance(parameter.type, click.Choice) and values.get(parameter.name):
                 assert values[parameter.name] in parameter.type.choices, words
