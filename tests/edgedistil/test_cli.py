@@ -294,6 +294,27 @@ def test_sequence_longer_than_the_preset_knows(csv_file, tmp_path, tiny_preset):
     assert "from 3 ([CLS], one token, [SEP]) to 16" in done.stderr
 
 
+def test_interrupted_training_goes_on_with_resume(csv_file, tmp_path, monkeypatch):
+    none = train_from_scratch(csv_file, tmp_path / "out", "--resume")
+    assert "There is no interrupted training" in none.stderr
+
+    def interrupt(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgedistil.training.callbacks.BestEpoch.on_epoch_begin", interrupt, raising=False)
+        stopped = train_from_scratch(csv_file, tmp_path / "out")
+    assert "--resume goes on" in stopped.stderr
+    assert (tmp_path / ".out.training.npz").exists()
+    log = tmp_path / "log.csv"
+    done = train_from_scratch(csv_file, tmp_path / "out", "--resume", "--csv-log", log, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert [line.split(",")[0] for line in log.read_text().splitlines()] == ["epoch", "1"]
+    assert not (tmp_path / ".out.training.npz").exists()
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["history"][0]["epoch"] == 1
+
+
 def test_interrupted_training_leaves_nothing(csv_file, tmp_path, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt

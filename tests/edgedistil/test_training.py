@@ -4,6 +4,7 @@ import errno
 import json
 from dataclasses import replace
 
+import huggingface_hub
 import keras
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from edgedistil.data import TrainingData, read_labelled_texts
 from edgedistil.presets.loading import load_labelled_classifier
 from edgedistil.scores import score_probabilities
 from edgedistil.sizes import BackboneSize
-from edgedistil.training import FROM_SCRATCH, TrainingSettings, from_scratch_settings
-from edgedistil.training.batches import tokenize, training_batches
+from edgedistil.training import FROM_SCRATCH, TrainingSettings, fit, from_scratch_settings
+from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil.training.loop import train
@@ -232,6 +233,23 @@ def test_divergence_is_an_error(data):
         run(data, replace(SETTINGS, learning_rate=1e30, clip_norm=1e30, epochs=4))
 
 
+def test_fit_shows_texts_in_another_order_every_epoch(texts, make_tiny_classifier, monkeypatch):
+    orders = []
+    batches = TokenizedTexts.batch
+
+    def recorded(self, rows, **options):
+        orders.append(rows.tolist())
+        return batches(self, rows, **options)
+
+    monkeypatch.setattr(TokenizedTexts, "batch", recorded)
+    settings = TrainingSettings(epochs=2, batch_size=len(texts), sequence_length=12)
+    result = fit(make_tiny_classifier(), texts.texts, texts.labels, settings=settings)
+    shown = [rows for rows in orders if len(rows) == len(texts)]
+    assert sorted(shown[-1]) == list(range(len(texts)))
+    assert shown[-1] != sorted(shown[-1])
+    assert result.trained.labels == ("lights", "music", "weather")
+
+
 # What it leaves
 
 
@@ -246,6 +264,11 @@ def test_written_preset_is_one_that_loads_with_its_labels(data, result, tmp_path
     assert loaded.classifier.preprocessor.sequence_length == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
     assert (directory / "training.png").read_bytes().startswith(b"\x89PNG")
+
+    card = (directory / "README.md").read_text(encoding="utf-8")
+    facts = huggingface_hub.ModelCard(card).data
+    assert facts.pipeline_tag == "text-classification"
+    assert facts.eval_results[0].metric_value == result.metrics["test"]["accuracy"]
 
     record = json.loads((directory / "training.json").read_text(encoding="utf-8"))
     assert record["settings"] == result.settings.to_dict()
