@@ -1,8 +1,7 @@
 """`edgedistil evaluate`: scores of models on labelled texts, side by side."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +11,9 @@ from edgedistil.cli.output import import_quietly, print_json, stdout_console
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgedistil.data import LabelledTexts
+    from edgedistil.measuring.answers import ModelAnswers
+    from edgedistil.measuring.baseline import Baseline
     from edgedistil.scores import Evaluation
 
 __all__ = ["evaluate"]
@@ -23,40 +25,94 @@ __all__ = ["evaluate"]
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Labelled texts to train TF-IDF and a linear model on, which is measured too.",
+)
+@click.option(
     "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def evaluate(
-    models: tuple[Path, ...], data: Path, text_column: str, label_column: str, confusions: int, as_json: bool
+    models: tuple[Path, ...],
+    data: Path,
+    text_column: str,
+    label_column: str,
+    baseline: Path | None,
+    confusions: int,
+    as_json: bool,
 ) -> None:
     """Measure models on labelled texts: accuracy, F1 of each class, and confusions.
 
-    Models are .tflite files, and preset directories or bundled presets, which Keras runs.
+    Models are .tflite files, and preset directories or bundled presets, which Keras runs. The size of a preset is that
+    of its weights in memory; ms/text is the time of all texts in one call, divided by their number. A model that is
+    not ahead of the --baseline does not earn its milliseconds.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
+    edgedistil evaluate my_classifier.tflite --data test.csv --baseline train.csv
     """  # noqa: D301  # \b is for click
     from edgedistil.data import read_labelled_texts
     from edgedistil.scores import evaluate_labels
 
+    def read(path: Path) -> "LabelledTexts":
+        return read_labelled_texts(path, text_column=text_column, label_column=label_column)
+
     paths = model_paths(models)
-    examples = read_labelled_texts(data, text_column=text_column, label_column=label_column)
-    evaluations = {}
-    for name, path in paths.items():
-        labels, predicted = _predict(path, examples.texts)
-        evaluations[name] = evaluate_labels(examples.labels, predicted, labels)
+    examples = read(data)
+    training = None if baseline is None else read(baseline)
+    answers, trained = _ask(paths, examples, training)
+    evaluations = {name: evaluate_labels(examples.labels, asked.given, asked.labels) for name, asked in answers.items()}
     if as_json:
-        results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
-        print_json({"data": data.name, "models": results})
+        results = [
+            {"model": name, **evaluation.to_dict(), **_cost(answers[name])} for name, evaluation in evaluations.items()
+        ]
+        print_json({"data": data.name, "models": results, **_baseline_facts(trained)})
         return
-    _print(evaluations, confusions)
+    _print(evaluations, answers, confusions)
 
 
-def _print(evaluations: dict[str, "Evaluation"], confusions: int) -> None:
+def _ask(
+    paths: dict[str, Path], examples: "LabelledTexts", training: "LabelledTexts | None"
+) -> tuple[dict[str, "ModelAnswers"], "Baseline | None"]:
+    """The answers of the models and, last, of the baseline; and the baseline."""
+    from edgedistil.measuring.answers import ask_baseline, ask_file, ask_preset
+    from edgedistil.measuring.baseline import BASELINE_NAME, check_baseline_data, require_baseline, train_baseline
+
+    if training is not None:
+        require_baseline()
+    if any(path.is_dir() for path in paths.values()):
+        import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
+    answers = {}
+    for name, path in paths.items():
+
+        def check(labels: tuple[str, ...], name: str = name) -> None:
+            if training is not None:
+                check_baseline_data(training, examples, labels, name)
+
+        answers[name] = (ask_preset if path.is_dir() else ask_file)(path, examples.texts, check=check)
+    if training is None:
+        return answers, None
+    trained = train_baseline(training)
+    return {**answers, BASELINE_NAME: ask_baseline(trained, examples.texts)}, trained
+
+
+def _cost(asked: "ModelAnswers") -> dict[str, Any]:
+    return {"size": asked.size, "ms_per_text": round(asked.ms_per_text, 4)}
+
+
+def _baseline_facts(trained: "Baseline | None") -> dict[str, Any]:
+    if trained is None:
+        return {}
+    facts = {"data": trained.data, "texts": trained.texts, "features": trained.features}
+    return {"baseline": {**facts, "scikit_learn": trained.version}}
+
+
+def _print(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"], confusions: int) -> None:
     from rich.text import Text
 
     console = stdout_console()
-    console.print(_summary(evaluations))
+    console.print(_summary(evaluations, answers))
     for name, evaluation in evaluations.items():
         console.print(Text(f"\n{name}", style="bold"))
         console.print(_per_class(evaluation))
@@ -64,32 +120,14 @@ def _print(evaluations: dict[str, "Evaluation"], confusions: int) -> None:
             console.print(Text(line))
 
 
-def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The labels that a model knows, and its label for each text."""
-    if model.is_dir():
-        import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
-        from edgedistil.presets.loading import load_labelled_classifier
-        from edgedistil.training.keras_outputs import predict_probabilities
-
-        trained = load_labelled_classifier(model)
-        best = predict_probabilities(trained.classifier, texts).argmax(axis=1)
-        return trained.labels, [trained.labels[i] for i in best]
-    from edgedistil_runtime import TextClassifier
-    from edgedistil_runtime.native_log import native_log_hidden
-
-    with native_log_hidden():
-        classifier = TextClassifier(model)
-    with classifier:
-        return tuple(classifier.labels), [answer.label for answer in classifier.classify_batch(texts)]
-
-
-def _summary(evaluations: dict[str, "Evaluation"]) -> "Table":
+def _summary(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("model", "texts", "accuracy", "macro F1", box=None, header_style="bold")
+    table = Table("model", "texts", "accuracy", "macro F1", "MB", "ms/text", box=None, header_style="bold")
     for name, evaluation in evaluations.items():
-        table.add_row(Text(name), f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+        scores = (f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+        table.add_row(Text(name), *scores, f"{answers[name].size / 1e6:.2f}", f"{answers[name].ms_per_text:.2f}")
     return table
 
 

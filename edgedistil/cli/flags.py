@@ -7,6 +7,7 @@ __all__ = ["FLAGS", "with_flags"]
 
 FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
+    "baseline": "--baseline",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",
     "device": "--device",

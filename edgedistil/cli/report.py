@@ -11,6 +11,7 @@ from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
+    from edgedistil.data import LabelledTexts
     from edgedistil.measuring.measurements import Measurements
 
 __all__ = ["report"]
@@ -22,6 +23,11 @@ __all__ = ["report"]
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Labelled texts to train TF-IDF and a linear model on, which is measured too.",
+)
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
@@ -41,6 +47,7 @@ def report(
     output: Path,
     text_column: str,
     label_column: str,
+    baseline: Path | None,
     examples: int,
     runs: int,
     num_threads: int | None,
@@ -50,7 +57,8 @@ def report(
     """Compare models on one page: accuracy, size, speed, and what changed.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs. The others are compared with
-    the first preset, or else with the first file. The page is one HTML file that loads nothing.
+    the first preset, or else with the first file. A model that is not ahead of the --baseline does not earn its
+    milliseconds. The page is one HTML file that loads nothing.
 
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
@@ -58,9 +66,9 @@ def report(
     from edgedistil_converters.files import check_not_an_input, check_output
 
     paths = tuple(model_paths(models).values())
-    check_not_an_input(output, [*paths, data])
+    check_not_an_input(output, [*paths, data, *([baseline] if baseline else [])])
     check_output(output, force=force)
-    measurements = _measure(paths, data, (text_column, label_column), examples, runs, num_threads)
+    measurements = _measure(paths, data, baseline, (text_column, label_column), examples, runs, num_threads)
     from edgedistil.report import write_report
 
     write_report(measurements, output, force=force)
@@ -75,6 +83,7 @@ def report(
 def _measure(
     models: Sequence[Path],
     data: Path,
+    baseline: Path | None,
     columns: tuple[str, str],
     examples: int,
     runs: int,
@@ -84,10 +93,14 @@ def _measure(
     from edgedistil.measuring.models import measure
     from edgedistil.measuring.speed import BenchmarkSettings
 
-    labelled = read_labelled_texts(data, text_column=columns[0], label_column=columns[1])
+    def read(path: Path) -> "LabelledTexts":
+        return read_labelled_texts(path, text_column=columns[0], label_column=columns[1])
+
+    labelled = read(data)
+    training = read(baseline) if baseline else None
     with stage_line() as show:
         if any(model.is_dir() for model in models):
             show("starting TensorFlow")
             import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
         settings = BenchmarkSettings(runs=runs, num_threads=num_threads)
-        return measure(models, labelled, settings=settings, num_examples=examples, on_progress=show)
+        return measure(models, labelled, settings=settings, num_examples=examples, baseline=training, on_progress=show)
