@@ -7,6 +7,7 @@ import click
 
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +26,14 @@ __all__ = ["evaluate"]
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--label-column", default="label", show_default=True, help="Column of the labels.")
 @click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    default=LONG_TEXTS[0],
+    show_default=True,
+    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
+    "words, or all of it in overlapping windows, whose probabilities are averaged.",
+)
+@click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     help="Labelled texts to train TF-IDF and a linear model on, which is measured too.",
@@ -38,6 +47,7 @@ def evaluate(
     data: Path,
     text_column: str,
     label_column: str,
+    long_texts: str,
     baseline: Path | None,
     confusions: int,
     as_json: bool,
@@ -61,7 +71,7 @@ def evaluate(
     paths = model_paths(models)
     examples = read(data)
     training = None if baseline is None else read(baseline)
-    answers, trained = _ask(paths, examples, training)
+    answers, trained = _ask(paths, examples, training, long_texts)
     evaluations = {name: evaluate_labels(examples.labels, asked.given, asked.labels) for name, asked in answers.items()}
     if as_json:
         results = [
@@ -73,7 +83,7 @@ def evaluate(
 
 
 def _ask(
-    paths: dict[str, Path], examples: "LabelledTexts", training: "LabelledTexts | None"
+    paths: dict[str, Path], examples: "LabelledTexts", training: "LabelledTexts | None", long_texts: str
 ) -> tuple[dict[str, "ModelAnswers"], "Baseline | None"]:
     """The answers of the models and, last, of the baseline; and the baseline."""
     from edgedistil.measuring.answers import ask_baseline, ask_file, ask_preset
@@ -90,7 +100,8 @@ def _ask(
             if training is not None:
                 check_baseline_data(training, examples, labels, name)
 
-        answers[name] = (ask_preset if path.is_dir() else ask_file)(path, examples.texts, check=check)
+        ask = ask_preset if path.is_dir() else ask_file
+        answers[name] = ask(path, examples.texts, long_texts=long_texts, check=check)
     if training is None:
         return answers, None
     trained = train_baseline(training)
@@ -98,7 +109,8 @@ def _ask(
 
 
 def _cost(asked: "ModelAnswers") -> dict[str, Any]:
-    return {"size": asked.size, "ms_per_text": round(asked.ms_per_text, 4)}
+    truncation = asked.truncation and asked.truncation.to_dict()
+    return {"size": asked.size, "ms_per_text": round(asked.ms_per_text, 4), "truncation": truncation}
 
 
 def _baseline_facts(trained: "Baseline | None") -> dict[str, Any]:
@@ -113,6 +125,9 @@ def _print(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswer
 
     console = stdout_console()
     console.print(_summary(evaluations, answers))
+    for name, asked in answers.items():
+        if asked.truncation and (asked.truncation.truncated or asked.truncation.divided):
+            console.print(Text(f"{name}: {asked.truncation}"))
     for name, evaluation in evaluations.items():
         console.print(Text(f"\n{name}", style="bold"))
         console.print(_per_class(evaluation))

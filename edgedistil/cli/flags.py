@@ -21,6 +21,7 @@ FLAGS: Mapping[str, str] = {
     "labels": "--labels",
     "layers": "--layer",
     "learning_rate": "--learning-rate",
+    "long_texts": "--long-texts",
     "max_accuracy_loss": "--max-accuracy-loss",
     "metadata": "--metadata",
     "min_agreement": "--min-agreement",

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.output import print_json, stdout_console
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from edgedistil.labelling import LabellingRequest, LabellingResult
+    from edgedistil.truncation import Truncation
     from edgedistil_runtime import Classification, TextClassifier
 
 __all__ = ["predict"]
@@ -30,10 +32,18 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
 @click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
-@click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns label and score.")
+@click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns.")
 @click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
 @click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column of the second texts.")
+@click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    default=LONG_TEXTS[0],
+    show_default=True,
+    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
+    "words, or all of it in overlapping windows, whose probabilities are averaged.",
+)
 @click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the model.")
 @click.option("--device", help="Edge TPU to use: usb, pci, or one of several, as in :0 or usb:1.")
 @click.option("--fallback", is_flag=True, help="Use the CPU if the accelerator is unavailable or fails.")
@@ -44,8 +54,9 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     """Label texts with a .tflite file that `edgedistil convert` wrote.
 
     With -o, a file of any size is labelled in bounded memory: its rows are written in their order, with all their
-    columns and then label and score (with --top also label_2, score_2 and so on). The output appears when it is
-    complete; after an interruption, the same command with --resume continues.
+    columns and then label and score (with --top also label_2, score_2 and so on) and is_truncated, which is true if
+    the model did not read all of the text. The output appears when it is complete; after an interruption, the same
+    command with --resume continues.
 
     \b
     edgedistil predict smart_home.tflite "turn the lights off" "is it going to rain"
@@ -83,6 +94,7 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
             num_threads=options["num_threads"],
             device=options["device"],
             fallback=options["fallback"],
+            long_texts=options["long_texts"],
         )
 
 
@@ -90,15 +102,27 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
 
 
 def _print(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    from edgedistil.truncation import TruncationCounter
+
     source, pair_column = options["input_file"], options["text_pair_column"]
     batch = options["texts"] or _read(source, options["text_column"])
     seconds = _read(source, pair_column) if pair_column else options["text_pairs"] or None
     with _classifier(model, options) as classifier:
         answers = classifier.classify_batch(batch, seconds)
+        counter = TruncationCounter(classifier)
+        counter.add(answers)
+    truncation = counter.result()
     if as_json:
-        print_json({"model": model.name, "results": [_result(answer, options["top"]) for answer in answers]})
-    else:
-        stdout_console().print(_table(answers, options["top"]))
+        results = [_result(answer, options["top"]) for answer in answers]
+        print_json({"model": model.name, "results": results, "truncation": truncation.to_dict()})
+        return
+    stdout_console().print(_table(answers, options["top"]))
+    _print_truncation(truncation)
+
+
+def _print_truncation(truncation: "Truncation") -> None:
+    if truncation.truncated or truncation.divided:
+        click.echo(str(truncation) + (" (see --long-texts)" if truncation.truncated else ""), err=True)
 
 
 def _read(input_file: str, text_column: str) -> tuple[str, ...]:
@@ -117,6 +141,7 @@ def _result(answer: "Classification", top: int) -> dict[str, Any]:
         "label": answer.label,
         "score": answer.score,
         "top": [list(pair) for pair in answer.top(top)],
+        "is_truncated": answer.is_truncated,
     }
 
 
@@ -147,6 +172,7 @@ def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
         return
     earlier = f", {done.resumed_rows:,} of them by an earlier run" if done.resumed_rows else ""
     click.echo(f"{done.output}: {done.rows:,} rows{earlier}; {done.rows_per_second:,.0f} rows/s")
+    _print_truncation(done.truncation)
 
 
 def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
@@ -201,6 +227,7 @@ def _summary(model: Path, done: "LabellingResult") -> dict[str, Any]:
         "resumed_rows": done.resumed_rows,
         "seconds": round(done.seconds, 3),
         "rows_per_second": round(done.rows_per_second, 1),
+        "truncation": done.truncation.to_dict(),
         "accelerator": info.accelerator,
         **({"fallback_reason": info.fallback_reason} if info.fallback_reason else {}),
     }

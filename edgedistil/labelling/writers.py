@@ -143,8 +143,7 @@ class ParquetWriter:
         """One Arrow stream."""
         table = chunk.table()
         for name, values in added.items():
-            kind = pyarrow.float64() if values and isinstance(values[0], float) else pyarrow.string()
-            table = table.append_column(name, pyarrow.array(values, kind))
+            table = table.append_column(name, pyarrow.array(values, _arrow_type(values[0])))
         try:
             self._schema = _common(self._schema, table.schema)
         except pyarrow.ArrowException as error:
@@ -213,6 +212,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(one) for key, one in value.items()}
     return [_finite(one) for one in value] if isinstance(value, list) else value
+
+
+def _arrow_type(value: str | float | bool | None) -> Any:
+    """The type of a new column: a label, a score, or `is_truncated`, which may be null."""
+    if isinstance(value, str):
+        return pyarrow.string()
+    return pyarrow.float64() if isinstance(value, float) else pyarrow.bool_()
 
 
 def _common(first: Any, second: Any) -> Any:

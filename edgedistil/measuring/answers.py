@@ -4,14 +4,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from edgedistil.measuring.baseline import Baseline
+from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.native_log import native_log_hidden
+from edgedistil_runtime.pieces import CUT
 
 __all__ = ["ModelAnswers", "ask_baseline", "ask_file", "ask_preset"]
 
 CheckLabels = Callable[[tuple[str, ...]], None]
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class ModelAnswers:
         given: Label of each text.
         size: Bytes of the file, of the weights of a Keras preset, or of the pickled baseline.
         seconds: Time to label all texts in one call.
+        truncation: Texts that are longer than the model's sequence length; `None` for the baseline, which has none.
     """
 
     labels: tuple[str, ...]
     given: tuple[str, ...]
     size: int
     seconds: float
+    truncation: Truncation | None = None
 
     @property
     def ms_per_text(self) -> float:
@@ -36,12 +42,15 @@ class ModelAnswers:
         return 1e3 * self.seconds / max(1, len(self.given))
 
 
-def ask_file(path: Path, texts: Sequence[str], *, check: CheckLabels = lambda _: None) -> ModelAnswers:
+def ask_file(
+    path: Path, texts: Sequence[str], *, long_texts: str = CUT, check: CheckLabels = lambda _: None
+) -> ModelAnswers:
     """The labels from a `.tflite` file.
 
     Args:
         path: The file.
         texts: Texts to label.
+        long_texts: What is read of long texts, as in `TextClassifier`.
         check: Called with the model's labels before any text is labelled.
 
     Raises:
@@ -52,22 +61,27 @@ def ask_file(path: Path, texts: Sequence[str], *, check: CheckLabels = lambda _:
         ('lights', 'music')
     """
     with native_log_hidden():
-        classifier = TextClassifier(path)
+        classifier = TextClassifier(path, long_texts=long_texts)
     with classifier:
         check(classifier.labels)
-        given, seconds = _timed(
-            lambda: tuple(answer.label for answer in classifier.classify_batch(texts)),
-            warm_up=lambda: classifier.classify_batch(texts[:1]),
+        answers, seconds = _timed(
+            lambda: classifier.classify_batch(texts), warm_up=lambda: classifier.classify_batch(texts[:1])
         )
-        return ModelAnswers(classifier.labels, given, path.stat().st_size, seconds)
+        counter = TruncationCounter(classifier)
+        counter.add(answers)
+        given = tuple(answer.label for answer in answers)
+        return ModelAnswers(classifier.labels, given, path.stat().st_size, seconds, counter.result())
 
 
-def ask_preset(path: Path, texts: Sequence[str], *, check: CheckLabels = lambda _: None) -> ModelAnswers:
+def ask_preset(
+    path: Path, texts: Sequence[str], *, long_texts: str = CUT, check: CheckLabels = lambda _: None
+) -> ModelAnswers:
     """The labels from a preset directory, which Keras runs.
 
     Args:
         path: The directory.
         texts: Texts to label.
+        long_texts: What is read of long texts, as in `TextClassifier`.
         check: Called with the model's labels before any text is labelled.
 
     Raises:
@@ -80,19 +94,21 @@ def ask_preset(path: Path, texts: Sequence[str], *, check: CheckLabels = lambda 
     from edgedistil.presets.loading import load_labelled_classifier
     from edgedistil.training.batches import tokenize
     from edgedistil.training.keras_outputs import Predictor
+    from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 
     trained = load_labelled_classifier(path)
     check(trained.labels)
     classifier = trained.classifier
-    predictor = Predictor(classifier)
+    preprocessor, predictor = classifier.preprocessor, Predictor(classifier)
 
     def best(some: Sequence[str]) -> tuple[str, ...]:
-        numbers = predictor.probabilities(tokenize(classifier.preprocessor, some)).argmax(axis=1)
-        return tuple(trained.labels[number] for number in numbers)
+        pieces = divide_texts(preprocessor, some, long_texts)
+        probabilities = mean_by_text(predictor.probabilities(tokenize(preprocessor, pieces.texts)), pieces)
+        return tuple(trained.labels[number] for number in probabilities.argmax(axis=1))
 
     given, seconds = _timed(lambda: best(texts), warm_up=lambda: best(texts[:1]))
     size = sum(int(weight.numpy().nbytes) for weight in classifier.weights)
-    return ModelAnswers(trained.labels, given, size, seconds)
+    return ModelAnswers(trained.labels, given, size, seconds, measure_truncation(preprocessor, texts, long_texts))
 
 
 def ask_baseline(baseline: Baseline, texts: Sequence[str]) -> ModelAnswers:
@@ -101,9 +117,9 @@ def ask_baseline(baseline: Baseline, texts: Sequence[str]) -> ModelAnswers:
     return ModelAnswers(baseline.labels, given, baseline.size, seconds)
 
 
-def _timed(call: Callable[[], tuple[str, ...]], *, warm_up: Callable[[], object]) -> tuple[tuple[str, ...], float]:
+def _timed(call: Callable[[], _Result], *, warm_up: Callable[[], object]) -> tuple[_Result, float]:
     """The result and the seconds of a call, after another call: the first one allocates, and Keras traces its graph."""
     warm_up()
     started = time.perf_counter()
-    given = call()
-    return given, time.perf_counter() - started
+    result = call()
+    return result, time.perf_counter() - started

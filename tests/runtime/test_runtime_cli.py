@@ -75,8 +75,9 @@ def test_only_known_parameters_become_flags():
 
 def test_every_flag_is_an_option(capsys):
     of_another_program = {"target", "tokenizer", "takes_text_pair"}  # `edgedistil convert`
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
+    for command in ("classify", "serve"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
     options = set(re.findall("--[a-z-]+", capsys.readouterr().out))
     assert {flag for name, flag in FLAGS.items() if name not in of_another_program} <= options
 
