@@ -86,6 +86,7 @@ def _ask(
     paths: dict[str, Path], examples: "LabelledTexts", training: "LabelledTexts | None", long_texts: str
 ) -> tuple[dict[str, "ModelAnswers"], "Baseline | None"]:
     """The answers of the models and, last, of the baseline; and the baseline."""
+    from edgedistil.cli.progress import stage_line
     from edgedistil.measuring.answers import ask_baseline, ask_file, ask_preset
     from edgedistil.measuring.baseline import BASELINE_NAME, check_baseline_data, require_baseline, train_baseline
 
@@ -104,7 +105,9 @@ def _ask(
         answers[name] = ask(path, examples.texts, long_texts=long_texts, check=check)
     if training is None:
         return answers, None
-    trained = train_baseline(training)
+    with stage_line() as show:
+        show(f"training {BASELINE_NAME} on {len(training):,} texts")
+        trained = train_baseline(training)
     return {**answers, BASELINE_NAME: ask_baseline(trained, examples.texts)}, trained
 
 
