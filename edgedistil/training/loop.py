@@ -14,9 +14,12 @@ from edgedistil.scores import score_probabilities
 from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.keras_outputs import Predictor, gives_probabilities
+from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.settings import TrainingSettings
+from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
+from edgedistil_runtime.pieces import WINDOWS
 
 __all__ = ["TrainingResult", "steps_per_epoch", "train"]
 
@@ -31,6 +34,7 @@ class TrainingResult:
         history: One mapping an epoch, as in `training.json`.
         best_epoch: Number of the best epoch, from 1 up.
         metrics: `validation`, and `test` if there are test data, each with accuracy, macro_f1, loss, rows.
+        truncation: Training texts that are longer than the sequence length.
     """
 
     trained: LabelledClassifier
@@ -38,6 +42,7 @@ class TrainingResult:
     history: tuple[dict[str, Any], ...]
     best_epoch: int
     metrics: dict[str, dict[str, Any]]
+    truncation: Truncation
 
 
 def train(
@@ -79,34 +84,46 @@ def train(
     keras.utils.set_random_seed(settings.seed)
     classifier.backbone.trainable = not settings.is_backbone_frozen
     parts = {"training": data.training, "validation": data.validation, **({"test": data.test} if data.test else {})}
-    tokenized = {part: tokenize(classifier.preprocessor, texts.texts) for part, texts in parts.items() if texts}
+    preprocessor = classifier.preprocessor
+    pieces = {part: divide_texts(preprocessor, texts.texts, settings.long_texts) for part, texts in parts.items()}
+    tokenized = {part: tokenize(preprocessor, some.texts) for part, some in pieces.items() if some.texts}
     classes = {part: _class_numbers(texts, data.labels) for part, texts in parts.items() if texts}
 
     predictor = Predictor(classifier)
 
     def measured(part: str) -> dict[str, Any]:
-        return score_probabilities(predictor.probabilities(tokenized[part]), classes[part])
+        return score_probabilities(mean_by_text(predictor.probabilities(tokenized[part]), pieces[part]), classes[part])
 
     best = BestEpoch(lambda: measured("validation"), monitor=settings.monitor, patience=settings.patience)
-    _fit(classifier, tokenized["training"], classes["training"], settings, [best, *callbacks])
+    targets = classes["training"][pieces["training"].rows]
+    _fit(classifier, tokenized["training"], targets, settings, [best, *callbacks])
     return TrainingResult(
         trained=LabelledClassifier(classifier, data.labels, name=name, source=name),
         settings=settings,
         history=tuple(best.history),
         best_epoch=best.best_epoch,
         metrics={part: measured(part) for part in parts if part != "training"},
+        truncation=measure_truncation(preprocessor, data.training.texts, settings.long_texts),
     )
 
 
-def steps_per_epoch(data: TrainingData, settings: TrainingSettings) -> int:
+def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor: Any = None) -> int:
     """Number of batches in an epoch.
+
+    Args:
+        data: Data to train on.
+        settings: Settings of the training.
+        preprocessor: Preprocessor of the classifier, to count pieces if `settings.long_texts` is `windows`.
 
     Example:
         >>> texts = LabelledTexts(("a", "b", "c"), ("x", "y", "y"))
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2
     """
-    return -(-len(data.training) // settings.batch_size)
+    texts = data.training.texts
+    if settings.long_texts == WINDOWS and preprocessor is not None:
+        texts = divide_texts(preprocessor, texts, WINDOWS).texts
+    return -(-len(texts) // settings.batch_size)
 
 
 def _fit(

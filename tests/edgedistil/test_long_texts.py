@@ -190,3 +190,37 @@ def test_another_way_does_not_continue_a_run(artifact, tmp_path):
         label_file(request, partial(TextClassifier, long_texts=WINDOWS), on_progress=stop)
     with pytest.raises(OutputError, match="long_texts"):
         label(model, request.source, request.output, limits=request.limits, is_resumed=True)
+
+
+@pytest.mark.parametrize("way", [CUT, WINDOWS])
+def test_train(way, tiny_preset, mixed_texts, tiny_labels, tmp_path):
+    data = tmp_path / "long.jsonl"
+    write_rows(data, [{"text": text, "label": tiny_labels[number % 3]} for number, text in enumerate(mixed_texts)])
+    output = tmp_path / "trained"
+    settings = ("--epochs", 1, "--sequence-length", 16, "--long-texts", way)
+    done = invoke(
+        "train", "--preset", tiny_preset, "--train-data", data, "--validation-data", data, "-o", output, *settings
+    )
+    assert done.exit_code == 0, done.stderr
+    record = json.loads((output / "training.json").read_text())
+    assert record["settings"]["long_texts"] == way and record["metrics"]["validation"]["rows"] == 24
+    assert (record["truncation"]["truncated"] > 5, record["truncation"]["divided"] > 5) == (way == CUT, way == WINDOWS)
+    end = "were read in pieces" if way == WINDOWS else "tokens were not read"
+    assert re.search(rf"training data: \d+ of 24 texts are longer than the model's 16 tokens, and .*{end}", done.stdout)
+
+
+def test_pieces_are_examples_of_their_texts(make_tiny_classifier, mixed_texts, tiny_labels, monkeypatch):
+    from edgedistil.data import LabelledTexts, TrainingData
+    from edgedistil.training import TrainingSettings, loop
+
+    fitted = []
+    monkeypatch.setattr(loop, "_fit", lambda _, texts, classes, *rest: fitted.append((len(texts), classes.tolist())))
+    texts = LabelledTexts(tuple(mixed_texts), tuple(tiny_labels[number % 3] for number in range(24)))
+    classifier = make_tiny_classifier()
+    settings = TrainingSettings(epochs=1, batch_size=1, long_texts=WINDOWS)
+    data = TrainingData(texts, texts)
+    assert loop.train(classifier, data, settings).metrics["validation"]["rows"] == 24
+    [(count, classes)] = fitted
+    pieces = loop.divide_texts(classifier.preprocessor, mixed_texts, WINDOWS)
+    assert count == len(pieces.texts) == loop.steps_per_epoch(data, settings, classifier.preprocessor) > 24
+    assert classes == [row % 3 for row in pieces.rows]
