@@ -70,7 +70,7 @@ def divide_texts(preprocessor: Any, texts: Sequence[str], long_texts: str) -> Te
     rows = _Rows(preprocessor, settings.start_id, settings.end_id)
     pieces = Pieces(settings, rows)
     long = set(np.flatnonzero(_counts(preprocessor, texts) > rows.room).tolist())
-    rows.prepare({part for number in sorted(long) for part in pieces.parts(texts[number])})
+    rows.prepare({word for number in long for word in pieces.words(texts[number])})
     divided = [
         (piece, number)
         for number, text in enumerate(texts)
@@ -118,7 +118,7 @@ def measure_truncation(preprocessor: Any, texts: Sequence[str], long_texts: str 
 
 
 class _Rows:
-    """Rows of token ids of parts of texts, which are tokenized many at a time."""
+    """Rows of token ids of words, which are tokenized many at a time."""
 
     def __init__(self, preprocessor: Any, start_id: int, end_id: int) -> None:
         self.room = int(preprocessor.sequence_length) - 2

@@ -5,14 +5,14 @@
                Classification?, 2019, section 5.3.1, with other shares)
     windows    all ids, in rows that overlap by a quarter; their probabilities are averaged
 
-A text is divided into blocks of a few words where it may be cut (`cuts`), and the ids of each block are found once. A
-piece is a run of blocks, so it is a text too: any model and any tokenizer takes it.
+A text is divided into words where it may be cut (`cuts`), and the ids of each word are found once: most words of a text
+have been in another one. A piece is a run of words, so it is a text too: any model and any tokenizer takes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgedistil_runtime.cuts import Cuts, before_nul
 from edgedistil_runtime.errors import InputError
@@ -25,13 +25,14 @@ CUT, HEAD_TAIL, WINDOWS = "cut", "head-tail", "windows"
 LONG_TEXTS = (CUT, HEAD_TAIL, WINDOWS)
 
 _OVERLAP = 4  # a quarter of a row
-_PART = 2  # a part has half as many characters as a row has ids: about an eighth of a row
-_COUNTED = 2  # counting takes parts of twice as many characters, because a row of English has four or five times
+_COUNTED = 2  # counting takes parts of twice as many characters as a row has ids; a row of English has four times
+_MOST_KEPT, _LONGEST_KEPT = 1 << 16, 64  # words whose ids are kept, and their characters: about 20 MB at most
+_BLANKS = " \t\n\r"  # they have no ids, and end a word
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A part of a text; `is_truncated` is true or None only if it is one indivisible part that fills a row."""
+    """A part of a text that is not divided; `is_truncated` is None if it fills a row, and may have more ids."""
 
     text: str
     token_ids: Sequence[int]  # without special tokens
@@ -65,6 +66,7 @@ class Pieces:
         self._settings, self._tokenize = settings, tokenize
         self._room = settings.sequence_length - 2  # [CLS] and [SEP]
         self._cuts = Cuts(settings)
+        self._blocks_of: dict[str, _Block] = {}
 
     def divide(self, text: str, long_texts: str) -> list[Excerpt]:
         """Return the pieces of a text that does not fit into a row.
@@ -74,13 +76,13 @@ class Pieces:
             long_texts: `head-tail` or `windows`.
 
         Returns:
-            One piece or, with `windows`, some in the order of the text. None if the text cannot be divided so that a
-            piece is more than its beginning.
+            One piece or, with `windows`, some in the order of the text. An empty list if only its beginning can be
+            read, because the text is indivisible or, with `head-tail`, its last part is.
 
         Raises:
             BackendError: A run failed.
         """
-        blocks = self._blocks(text, max(1, self._room // _PART))
+        blocks = [self._block(part) for part in self._parts(text, size=1)]
         if len(blocks) < 2:
             return []
         counts = [len(block.token_ids) for block in blocks]
@@ -94,21 +96,21 @@ class Pieces:
         Raises:
             BackendError: A run failed.
         """
-        return sum(len(block.token_ids) for block in self._blocks(text, max(1, self._room * _COUNTED)))
+        return sum(map(self._count, self._parts(text, size=max(1, self._room * _COUNTED))))
 
-    def parts(self, text: str) -> list[str]:
-        """Return the parts of a text that `divide` tokenizes first; it divides further what fills a row.
+    def words(self, text: str) -> list[str]:
+        """Return the texts that `divide` tokenizes for a text.
 
         Example:
             >>> from edgedistil_runtime import read_artifact
             >>> pieces = Pieces(read_artifact("intents.tflite").metadata.tokenizer, lambda text, _: [])
-            >>> pieces.parts("turn on the light, please")
-            ['turn ', 'on the ', 'light, ', 'please']
+            >>> pieces.words("turn on the light, please")
+            ['turn', 'on', 'the', 'light', ',', 'please']
         """
-        return self._parts(text, max(1, self._room // _PART))
+        return [part.strip(_BLANKS) for part in self._parts(text, size=1)]
 
     def _parts(self, text: str, size: int) -> list[str]:
-        """Return parts of at most `size` characters if the text may be cut so often."""
+        """Return parts of at most `size` characters if the text may be cut so often, and of one word otherwise."""
         text = before_nul(text)
         places, last = [0], 0
         for place in (*self._cuts.all(text), len(text)):
@@ -117,20 +119,27 @@ class Pieces:
             last = place
         return [text[start:end] for start, end in zip(places, [*places[1:], len(text)]) if start < end]
 
-    def _blocks(self, text: str, size: int) -> list[_Block]:
-        return [block for part in self._parts(text, size) for block in self._block(part)]
+    def _block(self, text: str) -> _Block:
+        """Return an indivisible part of a text with its ids."""
+        word = text.strip(_BLANKS)
+        kept = self._blocks_of.get(word)
+        if kept is None:
+            row = self._tokenize(word, None)
+            kept = _Block(word, row[1:-1], is_truncated=None if len(row) >= self._settings.sequence_length else False)
+            if len(word) <= _LONGEST_KEPT:
+                if len(self._blocks_of) >= _MOST_KEPT:
+                    self._blocks_of.clear()
+                self._blocks_of[word] = kept
+        return kept if word == text else replace(kept, text=text)
 
-    def _block(self, text: str) -> Iterable[_Block]:
-        """Return a part of a text with its ids, or two halves of it if it fills the row."""
+    def _count(self, text: str) -> int:
+        """Return the number of ids of a part of a text; if it fills a row, that of its halves."""
         row = self._tokenize(text, None)
-        ids = row[1:-1]
-        if len(row) < self._settings.sequence_length:
-            return [_Block(text, ids)]
-        cuts = self._cuts.all(text)
+        cuts = self._cuts.all(text) if len(row) >= self._settings.sequence_length else []
         if not cuts:
-            return [_Block(text, ids, is_truncated=None)]
+            return len(row) - 2
         middle = cuts[len(cuts) // 2]
-        return [*self._block(text[:middle]), *self._block(text[middle:])]
+        return self._count(text[:middle]) + self._count(text[middle:])
 
     def _head_and_tail(self, blocks: Sequence[_Block], counts: Sequence[int]) -> list[Excerpt]:
         head, used = _longest(counts, self._room // 2)

@@ -75,7 +75,7 @@ def test_windows_of_words(pieces):
 
 def test_head_and_tail_of_words(pieces):
     [piece] = pieces.divide(NUMBERS, HEAD_TAIL)
-    assert place(piece.text) == [*range(6), *range(42, 50)]  # parts of two words: 7 would not hold a fourth part
+    assert place(piece.text) == [*range(7), *range(43, 50)]
     assert piece.is_truncated is True
     [glued] = pieces.divide("東" * 40, HEAD_TAIL)
     assert list(glued.token_ids) == row(glued.text)
@@ -92,8 +92,15 @@ def test_the_number_of_ids(pieces):
 def test_texts_that_cannot_be_divided(settings, way):
     pieces = Pieces(settings(split=False), row)
     assert pieces.divide("word " * 100, way) == []
-    assert pieces.parts("word " * 100) == ["word " * 100]
-    assert pieces.parts("") == []
+    assert pieces.words("word " * 100) == [("word " * 100).strip()]
+    assert pieces.words("") == []
+
+
+def test_words_are_forgotten_when_there_are_too_many(pieces, monkeypatch):
+    monkeypatch.setattr("edgedistil_runtime.pieces._MOST_KEPT", 3)
+    for _ in range(2):
+        assert [place(piece.text)[0] for piece in pieces.divide(NUMBERS, WINDOWS)] == [0, 11, 22, 33, 36]
+    assert len(pieces._blocks_of) <= 3
 
 
 def test_an_indivisible_part_at_either_end(pieces):
@@ -105,17 +112,21 @@ def test_an_indivisible_part_at_either_end(pieces):
             assert len(piece.token_ids) <= LENGTH and piece.is_truncated
 
 
-def test_a_megabyte_is_read_once(settings):
+def test_a_megabyte_costs_its_words(settings):
     sizes = []
 
     def tokenize(text, _):
         sizes.append(len(text))
         return row(text)
 
+    pieces = Pieces(settings(), tokenize)
     text = "word, and more. " * 16_384
-    windows = Pieces(settings(), tokenize).divide(text, WINDOWS)
-    assert sum(sizes) <= 1.01 * len(text)
-    assert len(windows) * ROOM < 1.6 * len(ids_of(text))
+    windows = pieces.divide(text, WINDOWS)
+    assert len(windows) * ROOM < 1.5 * len(ids_of(text))
+    assert sorted(sizes) == sorted(map(len, {"word", ",", "and", "more", "."}))  # each word once
+    sizes.clear()
+    assert pieces.count_ids(text) == len(ids_of(text))
+    assert sum(sizes) <= 2 * len(text)
 
 
 class TestClassifier:
