@@ -121,7 +121,23 @@ def test_the_columns_are_those_of_the_data(model, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "report"])
-def test_training_texts_that_cannot_be_compared(verb, model, data, training, tmp_path):
+def test_training_texts_are_read_as_the_data(verb, artifact, tmp_path):
+    model = artifact(labels=("True", "2.0", "off"))  # trained on labels that are spelled otherwise in the data
+    data = write_rows(tmp_path / "t.csv", ["hello^true", "!^2"], "text^label")
+    training = write_rows(tmp_path / "b.csv", ["hello^TRUE", "^", "?! ^2.0 ", "hi^true", "zebra^off"], "text^label")
+    output = ("-o", tmp_path / "report.html", "--runs", 1, "--force") if verb == "report" else ()
+    arguments = (verb, model, "--data", data, "--baseline", training, "--delimiter", "^", "--strip-labels", *output)
+    done = invoke(*arguments)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "b.csv: 1 row skipped: 1 blank row (row 3)"
+    [_, baseline] = json.loads(invoke(*arguments, "--json").stdout)["models"]
+    evaluation = baseline if verb == "evaluate" else baseline["evaluation"]
+    assert {scores["label"] for scores in evaluation["classes"]} == {"True", "2.0", "off"}
+    assert evaluation["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "report"])
+def test_training_texts_that_that_cannot_be_compared(verb, model, data, training, tmp_path):
     output = tmp_path / "report.html"
     rest = ["-o", output] if verb == "report" else []
     few = write_rows(tmp_path / "few.csv", TRAINING_ROWS[:4])

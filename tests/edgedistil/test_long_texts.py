@@ -177,6 +177,18 @@ def test_predict_writes_a_column(artifact, tmp_path):
     assert "see --long-texts" in done.stderr
 
 
+def test_blank_rows_are_not_counted(artifact, tmp_path):
+    model = artifact(sequence_length=16)
+    source = write_rows(tmp_path / "in.csv", [{"text": "", "n": 1}, {"text": LONG, "n": 2}, {"text": " ", "n": 3}])
+    printed = json.loads(invoke("predict", model, "--input", source, "--json").stdout)
+    assert [result["is_truncated"] for result in printed["results"]] == [None, True, None]
+    done = invoke("predict", model, "--input", source, "-o", tmp_path / "out.csv", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert [row["is_truncated"] for row in read_back(tmp_path / "out.csv")] == ["", "true", ""]
+    for truncation in (printed["truncation"], json.loads(done.stdout)["truncation"]):
+        assert (truncation["texts"], truncation["truncated"]) == (1, 1)
+
+
 def test_another_way_does_not_continue_a_run(artifact, tmp_path):
     model = artifact(sequence_length=16)
     rows = [{"text": LONG}] * 6
@@ -211,7 +223,10 @@ def test_train(way, tiny_preset, mixed_texts, tiny_labels, tmp_path):
 
 def test_pieces_are_examples_of_their_texts(make_tiny_classifier, mixed_texts, tiny_labels, monkeypatch):
     from edgedistil.data import LabelledTexts, TrainingData
+    from edgedistil.scores import score_probabilities
     from edgedistil.training import TrainingSettings, loop
+    from edgedistil.training.keras_outputs import predict_probabilities
+    from edgedistil.training.long_texts import mean_by_text
 
     fitted = []
 
@@ -225,8 +240,31 @@ def test_pieces_are_examples_of_their_texts(make_tiny_classifier, mixed_texts, t
     classifier = make_tiny_classifier()
     settings = TrainingSettings(epochs=1, batch_size=1, long_texts=WINDOWS)
     data = TrainingData(texts, texts)
-    assert loop.train(classifier, data, settings).metrics["validation"]["rows"] == 24
+    result = loop.train(classifier, data, settings)
     [(count, classes)] = fitted
     pieces = loop.divide_texts(classifier.preprocessor, mixed_texts, WINDOWS)
     assert count == len(pieces.texts) == loop.steps_per_epoch(data, settings, classifier.preprocessor) > 24
     assert classes == [row % 3 for row in pieces.rows]
+    probabilities = mean_by_text(predict_probabilities(classifier, pieces.texts), pieces)
+    expected = score_probabilities(probabilities, np.arange(24) % 3)
+    assert result.metrics["validation"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_new_head_is_fitted_to_pieces(tiny_preset, mixed_texts, tiny_labels, monkeypatch):
+    from edgedistil.data import LabelledTexts, TrainingData
+    from edgedistil.training import TrainingSettings, start
+    from edgedistil.training.long_texts import divide_texts
+
+    fitted = []
+
+    def record(features, targets, weights):
+        fitted.append((len(features), len(weights), targets.argmax(axis=1).tolist()))
+        return fit_linear_head(features, targets, weights)
+
+    fit_linear_head = start.fit_linear_head
+    monkeypatch.setattr(start, "fit_linear_head", record)
+    texts = LabelledTexts(tuple(mixed_texts), tuple(tiny_labels[number % 3] for number in range(24)))
+    settings = TrainingSettings(sequence_length=16, long_texts=WINDOWS)
+    classifier = start.from_preset(str(tiny_preset), TrainingData(texts), settings)
+    rows = divide_texts(classifier.preprocessor, mixed_texts, WINDOWS).rows
+    assert fitted == [(len(rows), len(rows), [row % 3 for row in rows])]
