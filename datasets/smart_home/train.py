@@ -49,6 +49,8 @@ SETTINGS = TrainingSettings(
     dropout=0.1,
     sequence_length=48,
     patience=12,
+    monitor="accuracy",
+    validation_fraction=0.1,
 )
 """Chosen by the validation texts; the test texts were not used."""
 

@@ -1,6 +1,5 @@
 """`edgedistil evaluate`: scores of models on labelled texts, side by side."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +8,14 @@ import click
 from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgedistil.data import LabelledTexts
+    from edgedistil.measuring.answers import ModelAnswers
+    from edgedistil.measuring.baseline import Baseline
     from edgedistil.scores import Evaluation
 
 __all__ = ["evaluate"]
@@ -23,37 +26,110 @@ __all__ = ["evaluate"]
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @data_options()
 @click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    default=LONG_TEXTS[0],
+    show_default=True,
+    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
+    "words, or all of it in overlapping windows, whose probabilities are averaged.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Labelled texts to train TF-IDF and a linear model on, which is measured too.",
+)
+@click.option(
     "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
-def evaluate(models: tuple[Path, ...], data: Path, confusions: int, as_json: bool, **columns: Any) -> None:
+def evaluate(
+    models: tuple[Path, ...],
+    data: Path,
+    long_texts: str,
+    baseline: Path | None,
+    confusions: int,
+    as_json: bool,
+    **columns: Any,
+) -> None:
     """Measure models on labelled texts: accuracy, F1 of each class, and confusions.
 
-    Models are .tflite files, and preset directories or bundled presets, which Keras runs.
+    Models are .tflite files, and preset directories or bundled presets, which Keras runs. The size of a preset is that
+    of its weights in memory; ms/text is the time of all texts in one call, divided by their number. A model that is
+    not ahead of the --baseline does not earn its milliseconds.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
+    edgedistil evaluate my_classifier.tflite --data test.csv --baseline train.csv
     """  # noqa: D301  # \b is for click
     from edgedistil.scores import evaluate_labels
 
     paths = model_paths(models)
     examples = read_examples(data, **columns, is_json=as_json)
-    evaluations = {}
-    for name, path in paths.items():
-        labels, predicted = _predict(path, examples.texts)
-        evaluations[name] = evaluate_labels(examples.spelled_as(labels).labels, predicted, labels)
+    training = None if baseline is None else read_examples(baseline, **columns, is_json=as_json)
+    answers, trained = _ask(paths, examples, training, long_texts)
+    evaluations = {
+        name: evaluate_labels(examples.spelled_as(asked.labels).labels, asked.given, asked.labels)
+        for name, asked in answers.items()
+    }
     if as_json:
-        results = [{"model": name, **evaluation.to_dict()} for name, evaluation in evaluations.items()]
-        print_json({"data": data.name, "skipped": examples.remarks.skipped.to_dict(), "models": results})
+        results = [
+            {"model": name, **evaluation.to_dict(), **_cost(answers[name])} for name, evaluation in evaluations.items()
+        ]
+        skipped = examples.remarks.skipped.to_dict()
+        print_json({"data": data.name, "skipped": skipped, "models": results, **_baseline_facts(trained)})
         return
-    _print(evaluations, confusions)
+    _print(evaluations, answers, confusions)
 
 
-def _print(evaluations: dict[str, "Evaluation"], confusions: int) -> None:
+def _ask(
+    paths: dict[str, Path], examples: "LabelledTexts", training: "LabelledTexts | None", long_texts: str
+) -> tuple[dict[str, "ModelAnswers"], "Baseline | None"]:
+    """The answers of the models and, last, of the baseline; and the baseline."""
+    from edgedistil.cli.progress import stage_line
+    from edgedistil.measuring.answers import ask_baseline, ask_file, ask_preset
+    from edgedistil.measuring.baseline import BASELINE_NAME, check_baseline_data, require_baseline, train_baseline
+
+    if training is not None:
+        require_baseline()
+    if any(path.is_dir() for path in paths.values()):
+        import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
+    answers = {}
+    for name, path in paths.items():
+
+        def check(labels: tuple[str, ...], name: str = name) -> None:
+            if training is not None:
+                check_baseline_data(training.spelled_as(labels), examples, labels, name)
+
+        ask = ask_preset if path.is_dir() else ask_file
+        answers[name] = ask(path, examples.texts, long_texts=long_texts, check=check)
+    if training is None:
+        return answers, None
+    with stage_line() as show:
+        show(f"training {BASELINE_NAME} on {len(training):,} texts")
+        trained = train_baseline(training.spelled_as(next(iter(answers.values())).labels))
+    return {**answers, BASELINE_NAME: ask_baseline(trained, examples.texts)}, trained
+
+
+def _cost(asked: "ModelAnswers") -> dict[str, Any]:
+    truncation = asked.truncation and asked.truncation.to_dict()
+    return {"size": asked.size, "ms_per_text": round(asked.ms_per_text, 4), "truncation": truncation}
+
+
+def _baseline_facts(trained: "Baseline | None") -> dict[str, Any]:
+    if trained is None:
+        return {}
+    facts = {"data": trained.data, "texts": trained.texts, "features": trained.features}
+    return {"baseline": {**facts, "scikit_learn": trained.version}}
+
+
+def _print(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"], confusions: int) -> None:
     from rich.text import Text
 
     console = stdout_console()
-    console.print(_summary(evaluations))
+    console.print(_summary(evaluations, answers))
+    for name, asked in answers.items():
+        if asked.truncation and (asked.truncation.truncated or asked.truncation.divided):
+            console.print(Text(f"{name}: {asked.truncation}"))
     for name, evaluation in evaluations.items():
         console.print(Text(f"\n{name}", style="bold"))
         console.print(_per_class(evaluation))
@@ -61,32 +137,14 @@ def _print(evaluations: dict[str, "Evaluation"], confusions: int) -> None:
             console.print(Text(line))
 
 
-def _predict(model: Path, texts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The labels that a model knows, and its label for each text."""
-    if model.is_dir():
-        import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
-        from edgedistil.presets.loading import load_labelled_classifier
-        from edgedistil.training.keras_outputs import predict_probabilities
-
-        trained = load_labelled_classifier(model)
-        best = predict_probabilities(trained.classifier, texts).argmax(axis=1)
-        return trained.labels, [trained.labels[i] for i in best]
-    from edgedistil_runtime import TextClassifier
-    from edgedistil_runtime.native_log import native_log_hidden
-
-    with native_log_hidden():
-        classifier = TextClassifier(model)
-    with classifier:
-        return tuple(classifier.labels), [answer.label for answer in classifier.classify_batch(texts)]
-
-
-def _summary(evaluations: dict[str, "Evaluation"]) -> "Table":
+def _summary(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("model", "texts", "accuracy", "macro F1", box=None, header_style="bold")
+    table = Table("model", "texts", "accuracy", "macro F1", "MB", "ms/text", box=None, header_style="bold")
     for name, evaluation in evaluations.items():
-        table.add_row(Text(name), f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+        scores = (f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+        table.add_row(Text(name), *scores, f"{answers[name].size / 1e6:.2f}", f"{answers[name].ms_per_text:.2f}")
     return table
 
 

@@ -7,6 +7,7 @@ __all__ = ["FLAGS", "with_flags"]
 
 FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
+    "baseline": "--baseline",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",
     "delimiter": "--delimiter",
@@ -21,6 +22,7 @@ FLAGS: Mapping[str, str] = {
     "labels": "--labels",
     "layers": "--layer",
     "learning_rate": "--learning-rate",
+    "long_texts": "--long-texts",
     "max_accuracy_loss": "--max-accuracy-loss",
     "metadata": "--metadata",
     "min_agreement": "--min-agreement",

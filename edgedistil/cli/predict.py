@@ -11,11 +11,13 @@ import click
 from edgedistil.cli.dashed_texts import TextCommand
 from edgedistil.cli.data_options import data_options
 from edgedistil.cli.output import print_json, stdout_console
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from edgedistil.labelling import LabellingRequest, LabellingResult
+    from edgedistil.truncation import Truncation
     from edgedistil_runtime import Classification, TextClassifier
 
 __all__ = ["predict"]
@@ -32,10 +34,18 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
 @click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
-@click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns label and score.")
+@click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns.")
 @data_options(has_labels=False)
 @click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column of the second texts.")
+@click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    default=LONG_TEXTS[0],
+    show_default=True,
+    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
+    "words, or all of it in overlapping windows, whose probabilities are averaged.",
+)
 @click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the model.")
 @click.option("--device", help="Edge TPU to use: usb, pci, or one of several, as in :0 or usb:1.")
 @click.option("--fallback", is_flag=True, help="Use the CPU if the accelerator is unavailable or fails.")
@@ -46,9 +56,9 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     """Label texts with a .tflite file that `edgedistil convert` wrote.
 
     With -o, a file of any size is labelled in bounded memory: its rows are written in their order, with all their
-    columns and then label and score (with --top also label_2, score_2 and so on). The output appears when it is
-    complete; after an interruption, the same command with --resume continues. A row with a blank text stays, without
-    a label.
+    columns and then label and score (with --top also label_2, score_2 and so on) and is_truncated, which is true if
+    the model did not read all of the text. The output appears when it is complete; after an interruption, the same
+    command with --resume continues. A row with a blank text stays, and its new columns are empty.
 
     A text that begins with - and looks like an option goes after --.
 
@@ -91,6 +101,7 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
             num_threads=options["num_threads"],
             device=options["device"],
             fallback=options["fallback"],
+            long_texts=options["long_texts"],
         )
 
 
@@ -99,19 +110,29 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
 
 def _print(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
     from edgedistil.labelling.blanks import classify_rows
+    from edgedistil.truncation import TruncationCounter
 
+    texts, pairs = _read(options) if options["input_file"] else (None, None)
     answers: Sequence[Classification | None]
-    if options["input_file"]:
-        texts, pairs = _read(options)
-        with _classifier(model, options) as classifier:
-            answers = classify_rows(classifier, texts, pairs)
-    else:  # a text on the command line is classified even if it is blank
-        with _classifier(model, options) as classifier:
+    with _classifier(model, options) as classifier:
+        if texts is None:  # a text on the command line is classified even if it is blank
             answers = classifier.classify_batch(options["texts"], options["text_pairs"] or None)
+        else:
+            answers = classify_rows(classifier, texts, pairs)
+        counter = TruncationCounter(classifier)
+        counter.add(answer for answer in answers if answer)
+    truncation = counter.result()
     if as_json:
-        print_json({"model": model.name, "results": [_result(answer, options["top"]) for answer in answers]})
-    else:
-        stdout_console().print(_table(answers, options["top"]))
+        results = [_result(answer, options["top"]) for answer in answers]
+        print_json({"model": model.name, "results": results, "truncation": truncation.to_dict()})
+        return
+    stdout_console().print(_table(answers, options["top"]))
+    _print_truncation(truncation)
+
+
+def _print_truncation(truncation: "Truncation") -> None:
+    if truncation.truncated or truncation.divided:
+        click.echo(str(truncation) + (" (see --long-texts)" if truncation.truncated else ""), err=True)
 
 
 def _read(options: dict[str, Any]) -> tuple[tuple[str | None, ...], tuple[str | None, ...] | None]:
@@ -130,13 +151,14 @@ def _read(options: dict[str, Any]) -> tuple[tuple[str | None, ...], tuple[str | 
 
 def _result(answer: "Classification | None", top: int) -> dict[str, Any]:
     if answer is None:  # a blank row
-        return {"text": "", "label": None, "score": None, "top": []}
+        return {"text": "", "label": None, "score": None, "top": [], "is_truncated": None}
     return {
         "text": answer.text,
         **({} if answer.text_pair is None else {"text_pair": answer.text_pair}),
         "label": answer.label,
         "score": answer.score,
         "top": [list(pair) for pair in answer.top(top)],
+        "is_truncated": answer.is_truncated,
     }
 
 
@@ -171,6 +193,7 @@ def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
     earlier = f", {done.resumed_rows:,} of them by an earlier run" if done.resumed_rows else ""
     blank = f", {done.blank_rows:,} without a text" if done.blank_rows else ""
     click.echo(f"{done.output}: {done.rows:,} rows{earlier}{blank}; {done.rows_per_second:,.0f} rows/s")
+    _print_truncation(done.truncation)
 
 
 def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
@@ -227,6 +250,7 @@ def _summary(model: Path, done: "LabellingResult") -> dict[str, Any]:
         "blank_rows": done.blank_rows,
         "seconds": round(done.seconds, 3),
         "rows_per_second": round(done.rows_per_second, 1),
+        "truncation": done.truncation.to_dict(),
         "accelerator": info.accelerator,
         **({"fallback_reason": info.fallback_reason} if info.fallback_reason else {}),
     }

@@ -24,6 +24,11 @@ __all__ = ["report"]
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
 @data_options()
 @click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Labelled texts to train TF-IDF and a linear model on, which is measured too.",
+)
+@click.option(
     "--examples",
     type=click.IntRange(min=0),
     default=5,
@@ -40,6 +45,7 @@ def report(
     models: tuple[Path, ...],
     data: Path,
     output: Path,
+    baseline: Path | None,
     examples: int,
     runs: int,
     num_threads: int | None,
@@ -50,7 +56,8 @@ def report(
     """Compare models on one page: accuracy, size, speed, and what changed.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs. The others are compared with
-    the first preset, or else with the first file. The page is one HTML file that loads nothing.
+    the first preset, or else with the first file. A model that is not ahead of the --baseline does not earn its
+    milliseconds. The page is one HTML file that loads nothing.
 
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
@@ -58,10 +65,11 @@ def report(
     from edgedistil_converters.files import check_not_an_input, check_output
 
     paths = tuple(model_paths(models).values())
-    check_not_an_input(output, [*paths, data])
+    check_not_an_input(output, [*paths, data, *([baseline] if baseline else [])])
     check_output(output, force=force)
     labelled = read_examples(data, **columns, is_json=as_json)
-    measurements = _measure(paths, labelled, examples, runs, num_threads)
+    training = read_examples(baseline, **columns, is_json=as_json) if baseline else None
+    measurements = _measure(paths, labelled, training, examples, runs, num_threads)
     from edgedistil.report import write_report
 
     write_report(measurements, output, force=force)
@@ -77,6 +85,7 @@ def report(
 def _measure(
     models: Sequence[Path],
     labelled: "LabelledTexts",
+    training: "LabelledTexts | None",
     examples: int,
     runs: int,
     num_threads: int | None,
@@ -89,4 +98,4 @@ def _measure(
             show("starting TensorFlow")
             import_quietly("edgedistil.presets.loading", "edgedistil.training.keras_outputs")
         settings = BenchmarkSettings(runs=runs, num_threads=num_threads)
-        return measure(models, labelled, settings=settings, num_examples=examples, on_progress=show)
+        return measure(models, labelled, settings=settings, num_examples=examples, baseline=training, on_progress=show)

@@ -13,6 +13,7 @@ from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from edgedistil.training.loop import TrainingResult
@@ -100,6 +101,12 @@ class _Logs:
 @_setting("--token-dropout", "token_dropout", float, "Share of the tokens that training replaces by [UNK].")
 @_setting("--dropout", "dropout", float, "Dropout rate of the head, and of a new backbone.")
 @_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")
+@click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    help="What is read of a text with more tokens: its beginning, its first and last words, or all of it in "
+    f"overlapping windows, each an example. [{LONG_TEXTS[0]}]",
+)
 @_setting("--seed", "seed", int, "Seed of everything random.")
 @_setting("--patience", "patience", int, "Epochs without improvement before training stops.")
 @click.option(
@@ -244,7 +251,7 @@ def _run(
     elif not state.exists():
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     classifier, origin = _classifier(start, data, settings)
-    with training_progress(screen, settings.epochs, steps_per_epoch(data, settings)) as show:
+    with training_progress(screen, settings.epochs, steps_per_epoch(data, settings, classifier.preprocessor)) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
         try:
             result = fit(classifier, data, settings, name=output.name, callbacks=callbacks, checkpoint=state)
@@ -299,10 +306,13 @@ def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, 
                 "best_epoch": result.best_epoch,
                 "metrics": result.metrics,
                 "never_predicted": list(result.never_predicted),
+                "truncation": result.truncation.to_dict(),
             }
         )
         return
     click.echo(f"{output}: {len(result.trained.labels)} classes, {parameters / 1e6:.2f}M parameters")
+    if result.truncation.truncated or result.truncation.divided:
+        click.echo(f"training data: {result.truncation}")
     click.echo(f"best epoch {result.best_epoch} of {len(result.history)}")
     for part, metrics in result.metrics.items():
         click.echo(

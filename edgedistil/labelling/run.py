@@ -13,6 +13,7 @@ from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
 from edgedistil.labelling.sources import ChunkLimits, TextColumns, file_mark, read_chunks
 from edgedistil.labelling.writers import Writer, open_writer
+from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_converters.files import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import OutputError
@@ -76,6 +77,7 @@ class LabellingResult:
         blank_rows: Rows of the file without a text, which have no label.
         seconds: Time from the first row that this run labelled until the output was complete.
         runtime_info: Backend and device that ran the model.
+        truncation: Long texts among the rows of this run.
     """
 
     output: Path
@@ -84,6 +86,7 @@ class LabellingResult:
     blank_rows: int
     seconds: float
     runtime_info: "RuntimeInfo"
+    truncation: Truncation
 
     @property
     def rows_per_second(self) -> float:
@@ -99,7 +102,7 @@ def label_file(
 ) -> LabellingResult:
     """Labels every row of an input and writes it with its labels, in the same order and in bounded memory.
 
-    A row with a blank text stays and has no label and no score. A `.json` list is read into memory as a whole.
+    A row with a blank text stays, and its new columns are empty. A `.json` list is read into memory as a whole.
 
     The output appears when it is complete. Until then the rows are in a folder beside it (`partial.partial_path`),
     where they stay if the run is interrupted.
@@ -125,7 +128,7 @@ def label_file(
         >>> label_file(request, TextClassifier).rows
         15
         >>> print(Path("labels.csv").read_text().splitlines()[0])
-        text,label,score
+        text,label,score,is_truncated
     """
     writer = open_writer(request.output)
     _check_places(request)
@@ -137,12 +140,12 @@ def label_file(
         open_classifier(request.model) as classifier,
         open_partial(
             request.output,
-            _settings(request, names, classifier.runtime_info),
+            _settings(request, names, classifier),
             resumes=request.is_resumed,
             replaces=request.force,
         ) as partial,
     ):
-        run = _Run(request, names, classifier, writer, partial, on_progress)
+        run = _Run(request, names, classifier, writer, partial, on_progress, TruncationCounter(classifier))
         return run.finish(_chained(first, chunks))
 
 
@@ -154,6 +157,7 @@ class _Run:
     writer: Writer
     partial: PartialOutput
     on_progress: Callable[[Progress], None]
+    truncation: TruncationCounter
     blank_rows: int = 0
 
     def finish(self, chunks: Iterator[Chunk]) -> LabellingResult:
@@ -176,6 +180,7 @@ class _Run:
             blank_rows=self.blank_rows,
             seconds=time.monotonic() - started,
             runtime_info=self.classifier.runtime_info,
+            truncation=self.truncation.result(),
         )
 
     def _skip(self, chunks: Iterator[Chunk], digest: Any) -> float | None:
@@ -198,9 +203,11 @@ class _Run:
 
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
         answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
+        self.truncation.add(answer for answer in answers if answer)
         columns: list[list[Any]] = [[one and one.label for one in answers], [one and one.score for one in answers]]
-        if len(self.names) > 2:
+        if len(self.names) > 3:
             columns.extend(_further_columns(answers, len(self.names) // 2))
+        columns.append([one and one.is_truncated for one in answers])
         return dict(zip(self.names, columns, strict=True))
 
     def _publish(self) -> None:
@@ -217,13 +224,14 @@ def _further_columns(answers: list["Classification | None"], top: int) -> Iterat
 
 
 def _column_names(prefix: str, top: int) -> tuple[str, ...]:
-    """`label`, `score`, `label_2`, `score_2`, ..."""
+    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`."""
     ends = ["" if rank == 1 else f"_{rank}" for rank in range(1, top + 1)]
-    return tuple(f"{prefix}{name}{end}" for end in ends for name in ("label", "score"))
+    return (*(f"{prefix}{name}{end}" for end in ends for name in ("label", "score")), f"{prefix}is_truncated")
 
 
-def _settings(request: LabellingRequest, names: tuple[str, ...], info: "RuntimeInfo") -> dict[str, Any]:
+def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:
     """Everything beside the input that the rows of an output depend on, as JSON stores it."""
+    info = classifier.runtime_info
     with request.model.open("rb") as file:
         model = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -235,6 +243,7 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], info: "RuntimeI
         "bytes_per_chunk": request.limits.size,
         "accelerator": info.accelerator,
         "backend": f"{info.backend} {info.version}".rstrip(),
+        "long_texts": classifier.long_texts,
     }
 
 

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgedistil.measuring.machine import Machine
-from edgedistil.measuring.speed import BenchmarkSettings, ModelSpeed
+from edgedistil.measuring.speed import BenchmarkSettings, CallSpeed, ModelSpeed
 from edgedistil.measuring.texts import TimedTexts
 from edgedistil.scores import Evaluation
 from edgedistil_runtime.errors import DataError
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BaselineFacts",
     "ChangedText",
     "Changes",
     "DataFacts",
@@ -155,6 +156,27 @@ class KerasFacts:
 
 
 @dataclass(frozen=True)
+class BaselineFacts:
+    """Facts about the baseline.
+
+    Attributes:
+        data: Name of the file of training texts.
+        texts: Number of training texts.
+        features: Number of n-grams.
+        size: Bytes of the pickled model.
+        speed: Its speed, in this process.
+        versions: Package -> version, of the packages that ran it.
+    """
+
+    data: str
+    texts: int
+    features: int
+    size: int
+    speed: CallSpeed
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class MeasuredModel:
     """Measurements of one model.
 
@@ -162,23 +184,27 @@ class MeasuredModel:
         name: Name of its file or directory, unique in a report.
         evaluation: Scores, with classes in the order of `Measurements.labels`.
         changes: Differences from the reference; `None` for the reference itself.
-        speed: Speed; `None` for a Keras preset.
-        file: Facts about the file; `None` for a Keras preset.
-        keras: Facts about the preset; `None` for a file.
+        speed: Speed of a file; `None` for another model.
+        file: Facts about a file; `None` for another model.
+        keras: Facts about a Keras preset; `None` for another model.
+        baseline: Facts about the baseline; `None` for another model.
     """
 
     name: str
     evaluation: Evaluation
     changes: Changes | None
-    speed: ModelSpeed | None
-    file: FileFacts | None
-    keras: KerasFacts | None
+    speed: ModelSpeed | None = None
+    file: FileFacts | None = None
+    keras: KerasFacts | None = None
+    baseline: BaselineFacts | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of the file, or of the weights of a Keras preset."""
+        """Bytes of the file, of the weights of a Keras preset, or of the pickled baseline."""
         if self.speed:
             return self.speed.size
+        if self.baseline:
+            return self.baseline.size
         return self.keras.weight_bytes if self.keras else 0
 
     @property
@@ -207,13 +233,20 @@ class MeasuredModel:
         return self.keras is not None
 
     @property
+    def latency(self) -> CallSpeed | ModelSpeed | None:
+        """Speed of a file or of the baseline; `None` for a Keras preset."""
+        return self.baseline.speed if self.baseline else self.speed
+
+    @property
     def short_name(self) -> str:
         """The name without `.tflite`."""
         return self.name.removesuffix(".tflite") or self.name
 
     @property
     def scheme(self) -> str:
-        """Quantization scheme, or `Keras`."""
+        """Quantization scheme, or the library that runs the model: `Keras` or `scikit-learn`."""
+        if self.baseline:
+            return "scikit-learn"
         return str(self.file.quantization["scheme"]) if self.file else "Keras"
 
 

@@ -1,7 +1,7 @@
 """Measures models on labelled texts: scores, changes against a reference, speed, and facts about the files."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +9,17 @@ from typing import Any
 
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts
+from edgedistil.measuring.baseline import (
+    BASELINE_NAME,
+    Baseline,
+    check_baseline_data,
+    label_difference,
+    require_baseline,
+    train_baseline,
+)
 from edgedistil.measuring.machine import read_machine
 from edgedistil.measuring.measurements import (
+    BaselineFacts,
     ChangedText,
     Changes,
     DataFacts,
@@ -26,8 +35,10 @@ from edgedistil.measuring.speed import (
     display_names,
     open_classifiers,
     require_text_input,
+    time_calls,
     time_classifiers,
 )
+from edgedistil.measuring.texts import choose_texts, describe_texts
 from edgedistil.scores import evaluate_labels
 from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_runtime.artifact import read_artifact
@@ -39,7 +50,6 @@ Progress = Callable[[str], None]
 
 _PACKAGES = ("tensorflow", "keras", "keras-hub")
 _TOKENIZER_KEYS = ("kind", "sequence_length", "vocabulary_size", "lowercase", "strip_accents", "split_on_cjk")
-_LABELS_SHOWN = 10
 
 
 def measure(
@@ -48,6 +58,7 @@ def measure(
     *,
     settings: BenchmarkSettings | None = None,
     num_examples: int = 5,
+    baseline: LabelledTexts | None = None,
     on_progress: Progress = lambda _: None,
 ) -> Measurements:
     """Measures models side by side.
@@ -58,13 +69,16 @@ def measure(
         examples: Labelled texts.
         settings: Settings of the speed measurement.
         num_examples: Texts with a changed label to keep for each model; 0 keeps users' texts out of the report.
+        baseline: Labelled texts to train the baseline on, which becomes the last model; `None` for no baseline.
         on_progress: Called with a line for people before each step.
 
     Raises:
         ArtifactError: a file is missing, foreign or damaged.
         InputError: a file has no tokenizer.
         PresetError: a directory cannot be loaded.
-        DataError: there is no model, the data have a label that a model lacks, or the models' labels differ.
+        DataError: there is no model, the data have a label that a model lacks, or the models' or the baseline's labels
+            differ.
+        EdgeDistilError: there is to be a baseline, and scikit-learn is not installed.
         BackendError: a file cannot be run here.
 
     Example:
@@ -82,6 +96,10 @@ def measure(
     reference = next(iter(presets), models[0])
     examples = examples.spelled_as(labels[reference])
     _check_labels(labels, reference, examples)
+    if baseline is not None:
+        require_baseline()
+        baseline = baseline.spelled_as(labels[reference])
+        check_baseline_data(baseline, examples, labels[reference], reference.name)
     chosen = settings or BenchmarkSettings()
     answers = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
     speeds, answered = _measure_files(files, examples, chosen, on_progress)
@@ -99,6 +117,20 @@ def measure(
         )
         for name, path in zip(display_names(models), models, strict=True)
     ]
+    timed = speeds.texts if speeds else None
+    if baseline is not None:
+        sample = choose_texts(examples.texts, chosen.largest_sample)
+        trained, facts = _measure_baseline(baseline, sample, chosen, on_progress)
+        given = trained.predict(examples.texts)
+        measured.append(
+            MeasuredModel(
+                name=BASELINE_NAME,
+                evaluation=evaluate_labels(examples.labels, given, labels[reference]),
+                changes=count_changes(examples, answers[reference], given, num_examples),
+                baseline=facts,
+            )
+        )
+        timed = timed or describe_texts(sample, examples.name)
     return Measurements(
         data=_data_facts(examples),
         labels=labels[reference],
@@ -106,7 +138,7 @@ def measure(
         reference=models.index(reference),
         machine=read_machine(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        timed=speeds.texts if speeds else None,
+        timed=timed,
         settings=chosen,
         edgedistil=__version__,
     )
@@ -152,18 +184,11 @@ def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examp
     """Checks that every model has the reference's labels, and that these include the data's, before anything is run."""
     for path, own in labels.items():
         if set(own) != set(labels[reference]):
-            expected = set(labels[reference])
             raise DataError(
                 f"Models in one report must have the same labels, those of {reference.name}. Received: {path.name}, "
-                f"which lacks {_some(expected - set(own))} and adds {_some(set(own) - expected)}. Make a report for "
-                "each."
+                f"{label_difference(own, labels[reference])}. Make a report for each."
             )
     evaluate_labels(examples.labels, examples.labels, labels[reference])  # raises if the data has other labels
-
-
-def _some(labels: Set[str]) -> str:
-    more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
-    return (", ".join(sorted(labels)[:_LABELS_SHOWN]) or "none") + more
 
 
 def _load_preset(path: Path, on_progress: Progress) -> Any:
@@ -197,6 +222,23 @@ def _measure_files(
             classifiers, files, examples.texts, source=examples.name, settings=settings, on_progress=on_progress
         )
     return speeds, answers
+
+
+def _measure_baseline(
+    training: LabelledTexts, sample: Sequence[str], settings: BenchmarkSettings, on_progress: Progress
+) -> tuple[Baseline, BaselineFacts]:
+    on_progress(f"training {BASELINE_NAME} on {len(training):,} texts")
+    baseline = train_baseline(training)
+    on_progress(f"timing {BASELINE_NAME}")
+    facts = BaselineFacts(
+        data=baseline.data,
+        texts=baseline.texts,
+        features=baseline.features,
+        size=baseline.size,
+        speed=time_calls(lambda text: baseline.predict([text]), baseline.predict, sample, runs=settings.runs),
+        versions={"scikit-learn": baseline.version},
+    )
+    return baseline, facts
 
 
 def _file_facts(path: Path) -> FileFacts:

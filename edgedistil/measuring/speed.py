@@ -27,12 +27,14 @@ from edgedistil_runtime.native_log import native_log_hidden
 __all__ = [
     "Benchmark",
     "BenchmarkSettings",
+    "CallSpeed",
     "LengthLatency",
     "ModelSpeed",
     "benchmark",
     "display_names",
     "open_classifiers",
     "require_text_input",
+    "time_calls",
     "time_classifiers",
 ]
 
@@ -86,6 +88,23 @@ class LengthLatency:
     texts: int
     p50_ms: float
     p90_ms: float
+
+
+@dataclass(frozen=True)
+class CallSpeed:
+    """Speed of calls in this process.
+
+    Attributes:
+        p50_ms, p90_ms, p99_ms: Percentiles of the latency over the texts, one in a call, in milliseconds.
+        texts_per_second: Throughput, one text after the other.
+        batch_texts_per_second: Throughput, all texts in one call.
+    """
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    texts_per_second: float
+    batch_texts_per_second: float
 
 
 @dataclass(frozen=True)
@@ -193,6 +212,33 @@ def time_classifiers(
     return Benchmark(read_machine(), describe_texts(sample, source), settings, models)
 
 
+def time_calls(
+    classify: Callable[[str], object],
+    classify_batch: Callable[[Sequence[str]], object],
+    texts: Sequence[str],
+    *,
+    runs: int,
+) -> CallSpeed:
+    """Measures a classifier that is no file.
+
+    Args:
+        classify: Classifies one text.
+        classify_batch: Classifies many texts.
+        texts: Texts to time, at least one.
+        runs: Number of runs; the time of a text is its median over them.
+
+    Raises:
+        BackendError: the clock of this machine is too coarse.
+
+    Example:
+        >>> speed = time_calls(len, sorted, ["lights off", "play music"], runs=3)
+        >>> 0 < speed.p50_ms <= speed.p99_ms
+        True
+    """
+    _warm_up(classify, classify_batch, texts)
+    return _call_speed([_run(classify, classify_batch, texts) for _ in range(runs)])
+
+
 @contextmanager
 def open_classifiers(paths: Sequence[Path], settings: BenchmarkSettings) -> Iterator[list[TextClassifier]]:
     """Opens classifiers of files that take text, and closes them at the end of the block.
@@ -270,21 +316,29 @@ def _alternate(
 ) -> list[list[_Run]]:
     """The runs of each classifier; the one that begins changes from turn to turn."""
     for classifier in classifiers:
-        classifier.classify_batch(texts[:_WARM_UP_TEXTS])
-        for text in texts[:_WARM_UP_TEXTS]:
-            classifier.classify(text)
+        _warm_up(classifier.classify, classifier.classify_batch, texts)
     found: list[list[_Run]] = [[] for _ in classifiers]
     for turn in range(runs):
         on_progress(f"timing, run {turn + 1} of {runs}")
         for k in range(len(classifiers)):
             number = (k + turn) % len(classifiers)
-            found[number].append(_run(classifiers[number], texts))
+            found[number].append(_run(classifiers[number].classify, classifiers[number].classify_batch, texts))
     return found
 
 
-def _run(classifier: TextClassifier, texts: Sequence[str]) -> _Run:
-    each = tuple(_milliseconds(lambda text=text: classifier.classify(text)) for text in texts)  # type: ignore[misc]
-    return _Run(each, _milliseconds(lambda: classifier.classify_batch(texts)))
+def _warm_up(
+    classify: Callable[[str], object], classify_batch: Callable[[Sequence[str]], object], texts: Sequence[str]
+) -> None:
+    classify_batch(texts[:_WARM_UP_TEXTS])
+    for text in texts[:_WARM_UP_TEXTS]:
+        classify(text)
+
+
+def _run(
+    classify: Callable[[str], object], classify_batch: Callable[[Sequence[str]], object], texts: Sequence[str]
+) -> _Run:
+    each = tuple(_milliseconds(lambda text=text: classify(text)) for text in texts)  # type: ignore[misc]
+    return _Run(each, _milliseconds(lambda: classify_batch(texts)))
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
@@ -323,24 +377,36 @@ def _median_load(costs: Sequence[LoadCost]) -> LoadCost:
 def _speed(
     name: str, path: Path, classifier: TextClassifier, texts: Sequence[str], runs: Sequence[_Run], load: LoadCost
 ) -> ModelSpeed:
-    each = np.array([run.each_ms for run in runs])
-    if not each.all():
-        raise BackendError(f"The clock of this machine is too coarse to time {name}. Time longer texts.")
-    of_text = np.median(each, axis=0)  # each: [runs, texts] -> [texts], milliseconds
-    p50, p90, p99 = map(float, np.percentile(of_text, (50, 90, 99)))
+    calls = _call_speed(runs)
     info = classifier.runtime_info
     return ModelSpeed(
         model=name,
         size=path.stat().st_size,
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        texts_per_second=float(np.median(1e3 * len(texts) / each.sum(axis=1))),
-        batch_texts_per_second=statistics.median(1e3 * len(texts) / run.batch_ms for run in runs),
+        **asdict(calls),
         load=load,
         backend=f"{info.backend} {info.version}".strip(),
         accelerator=info.accelerator,
-        lengths=tuple(_lengths(texts, of_text)),
+        lengths=tuple(_lengths(texts, _of_text(runs))),
+    )
+
+
+def _of_text(runs: Sequence[_Run]) -> NDArray[np.float64]:
+    """Median milliseconds of each text over the runs: [texts]."""
+    return np.asarray(np.median(np.array([run.each_ms for run in runs]), axis=0))
+
+
+def _call_speed(runs: Sequence[_Run]) -> CallSpeed:
+    each = np.array([run.each_ms for run in runs])  # [runs, texts], milliseconds
+    if not each.all():
+        raise BackendError("The clock of this machine is too coarse to time single texts. Time longer texts.")
+    p50, p90, p99 = map(float, np.percentile(_of_text(runs), (50, 90, 99)))
+    count = each.shape[1]
+    return CallSpeed(
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        texts_per_second=float(np.median(1e3 * count / each.sum(axis=1))),
+        batch_texts_per_second=statistics.median(1e3 * count / run.batch_ms for run in runs),
     )
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgedistil.measuring.measurements import FileFacts, KerasFacts, MeasuredModel, Measurements
+from edgedistil.measuring.measurements import BaselineFacts, FileFacts, KerasFacts, MeasuredModel, Measurements
 from edgedistil.report.markup import Child, Markup, element, joined
 from edgedistil.report.plots import bar_legend, stacked_bars
 from edgedistil.report.tables import data_table, digest, model_name, words
@@ -70,6 +70,8 @@ def _fact(key: str, value: str | None) -> Markup:
 def _facts(model: MeasuredModel) -> dict[str, str]:
     if model.keras:
         return _keras_facts(model.keras)
+    if model.baseline:
+        return _baseline_facts(model.baseline)
     return _file_facts(model, model.file) if model.file else {}
 
 
@@ -80,6 +82,16 @@ def _keras_facts(keras: KerasFacts) -> dict[str, str]:
         "tokenizer": f"KerasHub's, {keras.sequence_length} tokens",
         "architecture": f"parameters {keras.parameters:,}",
         "versions": _pairs(keras.versions),
+    }
+
+
+def _baseline_facts(baseline: BaselineFacts) -> dict[str, str]:
+    return {
+        "name": f"trained on {baseline.texts:,} texts of {baseline.data}",
+        "quantization": f"none: {baseline.size:,} bytes, run by scikit-learn",
+        "tokenizer": "n-grams of 1 to 2 words and 2 to 5 characters",
+        "architecture": f"features {baseline.features:,}",
+        "versions": _pairs(baseline.versions),
     }
 
 

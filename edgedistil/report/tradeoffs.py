@@ -43,7 +43,24 @@ def summary_section(measurements: Measurements) -> Markup:
             element("p", "The size of a Keras preset is that of its weights in memory.", class_="note")
             if any(model.is_keras for model in models)
             else None,
+            _baseline_note(measurements),
         ]
+    )
+
+
+def _baseline_note(measurements: Measurements) -> Markup | None:
+    baselines = [(model, model.baseline) for model in measurements.models if model.baseline]
+    if not baselines:
+        return None
+    [(model, facts)] = baselines
+    return element(
+        "p",
+        f"{model.name} is the baseline: {facts.features:,} n-grams of words and characters and a linear model, trained "
+        f"by scikit-learn on the {facts.texts:,} texts of ",
+        element("bdi", facts.data),
+        ". Its size is that of the pickled model, and it was timed in Python. A model that is not ahead of it does not "
+        "earn its milliseconds.",
+        class_="note",
     )
 
 
@@ -64,25 +81,25 @@ def _quality_row(measurements: Measurements, model: MeasuredModel) -> list[Child
 
 
 def _cost_row(measurements: Measurements, model: MeasuredModel) -> list[Child]:
-    name, speed = model_name(measurements, model), model.speed
+    name, speed = model_name(measurements, model), model.latency
     if speed is None:
         return [name, megabytes(model.size), *[None] * 7]
-    peak = speed.load.peak_bytes
+    load = model.speed.load if model.speed else None
     return [
         name,
         megabytes(model.size),
         *map(shown, (speed.p50_ms, speed.p90_ms, speed.p99_ms)),
         *(f"{value:,.0f}" for value in (speed.texts_per_second, speed.batch_texts_per_second)),
-        shown(speed.load.load_ms),
-        f"{peak / 1e6:.0f}" if peak else None,
+        shown(load.load_ms) if load else None,
+        f"{load.peak_bytes / 1e6:.0f}" if load and load.peak_bytes else None,
     ]
 
 
 def tradeoff_section(measurements: Measurements) -> Markup | None:
     """Accuracy against size and against milliseconds; `None` if no file was measured."""
-    timed = [model for model in measurements.models if model.speed]
-    if not timed:
+    if not any(model.speed for model in measurements.models):
         return None
+    timed = [model for model in measurements.models if model.latency]
     keras = [model for model in measurements.models if model.is_keras]
     reference = keras[0].evaluation.accuracy if keras else None
 
@@ -98,7 +115,7 @@ def tradeoff_section(measurements: Measurements) -> Markup | None:
             element(
                 "div",
                 plot(lambda model: model.size / 1e6, "file size, MB", "size"),
-                plot(lambda model: model.speed.p50_ms if model.speed else 0.0, "time of one text, ms", "time"),
+                plot(lambda model: model.latency.p50_ms if model.latency else 0.0, "time of one text, ms", "time"),
                 class_="pair",
             ),
             element(

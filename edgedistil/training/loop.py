@@ -18,12 +18,15 @@ from edgedistil.scores import score_probabilities
 from edgedistil.training.batches import EpochNumber, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.keras_outputs import softmax
+from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.targets import class_numbers, class_weights
+from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
+from edgedistil_runtime.pieces import WINDOWS
 
 __all__ = ["TrainingResult", "steps_per_epoch", "train"]
 
@@ -38,6 +41,7 @@ class TrainingResult:
         history: One mapping an epoch, as in `training.json`.
         best_epoch: Number of the best epoch, from 1 up; the last one if there are no validation data.
         metrics: `validation` and `test`, as far as there are such data, each with accuracy, macro_f1, loss, rows.
+        truncation: Training texts that are longer than the sequence length.
         never_predicted: Classes with validation texts that the classifier gives to no validation text.
     """
 
@@ -46,6 +50,7 @@ class TrainingResult:
     history: tuple[dict[str, Any], ...]
     best_epoch: int
     metrics: dict[str, dict[str, Any]]
+    truncation: Truncation
     never_predicted: tuple[str, ...] = ()
 
 
@@ -103,28 +108,42 @@ def train(
         history=tuple(best.history),
         best_epoch=best.best_epoch,
         metrics={part: run.measure(part) for part in run.parts if part != "training"},
+        truncation=measure_truncation(classifier.preprocessor, data.training.texts, settings.long_texts),
         never_predicted=run.never_predicted(),
     )
 
 
-def steps_per_epoch(data: TrainingData, settings: TrainingSettings) -> int:
+def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor: Any = None) -> int:
     """Number of batches in an epoch.
+
+    Args:
+        data: Data to train on.
+        settings: Settings of the training.
+        preprocessor: Preprocessor of the classifier, to count pieces if `settings.long_texts` is `windows`.
 
     Example:
         >>> texts = LabelledTexts(("a", "b", "c"), ("x", "y", "y"))
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2
     """
-    return -(-len(data.training) // settings.batch_size)
+    texts = data.training.texts
+    if settings.long_texts == WINDOWS and preprocessor is not None:
+        texts = divide_texts(preprocessor, texts, WINDOWS).texts
+    return -(-len(texts) // settings.batch_size)
 
 
 class _Run:
-    """The network of a training, and its data as rows of the network's table."""
+    """The network of a training, and what is read of its texts, as rows of the network's table."""
 
     def __init__(self, classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
         self._classifier, self._data, self._settings = classifier, data, settings
         given = {"training": data.training, "validation": data.validation, "test": data.test}
-        texts = {part: tokenize(classifier.preprocessor, found.texts) for part, found in given.items() if found}
+        self._divided = {
+            part: divide_texts(classifier.preprocessor, found.texts, settings.long_texts)
+            for part, found in given.items()
+            if found
+        }
+        texts = {part: tokenize(classifier.preprocessor, divided.texts) for part, divided in self._divided.items()}
         unknown = int(classifier.preprocessor.tokenizer.token_to_id("[UNK]"))
         pieces = pieces_that_occur(texts.values(), unknown)
         self.parts = {part: with_rows(found, pieces) for part, found in texts.items()}
@@ -134,12 +153,16 @@ class _Run:
         self._evaluator = Evaluator(self._network)
 
     def measure(self, part: str) -> dict[str, Any]:
-        return score_probabilities(softmax(self._evaluator.logits(self.parts[part])), self._classes[part])
+        return score_probabilities(self._probabilities(part), self._classes[part])
+
+    def _probabilities(self, part: str) -> NDArray[np.float32]:
+        """Probabilities of the classes, float32[texts, classes]."""
+        return mean_by_text(softmax(self._evaluator.logits(self.parts[part])), self._divided[part])
 
     def never_predicted(self) -> tuple[str, ...]:
         if "validation" not in self.parts:
             return ()
-        predicted = set(self._evaluator.logits(self.parts["validation"]).argmax(axis=1).tolist())
+        predicted = set(self._probabilities("validation").argmax(axis=1).tolist())
         present = Counter(self._classes["validation"].tolist())
         return tuple(
             label for number, label in enumerate(self._data.labels) if present[number] and number not in predicted
@@ -147,7 +170,7 @@ class _Run:
 
     def fit(self, best: BestEpoch, callbacks: Iterable[Any], checkpoint: Path | None) -> None:
         settings, network = self._settings, self._network
-        classes = self._classes["training"]
+        classes = self._classes["training"][self._divided["training"].rows]  # int64[pieces of texts]
         targets = np.eye(network.num_classes, dtype="float32")[classes]
         weights = class_weights(classes, settings.class_weights)
         epoch = EpochNumber()
@@ -198,6 +221,7 @@ class _Run:
         for part in self.parts:
             digest.update(np.ascontiguousarray(self.parts[part].token_ids).data)
             digest.update(self._classes[part].data)
+            digest.update(self._divided[part].rows.data)
         for variable in self._network.weights:
             digest.update(str((variable.path, tuple(variable.shape))).encode())
         return digest.hexdigest()

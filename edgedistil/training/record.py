@@ -93,6 +93,7 @@ def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) 
         "settings": result.settings.to_dict(),
         "versions": {"edgedistil": __version__, **{name: version(name) for name in _PACKAGES}},
         "data": {part: _data_record(texts) for part, texts in parts.items() if texts is not None},
+        "truncation": result.truncation.to_dict(),
         "labels": list(result.trained.labels),
         "parameters": int(result.trained.classifier.count_params()),
         "best_epoch": result.best_epoch,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from edgedistil_runtime.errors import DataError
+from edgedistil_runtime.pieces import CUT, LONG_TEXTS
 
 __all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "from_scratch_settings"]
 
@@ -29,6 +30,8 @@ class TrainingSettings:
             (word dropout, https://aclanthology.org/P15-1162), so that no single word decides.
         dropout: Dropout rate of the head, and of a backbone that is built from scratch.
         sequence_length: Tokens, `[CLS]` and `[SEP]` among them, that a text is cut to.
+        long_texts: What is read of a text with more tokens, as in `TextClassifier`. With `windows`, each piece is an
+            example with its text's label, and validation averages the probabilities of a text's pieces.
         seed: Seed of the weights, the shuffling, the dropout and the split.
         patience: Epochs without a better validation result after which training stops.
         monitor: Validation metric that chooses the best epoch: `macro_f1` or `accuracy` (the loss decides a tie), or
@@ -61,6 +64,7 @@ class TrainingSettings:
     token_dropout: float = 0.0
     dropout: float = 0.1
     sequence_length: int = 128
+    long_texts: str = CUT
     seed: int = 0
     patience: int = 2
     monitor: Literal["macro_f1", "accuracy", "loss"] = "macro_f1"
@@ -86,6 +90,7 @@ class TrainingSettings:
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 up and below 1")
         fraction = self.validation_fraction
         self._require("validation_fraction", fraction is None or 0 <= fraction < 1, "from 0 up and below 1, or None")
+        self._require("long_texts", self.long_texts in LONG_TEXTS, f"one of {', '.join(LONG_TEXTS)}")
         self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
         self._require("monitor", self.monitor in ("macro_f1", "accuracy", "loss"), "macro_f1, accuracy or loss")

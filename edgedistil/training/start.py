@@ -13,6 +13,7 @@ from edgedistil.presets.pooling import pools_by_mean
 from edgedistil.sizes import BackboneSize
 from edgedistil.training.batches import tokenize
 from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.long_texts import divide_texts
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
@@ -32,7 +33,7 @@ def from_preset(
     Args:
         preset: As in `load_classifier`.
         data: Training data; its labels are the classes.
-        settings: Seed, dropout, sequence length, pooling and class weights are used.
+        settings: Seed, dropout, sequence length, long texts, pooling and class weights are used.
         keeps_sequence_length: Cut texts to the preset's sequence length instead of the settings'.
 
     Raises:
@@ -69,10 +70,11 @@ def from_preset(
 
 def _fit_head(classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
     """Fits the new head to the outputs of the pretrained encoder, which stays as it is."""
-    texts = tokenize(classifier.preprocessor, data.training.texts)
+    divided = divide_texts(classifier.preprocessor, data.training.texts, settings.long_texts)
+    texts = tokenize(classifier.preprocessor, divided.texts)
     pieces = pieces_that_occur([texts])
     features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))
-    classes = class_numbers(data.training, data.labels)
+    classes = class_numbers(data.training, data.labels)[divided.rows]
     targets = np.eye(len(data.labels), dtype="float32")[classes]
     set_linear_head(classifier, *fit_linear_head(features, targets, class_weights(classes, settings.class_weights)))
 

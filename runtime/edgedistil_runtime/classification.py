@@ -20,7 +20,9 @@ class Classification:
         score: Probability of `label`, from 0 to 1.
         probabilities: Probability of every label, in the model's order.
         text_pair: The second text as it was passed; None for single texts.
-        is_truncated: True if the text or pair was cut to the model's sequence length; None if unknown (`LongTexts`).
+        is_truncated: True if the model did not read all of the text or pair, because it is longer than the model's
+            sequence length; None if unknown (`LongTexts`).
+        num_pieces: Number of pieces of the text whose probabilities were averaged; 1 unless `long_texts` is `windows`.
 
     Example:
         >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
@@ -34,6 +36,7 @@ class Classification:
     probabilities: Mapping[str, float]
     text_pair: str | None = None
     is_truncated: bool | None = None
+    num_pieces: int = 1
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """Return the `k` most probable labels with their probabilities, best first; all labels if there are fewer.

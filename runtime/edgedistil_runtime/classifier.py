@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import NoReturn
 
@@ -14,10 +15,11 @@ from edgedistil_runtime.backends.choice import WeightCache
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
-from edgedistil_runtime.contract import CPU
+from edgedistil_runtime.contract import CPU, NO_TOKENIZER
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
+from edgedistil_runtime.pieces import CUT, Pieces, check_long_texts
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
 
@@ -34,6 +36,7 @@ class TextClassifier:
     Attributes:
         labels: Class names, in the model's order.
         metadata: Content of the file's `edgedistil.json`.
+        long_texts: What is read of a text that is longer than the model's sequence length.
         runtime_info: Interpreter or accelerator that runs the model, and the result of the golden cases.
 
     Example:
@@ -56,6 +59,7 @@ class TextClassifier:
         verify: bool = True,
         probe: bool = True,
         weight_cache: WeightCache = None,
+        long_texts: str = CUT,
     ) -> None:
         """Read the file, load the model and replay its golden cases.
 
@@ -74,15 +78,24 @@ class TextClassifier:
                 faster the next time: one file per model, about as large as it. True uses `~/.cache/edgedistil`. None
                 keeps packed weights only in memory; False runs even a large model in an interpreter, which takes more
                 memory. Accelerators ignore it.
+            long_texts: What is read of a text that is longer than the model's sequence length: `cut` reads its
+                beginning, `head-tail` its first and last words, `windows` all of it, in overlapping pieces whose
+                probabilities are averaged. The last two are for single texts, and cost a text its whole length.
 
         Raises:
+            InputError: `long_texts` is none of these, or is not `cut` for a model that takes token ids.
             ArtifactError: The file is missing, damaged, or not an artifact.
             AcceleratorUnavailable: The accelerator is unavailable, or the file was not converted for it.
             AcceleratorMismatch: The golden cases came out differently here.
             BackendError: No interpreter on this machine can run the model.
         """
         try:
+            check_long_texts(long_texts)
             artifact = read_artifact(path)
+            if long_texts != CUT and artifact.metadata.tokenizer.kind == NO_TOKENIZER:
+                raise InputError(
+                    f"The model takes token ids, which are not divided. Received: `long_texts`={long_texts!r}."
+                )
         except BaseException:
             if backend is not None:
                 backend.close()
@@ -96,13 +109,15 @@ class TextClassifier:
         # Accelerators run row by row, and so do models whose rows would get other numbers in a batch.
         self._runs_texts_together = self.runtime_info.accelerator == CPU and self._runner.runs_texts_together
         tokenize = self._token_ids if self._runner.has_tokenize else None
-        self._long_texts = LongTexts(self.metadata.tokenizer, tokenize)
+        self._excerpts_of = LongTexts(self.metadata.tokenizer, tokenize)
+        self._pieces = Pieces(self.metadata.tokenizer, self._token_ids)
+        self.long_texts: str = long_texts
 
     def classify(self, text: str, text_pair: str | None = None) -> Classification:
         """Label one text or one pair of texts.
 
-        Text beyond the model's sequence length is ignored (`is_truncated`) and costs nothing: of a megabyte of words,
-        only the first page is run.
+        With `long_texts="cut"`, text beyond the model's sequence length is ignored (`is_truncated`) and costs nothing:
+        of a megabyte of words, only the first page is run.
 
         Args:
             text: Any string, also an empty one. A NUL ends the text; lone surrogates count as U+FFFD.
@@ -112,13 +127,9 @@ class TextClassifier:
             InputError: A text is not a string, or the model does not take text or pairs.
             BackendError: The run failed.
         """
-        self._runner.check(text, text_pair)
-        excerpt = self._long_texts.excerpt(text, text_pair)
-        if excerpt.token_ids is not None and self._runs_texts_together:  # or the text would be tokenized twice
-            [probabilities] = self._token_probabilities([excerpt.token_ids])
-        else:
-            probabilities = self._runner.classify(self._runner.encode(excerpt.text, excerpt.text_pair))
-        return self._classification(probabilities, text, text_pair, is_truncated=excerpt.is_truncated)
+        self._check(text, text_pair)
+        excerpts = self._excerpts(text, text_pair)
+        return self._classification(list(map(self._run, excerpts)), excerpts, text, text_pair)
 
     def classify_batch(self, texts: Iterable[str], text_pairs: Iterable[str] | None = None) -> list[Classification]:
         """Label texts or pairs of texts, in their order, several in one run if the model supports it.
@@ -137,15 +148,12 @@ class TextClassifier:
         """
         pairs = _pairs(texts, text_pairs)
         for pair in pairs:
-            self._runner.check(*pair)
+            self._check(*pair)
         if len(pairs) < 2 or not self._runs_texts_together:
             return [self.classify(*pair) for pair in pairs]
-        excerpts = [self._long_texts.excerpt(*pair) for pair in pairs]
-        probabilities = self._token_probabilities(list(map(self._row, excerpts)))
-        return [
-            self._classification(row, *pair, is_truncated=excerpt.is_truncated)
-            for row, pair, excerpt in zip(probabilities, pairs, excerpts)
-        ]
+        excerpts = [self._excerpts(*pair) for pair in pairs]
+        rows = iter(self._token_probabilities([self._row(excerpt) for some in excerpts for excerpt in some]))
+        return [self._classification(list(islice(rows, len(some))), some, *pair) for pair, some in zip(pairs, excerpts)]
 
     def classify_tokens(self, token_ids: Iterable[Sequence[int]]) -> list[Classification]:
         """Label rows of token ids from another tokenizer, with special tokens and without padding.
@@ -162,17 +170,35 @@ class TextClassifier:
         rows = [list(row) for row in token_ids]
         for number, row in enumerate(rows):
             self._check_row(number, row)
-        return [self._classification(row, is_truncated=False) for row in self._token_probabilities(rows)]
+        whole = [Excerpt("", None, is_truncated=False)]
+        return [self._classification([row], whole) for row in self._token_probabilities(rows)]
 
     def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
-        """Return the model's token ids for a text or a pair of texts, with special tokens.
+        """Return the model's token ids for a text or a pair of texts, with special tokens; of a long one, the first.
 
         Raises:
             InputError: A text is not a string, or the model does not take text or pairs.
             BackendError: The model has no `tokenize` signature, or the run failed.
         """
         self._runner.check(text, text_pair)
-        return list(self._row(self._long_texts.excerpt(text, text_pair)))
+        return list(self._row(self._excerpts_of.excerpt(text, text_pair)))
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of token ids of a whole text, however long it is, without special tokens.
+
+        It costs a text its whole length. A part that cannot be divided counts as one row at most.
+
+        Raises:
+            InputError: The text is not a string, or the model does not take text.
+            BackendError: The model has no `tokenize` signature, or the run failed.
+
+        Example:
+            >>> with TextClassifier("intents.tflite") as classifier:
+            ...     classifier.count_tokens("play music " * 100)
+            200
+        """
+        self._runner.check(text)
+        return self._pieces.count_ids(text)
 
     def close(self) -> None:
         """Release the model; a second call does nothing."""
@@ -194,6 +220,25 @@ class TextClassifier:
 
     def _token_ids(self, text: str, text_pair: str | None) -> list[int]:
         return self._runner.tokenize(self._runner.encode(text, text_pair))
+
+    def _check(self, text: str, text_pair: str | None) -> None:
+        self._runner.check(text, text_pair)
+        if text_pair is not None and self.long_texts != CUT:
+            raise InputError(f"Pairs of texts are not divided. Received: `long_texts`={self.long_texts!r} and a pair.")
+
+    def _excerpts(self, text: str, text_pair: str | None) -> list[Excerpt]:
+        """Return what is read of a text or a pair: one excerpt or, of a long text, pieces."""
+        excerpt = self._excerpts_of.excerpt(text, text_pair)
+        if self.long_texts == CUT or not excerpt.is_truncated:
+            return [excerpt]
+        return self._pieces.divide(text, self.long_texts) or [excerpt]
+
+    def _run(self, excerpt: Excerpt) -> Array:
+        """Return the probabilities of an excerpt."""
+        if excerpt.token_ids is not None and self._runs_texts_together:  # or the text would be tokenized twice
+            [probabilities] = self._token_probabilities([excerpt.token_ids])
+            return probabilities
+        return self._runner.classify(self._runner.encode(excerpt.text, excerpt.text_pair))
 
     def _row(self, excerpt: Excerpt) -> Sequence[int]:
         """Return the token ids to run."""
@@ -226,16 +271,15 @@ class TextClassifier:
             )
 
     def _classification(
-        self,
-        probabilities: Array,
-        text: str | None = None,
-        text_pair: str | None = None,
-        *,
-        is_truncated: bool | None,
+        self, rows: Sequence[Array], excerpts: Sequence[Excerpt], text: str | None = None, text_pair: str | None = None
     ) -> Classification:
+        """Return the result of a text from the probabilities of its excerpts, one row for each."""
+        probabilities = rows[0] if len(rows) == 1 else np.mean(rows, axis=0)
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(np.argmax(probabilities))]
-        return Classification(text, label, scores[label], scores, text_pair, is_truncated)
+        flags = [excerpt.is_truncated for excerpt in excerpts]
+        is_truncated = True if True in flags else None if None in flags else False
+        return Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows))
 
 
 def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:

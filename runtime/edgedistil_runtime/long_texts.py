@@ -11,12 +11,12 @@ separately, so that neither fills a row, and their ids are counted.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
+from edgedistil_runtime.cuts import Cuts, before_nul
 from edgedistil_runtime.metadata import TokenizerSettings
 
 __all__ = ["Excerpt", "LongTexts", "Tokenize", "most_token_ids"]
@@ -24,7 +24,6 @@ __all__ = ["Excerpt", "LongTexts", "Tokenize", "most_token_ids"]
 Tokenize = Callable[[str, Optional[str]], Sequence[int]]  # text, second text or None -> row of token ids
 
 _FIRST_PREFIX = 8  # characters per id of the row: English has four or five, so that one run fills the row
-_WINDOW = 256  # characters before the end of a prefix that are searched for a cut first
 _MAX_FOLDED = 18  # characters that NFKC makes of one: U+FDFA
 _MAX_FOLDED_LATIN = 3  # the same for characters below U+0300: U+00BD
 
@@ -32,10 +31,6 @@ _MAX_FOLDED_LATIN = 3  # the same for characters below U+0300: U+00BD
 # shortened.
 _MOST_BYTES, _SHORTENED = 100, 128
 _LONG_WORD = re.compile(rf"(?<![A-Za-z0-9])([A-Za-z0-9]{{{_SHORTENED}}})[A-Za-z0-9]+")
-_SPACE, _PUNCTUATION, _IDEOGRAPH = r" \t\n\r", r"!-/:-@\[-`{-~", r"\u4e00-\u9fff"
-_LETTERS = frozenset({"Lu", "Ll", "Lo", "Nd"})  # not Lm: some fold to a mark, which a tokenizer may remove
-_END_OF_LETTERS = "\ud800"  # above are presentation forms, some of which fold to marks
-_FILLERS = "\u115f\u1160\u3164"  # Hangul letters that fold to nothing
 
 
 @dataclass(frozen=True)
@@ -74,9 +69,9 @@ class LongTexts:
     """
 
     def __init__(self, settings: TokenizerSettings, tokenize: Tokenize | None) -> None:
-        """Compile the pattern of cuts; nothing runs."""
+        """Find out where texts may be cut; nothing runs."""
         self._length, self._tokenize = settings.sequence_length, tokenize
-        self._cuts = _cuts(settings)
+        self._cuts = Cuts(settings)
         # The least length of which every word is unknown. Special and added tokens divide a word.
         limit = settings.max_input_chars_per_word if settings.rules == HUGGING_FACE else _MOST_BYTES
         self._has_unknown_long_words = limit < _SHORTENED and not (settings.special_tokens or settings.added_tokens)
@@ -93,7 +88,7 @@ class LongTexts:
         """
         if text_pair is not None:
             return self._pair(text, text_pair)
-        text = _before_nul(text)
+        text = before_nul(text)
         if most_token_ids(text) <= self._length - 2:  # [CLS] and [SEP]
             return Excerpt(text, None, is_truncated=False)
         if self._tokenize is None:
@@ -109,7 +104,7 @@ class LongTexts:
         `longest_first` may also use which text is longer; then nothing is cut if both fill the row.
         """
         room = self._length - 3  # [CLS], [SEP] twice
-        texts = [_before_nul(text), _before_nul(text_pair)]
+        texts = [before_nul(text), before_nul(text_pair)]
         if sum(map(most_token_ids, texts)) <= room:
             return Excerpt(texts[0], texts[1], is_truncated=False)
         if self._tokenize is None:
@@ -126,7 +121,7 @@ class LongTexts:
         assert self._tokenize is not None
         size = _FIRST_PREFIX * self._length
         while size < len(text):
-            end = self._last_cut(text, size)
+            end = self._cuts.last(text, size)
             row = self._tokenize(text[:end], None) if end else ()
             if len(row) >= self._length:
                 return text[:end], row, False
@@ -138,22 +133,11 @@ class LongTexts:
     def _is_truncated(self, text: str) -> bool | None:
         """Return True if a text that fills a row has more ids, None if unknown."""
         assert self._tokenize is not None
-        cut = self._last_cut(text, len(text))
+        cut = self._cuts.last(text, len(text))
         before, last = (len(self._tokenize(part, None)) - 2 for part in (text[:cut], text[cut:]))
         if last == self._length - 2 and not before:  # one indivisible part fills the row
             return None
         return before + last > self._length - 2  # also if one part is truncated: the other has at least one id
-
-    def _last_cut(self, text: str, end: int) -> int:
-        """Return the last position before `end` where the text may be cut; 0 if there is none."""
-        if self._cuts is None:
-            return 0
-        for start in (max(0, end - _WINDOW), 0):
-            places = [match.start() for match in self._cuts.finditer(text, start, end)]
-            for place in reversed(places):
-                if place and _has_an_id(text[place]):
-                    return place
-        return 0
 
 
 def most_token_ids(text: str) -> int:
@@ -166,28 +150,3 @@ def most_token_ids(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(1 if mark < "\x80" else _MAX_FOLDED_LATIN if mark < "\u0300" else _MAX_FOLDED for mark in text)
-
-
-def _cuts(settings: TokenizerSettings) -> re.Pattern[str] | None:
-    """Return the pattern of positions where a word certainly ends; None if there are none."""
-    if not settings.split:
-        return None
-    tokens = (*settings.special_tokens, *(token.content for token in settings.added_tokens))
-    if tokens:
-        spaced = any(mark.isspace() for token in tokens for mark in token)
-        return None if spaced else re.compile(f"(?<=[{_SPACE}])(?=\\w)")
-    places = [f"(?<=[{_SPACE}{_PUNCTUATION}])(?=\\w)", f"(?=[{_PUNCTUATION}])"]
-    if settings.split_on_cjk:
-        places.append(f"(?=[{_IDEOGRAPH}])")
-    return re.compile("|".join(places))
-
-
-def _has_an_id(mark: str) -> bool:
-    """Return True if a word with this first character has at least one id: folding does not remove all of it."""
-    return mark.isascii() or (
-        mark < _END_OF_LETTERS and mark not in _FILLERS and unicodedata.category(mark) in _LETTERS
-    )
-
-
-def _before_nul(text: str) -> str:
-    return text.partition("\0")[0]

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from edgedistil_runtime.long_texts import LongTexts
+from edgedistil_runtime.pieces import HEAD_TAIL, WINDOWS, Pieces
 
 CHARACTERS = [
     *"abeqty17_-.,!?'#@ \t\n\r\0",
@@ -60,3 +61,25 @@ def test_excerpts_have_the_ids_of_whole_texts(tokenizer_file, eager_keras_ids, n
         for text, flag in flags[:100]:
             count = len(eager_keras_ids(file.preprocessor, text))
             assert flag in (None, count > settings.sequence_length - 2), ascii(text)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
+def test_pieces_have_the_ids_of_their_texts(tokenizer_file, eager_keras_ids, name):
+    from edgedistil_converters.tokenizer.settings import read_tokenizer
+
+    file = tokenizer_file(name)
+    settings, _ = read_tokenizer(file.preprocessor)
+    pieces = Pieces(settings, lambda text, _: file.ids(text))
+    generator, divided = random.Random(name), 0
+    for _ in range(100):
+        text = random_text(generator)
+        count = len(eager_keras_ids(file.preprocessor, text))
+        if count <= settings.sequence_length - 2:
+            continue
+        assert pieces.count_ids(text) <= count, ascii(text)
+        for way in (HEAD_TAIL, WINDOWS):
+            for piece in pieces.divide(text, way):
+                divided += 1
+                if piece.is_truncated is not None:
+                    assert list(piece.token_ids) == file.ids(piece.text), ascii(text)
+    assert divided > 50 or name == "unsplit"

@@ -38,8 +38,8 @@ def csv_file(tmp_path, texts):
 def artifact(tmp_path, make_tokenizer_settings):
     """Writes a small artefact that a real interpreter runs."""
 
-    def write(name="echo.tflite", kind="builtin", labels=("low", "middle", "high")):
-        tokenizer = make_tokenizer_settings(VOCABULARY, kind=kind)
+    def write(name="echo.tflite", kind="builtin", labels=("low", "middle", "high"), sequence_length=128):
+        tokenizer = make_tokenizer_settings(VOCABULARY, kind=kind, sequence_length=sequence_length)
         exponentials = np.exp([1.5 / 64, 1, 2 - 1.5 / 64])  # what the model computes of the empty text's two ids
         golden = (GoldenCase("", (1, 2), tuple((exponentials / exponentials.sum()).tolist())),)
         metadata = ArtifactMetadata("echo", tuple(labels), tokenizer, {"scheme": "fp32"}, "cpu", golden, 1e-3)

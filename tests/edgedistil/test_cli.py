@@ -20,6 +20,7 @@ from edgedistil_runtime.errors import DataError
 SMALL = (
     *("--num-layers", "1", "--hidden-dim", "16", "--num-heads", "2", "--intermediate-dim", "16"),
     *("--vocabulary-size", "150", "--epochs", "2", "--batch-size", "4", "--sequence-length", "12"),
+    *("--validation-fraction", "0.2"),
 )
 
 

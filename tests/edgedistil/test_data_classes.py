@@ -43,7 +43,7 @@ def test_split_follows_its_seed():
 
 def test_class_with_one_example_cannot_be_split():
     with pytest.raises(DataError, match=r"at least two examples.*`validation`.*'rare'"):
-        TrainingData.prepare(labelled(["a", "a", "b", "b", "rare"]))
+        TrainingData.prepare(labelled(["a", "a", "b", "b", "rare"]), validation_fraction=0.1)
 
 
 def test_class_with_one_example_is_fine_with_validation_data():

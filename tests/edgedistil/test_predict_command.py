@@ -25,7 +25,7 @@ def test_command_writes_and_prints_one_line(model, tmp_path):
     done = invoke(model, "--input", source, "-o", output, "--column-prefix", "p_", "--top", "2")
     assert (done.exit_code, done.stderr) == (0, "")
     assert re.fullmatch(rf"{output}: 11 rows; [\d,]+ rows/s\n", done.stdout)
-    assert list(read_back(output)[0]) == [*ROWS[0], "p_label", "p_score", "p_label_2", "p_score_2"]
+    assert list(read_back(output)[0]) == [*ROWS[0], "p_label", "p_score", "p_label_2", "p_score_2", "p_is_truncated"]
     done = invoke(model, "--input", source, "-o", output, "--force", "--json")
     printed = json.loads(done.stdout)
     assert (printed["rows"], printed["resumed_rows"], printed["accelerator"]) == (11, 0, "cpu")
@@ -107,7 +107,8 @@ def test_where_it_runs_is_passed_on(model, tmp_path, monkeypatch):
     source = write_rows(tmp_path / "in.csv")
     assert invoke(model, "text", *options).exit_code == 0
     assert invoke(model, "--input", source, "-o", tmp_path / "out.csv", *options).exit_code == 0
-    assert given == [{"accelerator": "edgetpu", "device": "usb", "fallback": True, "num_threads": 2}] * 2
+    passed = {"accelerator": "edgetpu", "device": "usb", "fallback": True, "num_threads": 2, "long_texts": "cut"}
+    assert given == [passed] * 2
 
 
 def test_interrupted_command_says_explain_resume(model, tmp_path, monkeypatch):
@@ -173,11 +174,11 @@ def test_blank_rows_stay(kind, model, tmp_path):
     assert [row["id"] for row in written] == ["0", "1", "2", "3", "4"]
     empty = "" if kind == ".csv" else None
     for row, is_blank in zip(written, [False, True, False, True, False], strict=True):
-        for name in ("label", "score", "label_2", "score_2"):
+        for name in ("label", "score", "label_2", "score_2", "is_truncated"):
             assert (row[name] == empty) == is_blank
     printed = json.loads(invoke(model, "--input", source, "--json").stdout)["results"]
     assert [result["label"] for result in printed] == [row["label"] or None for row in written]
-    assert printed[1] == {"text": "", "label": None, "score": None, "top": []}
+    assert printed[1] == {"text": "", "label": None, "score": None, "top": [], "is_truncated": None}
     assert len(invoke(model, "--input", source).stdout.splitlines()) == 6
     assert "5 rows, 2 without a text; " in invoke(model, "--input", source, "-o", output, "--force").stdout
 
@@ -190,7 +191,8 @@ def test_a_whole_chunk_of_blank_rows(model, tmp_path):
         assert done.exit_code == 0, done.stderr
         table = pq.read_table(tmp_path / "out.parquet")
         assert str(table.schema.field("score").type) == "double"
-        assert table.column("label").null_count == table.column("score").null_count == 1_000
+        assert table.schema.names[-3:] == ["label", "score", "is_truncated"]
+        assert [table.column(name).null_count for name in table.schema.names[-3:]] == [1_000] * 3
 
 
 def test_rows_of_separators(model, tmp_path):

@@ -36,10 +36,11 @@ def test_rows_with_the_labels_of_one_batch_in_their_order(source, output, model,
     done = label(model, write_rows(tmp_path / source), tmp_path / output)
     assert (done.rows, done.resumed_rows) == (len(TEXTS), 0)
     rows = read_back(done.output)
-    assert [list(row) for row in rows] == [["id", "text", "group", "label", "score"]] * len(TEXTS)
+    assert [list(row) for row in rows] == [["id", "text", "group", "label", "score", "is_truncated"]] * len(TEXTS)
     assert [{name: row[name] for name in ROWS[0]} for row in rows] == ROWS
     assert [row["label"] for row in rows] == [answer.label for answer in answers]
     assert [float(row["score"]) for row in rows] == pytest.approx([answer.score for answer in answers], abs=1e-6)
+    assert {row["is_truncated"] for row in rows} == {"false" if output in ("out.csv", "out.tsv") else False}
     assert not partial_path(done.output).exists()
 
 
@@ -48,7 +49,7 @@ def test_several_labels(top, ranks, model, answers, tmp_path):
     label(model, write_rows(tmp_path / "in.csv"), tmp_path / "out.jsonl", top=top, column_prefix="p_")
     names = ["p_label", "p_score", "p_label_2", "p_score_2", "p_label_3", "p_score_3"][: 2 * ranks]
     for row, answer in zip(read_back(tmp_path / "out.jsonl"), answers, strict=True):
-        assert list(row)[3:] == names
+        assert list(row)[3:] == [*names, "p_is_truncated"]
         assert [row[name] for name in names[::2]] == [name for name, _ in answer.top(ranks)]
         assert [row[name] for name in names[1::2]] == pytest.approx([score for _, score in answer.top(ranks)], abs=1e-6)
 
@@ -68,7 +69,7 @@ def test_parquet_keeps_its_types(model, tmp_path):
     written = pq.read_table(tmp_path / "out.parquet")
     assert written.select(table.column_names).equals(table)
     assert written.schema.metadata[b"made"] == b"by me"
-    assert written.schema.types[-2:] == [pa.string(), pa.float64()]
+    assert written.schema.types[-3:] == [pa.string(), pa.float64(), pa.bool_()]
 
 
 def test_parquet_as_text(model, tmp_path):
@@ -105,7 +106,9 @@ def test_json_rows_with_keys_of_their_own(model, tmp_path):
     rows = [{"text": "a"}, {"text": "b", "n": 2**40}, *[{"text": "c"}] * 3, {"n": 0.5, "text": "d", "o": {"k": [1]}}]
     source = write_rows(tmp_path / "in.jsonl", rows)
     label(model, source, tmp_path / "out.jsonl")
-    assert [list(row) for row in read_back(tmp_path / "out.jsonl")] == [[*row, "label", "score"] for row in rows]
+    assert [list(row) for row in read_back(tmp_path / "out.jsonl")] == [
+        [*row, "label", "score", "is_truncated"] for row in rows
+    ]
     label(model, source, tmp_path / "out.parquet")
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.column("n").to_pylist() == [None, 2.0**40, None, None, None, 0.5]

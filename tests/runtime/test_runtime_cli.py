@@ -35,6 +35,14 @@ def test_json_and_standard_input(echo_path, capsys, monkeypatch):
     assert list(answers[0]["probabilities"]) == ["low", "middle", "hög"]
 
 
+def test_long_texts(echo_path, capsys):
+    for way, is_truncated in (("cut", True), ("head-tail", True), ("windows", False)):
+        assert main(["classify", str(echo_path), "--json", "--long-texts", way, "zz and " * 40 + "! " * 90]) == 0
+        assert json.loads(capsys.readouterr().out)["is_truncated"] is is_truncated
+    with pytest.raises(SystemExit):
+        main(["classify", str(echo_path), "x", "--long-texts", "middle"])
+
+
 def test_info(echo_path, capsys):
     assert main(["info", str(echo_path)]) == 0
     printed = capsys.readouterr().out
@@ -75,8 +83,9 @@ def test_only_known_parameters_become_flags():
 
 def test_every_flag_is_an_option(capsys):
     of_another_program = {"target", "tokenizer", "takes_text_pair"}  # `edgedistil convert`
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
+    for command in ("classify", "serve"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
     options = set(re.findall("--[a-z-]+", capsys.readouterr().out))
     assert {flag for name, flag in FLAGS.items() if name not in of_another_program} <= options
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgedistil_runtime.cli.options import add_model, open_classifier, positive_integer
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from edgedistil_runtime.classification import Classification
@@ -26,6 +27,13 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--top", type=positive_integer, metavar="K", help="print the K best labels (default: 1; with --json: all)"
+    )
+    parser.add_argument(
+        "--long-texts",
+        choices=LONG_TEXTS,
+        default=LONG_TEXTS[0],
+        help="what is read of a text that is longer than the model's sequence length: its beginning (default), its "
+        "first and last words, or all of it in overlapping windows, whose probabilities are averaged",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per text")
     parser.set_defaults(run=run)

@@ -17,6 +17,7 @@ FLAGS: Mapping[str, str] = {
     "device": "--device",
     "fallback": "--fallback",
     "host": "--host",
+    "long_texts": "--long-texts",
     "num_threads": "--num-threads",
     "port": "--port",
     **{name: f"--{name.replace('_', '-')}" for name in _LIMITS},

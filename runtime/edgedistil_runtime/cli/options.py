@@ -54,6 +54,7 @@ def open_classifier(options: argparse.Namespace) -> TextClassifier:
             options.num_threads,
             device=options.device,
             fallback=options.fallback,
+            long_texts=getattr(options, "long_texts", "cut"),  # not every command has the option
         )
 
 

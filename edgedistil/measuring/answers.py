@@ -1,0 +1,125 @@
+"""The labels that a model gives texts, with its size and the time that it took, for `evaluate`."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from edgedistil.measuring.baseline import Baseline
+from edgedistil.truncation import Truncation, TruncationCounter
+from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.native_log import native_log_hidden
+from edgedistil_runtime.pieces import CUT
+
+__all__ = ["ModelAnswers", "ask_baseline", "ask_file", "ask_preset"]
+
+CheckLabels = Callable[[tuple[str, ...]], None]
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """The labels that a model gives texts.
+
+    Attributes:
+        labels: All labels of the model, in its order.
+        given: Label of each text.
+        size: Bytes of the file, of the weights of a Keras preset, or of the pickled baseline.
+        seconds: Time to label all texts in one call.
+        truncation: Texts that are longer than the model's sequence length; `None` for the baseline, which has none.
+    """
+
+    labels: tuple[str, ...]
+    given: tuple[str, ...]
+    size: int
+    seconds: float
+    truncation: Truncation | None = None
+
+    @property
+    def ms_per_text(self) -> float:
+        """Milliseconds, divided by the number of texts."""
+        return 1e3 * self.seconds / max(1, len(self.given))
+
+
+def ask_file(
+    path: Path, texts: Sequence[str], *, long_texts: str = CUT, check: CheckLabels = lambda _: None
+) -> ModelAnswers:
+    """The labels from a `.tflite` file.
+
+    Args:
+        path: The file.
+        texts: Texts to label.
+        long_texts: What is read of long texts, as in `TextClassifier`.
+        check: Called with the model's labels before any text is labelled.
+
+    Raises:
+        ArtifactError, InputError, BackendError: as `TextClassifier`.
+
+    Example:
+        >>> ask_file(Path("intents.tflite"), ["turn the lights on", "play music"]).given
+        ('lights', 'music')
+    """
+    with native_log_hidden():
+        classifier = TextClassifier(path, long_texts=long_texts)
+    with classifier:
+        check(classifier.labels)
+        answers, seconds = _timed(
+            lambda: classifier.classify_batch(texts), warm_up=lambda: classifier.classify_batch(texts[:1])
+        )
+        counter = TruncationCounter(classifier)
+        counter.add(answers)
+        given = tuple(answer.label for answer in answers)
+        return ModelAnswers(classifier.labels, given, path.stat().st_size, seconds, counter.result())
+
+
+def ask_preset(
+    path: Path, texts: Sequence[str], *, long_texts: str = CUT, check: CheckLabels = lambda _: None
+) -> ModelAnswers:
+    """The labels from a preset directory, which Keras runs.
+
+    Args:
+        path: The directory.
+        texts: Texts to label.
+        long_texts: What is read of long texts, as in `TextClassifier`.
+        check: Called with the model's labels before any text is labelled.
+
+    Raises:
+        PresetError: the directory cannot be loaded.
+
+    Example:
+        >>> ask_preset(Path("intents"), ["turn the lights on", "play music"]).given
+        ('lights', 'music')
+    """
+    from edgedistil.presets.loading import load_labelled_classifier
+    from edgedistil.training.batches import tokenize
+    from edgedistil.training.keras_outputs import Predictor
+    from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
+
+    trained = load_labelled_classifier(path)
+    check(trained.labels)
+    classifier = trained.classifier
+    preprocessor, predictor = classifier.preprocessor, Predictor(classifier)
+
+    def best(some: Sequence[str]) -> tuple[str, ...]:
+        pieces = divide_texts(preprocessor, some, long_texts)
+        probabilities = mean_by_text(predictor.probabilities(tokenize(preprocessor, pieces.texts)), pieces)
+        return tuple(trained.labels[number] for number in probabilities.argmax(axis=1))
+
+    given, seconds = _timed(lambda: best(texts), warm_up=lambda: best(texts[:1]))
+    size = sum(int(weight.numpy().nbytes) for weight in classifier.weights)
+    return ModelAnswers(trained.labels, given, size, seconds, measure_truncation(preprocessor, texts, long_texts))
+
+
+def ask_baseline(baseline: Baseline, texts: Sequence[str]) -> ModelAnswers:
+    """The labels from a trained baseline."""
+    given, seconds = _timed(lambda: tuple(baseline.predict(texts)), warm_up=lambda: baseline.predict(texts[:1]))
+    return ModelAnswers(baseline.labels, given, baseline.size, seconds)
+
+
+def _timed(call: Callable[[], _Result], *, warm_up: Callable[[], object]) -> tuple[_Result, float]:
+    """The result and the seconds of a call, after another call: the first one allocates, and Keras traces its graph."""
+    warm_up()
+    started = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - started
