@@ -137,11 +137,13 @@ setup-torch: $(TORCH_ENVIRONMENT)/.complete ## Install PyTorch for CPUs and tran
 # pip and not uv, because it also takes packages from the folders in pip.conf. The first install gets PyTorch's build
 # without CUDA, which is much smaller than the one of the Python index; where that index cannot be reached, the second
 # install gets what there is.
-$(TORCH_ENVIRONMENT)/.complete: tests/transformers/requirements.txt | uv
+$(TORCH_ENVIRONMENT)/.complete: tests/transformers/requirements.txt tests/transformers/requirements-4.txt | uv
 	$(UV) venv --clear --seed --python 3.11 $(TORCH_ENVIRONMENT)
 	-$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq --retries 0 --no-deps \
 		--index-url https://download.pytorch.org/whl/cpu $$(grep ^torch= $<)
 	$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq -r $<
+	$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq --no-deps --target $(TORCH_ENVIRONMENT)/transformers-4 \
+		-r tests/transformers/requirements-4.txt
 	@touch $@
 
 setup-tflite-runtime: $(TFLITE_RUNTIME_ENVIRONMENT)/.complete
