@@ -14,9 +14,10 @@ the same texts. It counts from the end of the warm-up steps; seconds per epoch a
 split. --whole-epoch trains on the whole split and counts from the beginning of the epoch, with tracing and compilation.
 Tokenization, loading and the validation pass are not counted. The peak memory is that of the process, with imports.
 
-Figures are medians of the rounds, and the ratio is taken round by round. Run it while nothing else runs: on a machine
-that other programs use too, two threads that wait for each other lose far more than their share of the time, and the
-processor time (milliseconds a text, of all threads) tells more. A table comes first, one line of JSON last.
+Figures are medians of the rounds, and the ratio is taken round by round. Run it while nothing else runs. OpenMP's
+threads, which PyTorch uses, wait for each other by spinning, and on a machine that other programs use too that takes
+several times the work itself; so they sleep here (OMP_WAIT_POLICY=PASSIVE) unless --spin is given. Processor time is in
+milliseconds a text, of all threads. A table comes first, one line of JSON last.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--whole-epoch", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--spin", action="store_true", help="leave OpenMP's way of waiting as it is")
     parser.add_argument("--python", type=Path, default=HERE.parent / ".venv-torch" / "bin" / "python")
     arguments = parser.parse_args()
     if arguments.data.is_file():
@@ -125,6 +127,7 @@ def measure(way: str, job: Job, arguments: argparse.Namespace) -> dict[str, floa
     job = {**job, "checkpoint": str(locate(job["preset"])), "sampling": SAMPLING.get(way)}
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, str(arguments.threads)), "HF_HUB_OFFLINE": "1"}
+    environment |= {} if arguments.spin else {"OMP_WAIT_POLICY": "PASSIVE"}
     with tempfile.TemporaryDirectory() as name:
         path, output = Path(name, "job.json"), Path(name, "output.txt")
         path.write_text(json.dumps(job), encoding="utf-8")
