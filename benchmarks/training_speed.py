@@ -12,7 +12,9 @@ to are those of `FINE_TUNING`.
 The short form trains on a sample of as many texts as the steps need, drawn anew for each round, so that all ways see
 the same texts. It counts from the end of the warm-up steps; seconds per epoch are extrapolated to the whole training
 split. --whole-epoch trains on the whole split and counts from the beginning of the epoch, with tracing and compilation.
-Tokenization, loading and the validation pass are not counted. The peak memory is that of the process, with imports.
+Tokenization, loading, the first fit of EdgeDistil's head and the validation pass are not counted; because of that fit
+the mean losses differ. A sample has fewer word pieces than the split, and EdgeDistil trains only those that occur, so
+that the short form flatters it a little. The peak memory is that of the process, with imports.
 
 Figures are medians of the rounds, and the ratio is taken round by round. Run it while nothing else runs. OpenMP's
 threads, which PyTorch uses, wait for each other by spinning, and on a machine that other programs use too that takes
