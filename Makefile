@@ -6,17 +6,18 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := .venv/bin/python
 RUNTIME_ENVIRONMENT := .venv-runtime
 MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
+TORCH_ENVIRONMENT := .venv-torch
 TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
 ARM64_ENVIRONMENT := build/arm64
 VULKAN_ENVIRONMENT := build/lavapipe
 DEMO := build/demo
 SHARED ?= ../shared
 
-.PHONY: help demo test test-slow test-runtime test-mediapipe test-tflite-runtime test-arm test-gpu
+.PHONY: help demo test test-slow test-runtime test-mediapipe test-transformers test-tflite-runtime test-arm test-gpu
 .PHONY: web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
-.PHONY: benchmark-tokenizer benchmark-accuracy clean
-.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-tflite-runtime setup-arm setup-gpu
+.PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states clean
+.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-tflite-runtime setup-arm setup-gpu
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -28,7 +29,7 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 
 # Without the folders whose targets bring an environment of their own; a folder that has one is run by its target.
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe)
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"
@@ -38,6 +39,9 @@ test-runtime: setup-runtime ## The runtime's tests, in an environment that has n
 
 test-mediapipe: setup setup-mediapipe ## MediaPipe itself reads what is written for it; its environment is half a gigabyte.
 	$(RUN) -m pytest tests/mediapipe
+
+test-transformers: setup ## Checkpoints that transformers writes, beside PyTorch; its environment is a gigabyte.
+	@$(call or_skip_torch,$(MAKE) setup-torch); set -ex; $(RUN) -m pytest tests/transformers
 
 test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runtime 2.14 of 2023, which needs Python 3.11.
 	$(RUN) -m pytest tests/converters/test_converters_tokenizer_runtimes.py
@@ -89,6 +93,9 @@ benchmark-tokenizer: setup ## The tokenizer: size, milliseconds and growth besid
 benchmark-accuracy: setup ## Hours: every scheme on four data sets with three seeds; goes on where it stopped.
 	$(RUN) benchmarks/accuracy.py $(addprefix $(SHARED)/data/,snips clinc150 banking77 sms_spam) --table docs/accuracy.md
 
+benchmark-hidden-states: setup setup-minilm setup-torch ## MiniLM's hidden states beside PyTorch's (SHARED=../shared).
+	$(RUN) benchmarks/hidden_states.py --shared $(SHARED)
+
 report-look: setup ## Open a report in a headless Chromium (needs npm): screenshots in build/look.
 	@mkdir -p build/look
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o build/look/int8.tflite --force
@@ -123,6 +130,20 @@ setup-mediapipe: $(MEDIAPIPE_ENVIRONMENT)/.complete
 $(MEDIAPIPE_ENVIRONMENT)/.complete: tests/mediapipe/requirements.txt | uv
 	$(UV) venv --clear --python 3.11 $(MEDIAPIPE_ENVIRONMENT)
 	$(UV) pip install --python $(MEDIAPIPE_ENVIRONMENT)/bin/python -r $<
+	@touch $@
+
+setup-torch: $(TORCH_ENVIRONMENT)/.complete ## Install PyTorch for CPUs and transformers, for tests and benchmarks.
+
+# pip and not uv, because it also takes packages from the folders in pip.conf. The first install gets PyTorch's build
+# without CUDA, which is much smaller than the one of the Python index; where that index cannot be reached, the second
+# install gets what there is.
+$(TORCH_ENVIRONMENT)/.complete: tests/transformers/requirements.txt tests/transformers/requirements-4.txt | uv
+	$(UV) venv --clear --seed --python 3.11 $(TORCH_ENVIRONMENT)
+	-$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq --retries 0 --no-deps \
+		--index-url https://download.pytorch.org/whl/cpu $$(grep ^torch= $<)
+	$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq -r $<
+	$(TORCH_ENVIRONMENT)/bin/python -m pip install -qq --no-deps --target $(TORCH_ENVIRONMENT)/transformers-4 \
+		-r tests/transformers/requirements-4.txt
 	@touch $@
 
 setup-tflite-runtime: $(TFLITE_RUNTIME_ENVIRONMENT)/.complete
@@ -162,6 +183,8 @@ or_skip = status=0; $(1) || status=$$?; \
 	if [ $$status = 69 ]; then echo "$@: SKIPPED, for the reason above"; exit 0; fi; \
 	if [ $$status != 0 ]; then exit $$status; fi
 
+or_skip_torch = if ! $(1); then echo "$@: SKIPPED, pip could not install PyTorch, for the reason above"; exit 0; fi
+
 or_skip_npm = if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
 	if ! $(1); then echo "$@: SKIPPED, npm could not fetch its packages, for the reason above"; exit 0; fi
 
@@ -170,4 +193,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache

@@ -38,6 +38,7 @@ class _Names:
     activation: str
     config: Mapping[str, tuple[str, int]]  # argument of BackboneSize -> (key, transformers' default)
     dropout: str
+    epsilon: str | None  # None: a constant in modeling_distilbert.py
     layer: str
     parts: Mapping[str, str]  # site of a layer -> tensor
     pooled: str
@@ -55,6 +56,7 @@ _NAMES = {
             "intermediate_dim": ("hidden_dim", 3072),
         },
         dropout="dropout",
+        epsilon=None,
         layer="transformer.layer",
         parts={
             "query": "attention.q_lin",
@@ -79,6 +81,7 @@ _NAMES = {
             "intermediate_dim": ("intermediate_size", 3072),
         },
         dropout="hidden_dropout_prob",
+        epsilon="layer_norm_eps",
         layer="encoder.layer",
         parts={
             "query": "attention.self.query",
@@ -97,7 +100,7 @@ MODEL_TYPES = tuple(_NAMES)
 # transformers, activations.py: the names of GELU with erf, and with tanh.
 _GELUS = {
     **dict.fromkeys(("gelu", "gelu_python"), "erf"),
-    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), "tanh"),
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast"), "tanh"),
 }
 _EPSILON = 1e-12
 _WORDS, _POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
@@ -223,7 +226,7 @@ class _Checkpoint:
             vocabulary_size=self._rows(_WORDS, "vocab_size", 30522),
             max_sequence_length=self._rows(_POSITIONS, "max_position_embeddings", 512),
             dropout=float(config.get(names.dropout, 0.1)),
-            layer_norm_epsilon=float(config.get("layer_norm_eps", _EPSILON)),
+            layer_norm_epsilon=float(config.get(names.epsilon, _EPSILON) if names.epsilon else _EPSILON),
             gelu=_GELUS[config.get(names.activation, "gelu")],
         )
         if self._tensors is not None:

@@ -1,8 +1,12 @@
 """The tokenizer of a Hugging Face checkpoint: its files -> a Keras preprocessor with the rules of `tokenizers`.
 
-tokenizer.json          transformers 5 writes only this; it wins over the others, as in transformers
+tokenizer.json          transformers 5 writes only this; its vocabulary and added tokens win over the others
 vocab.txt               transformers 4 and earlier; with added_tokens.json
-tokenizer_config.json   do_lower_case, strip_accents, tokenize_chinese_chars, model_max_length
+tokenizer_config.json   tokenizer_class, do_lower_case, strip_accents, tokenize_chinese_chars, model_max_length
+
+The class decides which file has the options of the normalizer. BERT's own classes take them from tokenizer_config.json,
+or their defaults, whatever tokenizer.json says (transformers 4 and 5, models/bert/tokenization_bert*.py); the class for
+any tokenizer takes tokenizer.json as it is.
 """
 
 import json
@@ -25,8 +29,10 @@ TOKENIZER_JSON, VOCABULARY, ADDED_TOKENS, CONFIG = (
     "added_tokens.json",
     "tokenizer_config.json",
 )
+_CLS, _SEP = "[CLS]", "[SEP]"
 _LONGEST = 512  # tokens, KerasHub's default; transformers writes 10^30 for a tokenizer without a limit
 _MOST_PADDING = 1024  # rows of an embedding table without a piece: tables are padded to multiples of 8 to 128
+_GENERIC_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")  # its names in transformers 4 and 5
 _TOKEN_OPTIONS = ("special", "single_word", "lstrip", "rstrip", "normalized")
 
 
@@ -97,6 +103,7 @@ def read_tokenizer_files(directory: Path, preset: str) -> TokenizerFiles:
     """
     config, tokenizer = _read_json(directory / CONFIG), _read_json(directory / TOKENIZER_JSON)
     _check_kind(config, tokenizer, preset)
+    _check_template(config, tokenizer, preset)
     pieces = _pieces(directory, tokenizer, preset)
     added = _added_tokens(directory, config, tokenizer, pieces)
     return TokenizerFiles(
@@ -147,17 +154,56 @@ def _check_kind(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset:
         raise PresetError(f"{preset}: words must be found by BertPreTokenizer. Received: {words}")
 
 
+def _is_generic(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> bool:
+    return bool(tokenizer) and config.get("tokenizer_class") in _GENERIC_CLASSES
+
+
+def _check_template(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset: str) -> None:
+    """Refuses what would not put a text between `[CLS]` and `[SEP]`."""
+    for key, token in (("cls_token", _CLS), ("sep_token", _SEP)):
+        own = config.get(key) or token
+        own = own.get("content") if isinstance(own, dict) else own
+        if own != token:
+            raise PresetError(f"{preset}: texts must be put between {_CLS} and {_SEP}. Received: {key} {own!r}")
+    if not _is_generic(config, tokenizer):  # BERT's own classes make this template themselves
+        return
+    template = _template(tokenizer)
+    if template != [_CLS, "A", _SEP]:
+        raise PresetError(
+            f"{preset}: texts must be put between {_CLS} and {_SEP} (`post_processor` in {TOKENIZER_JSON}). "
+            f"Received: {' '.join(template)}"
+        )
+
+
+def _template(tokenizer: Mapping[str, Any]) -> list[str]:
+    """What a single text, `A`, becomes."""
+    processor = tokenizer.get("post_processor") or {}
+    if "single" in processor:  # TemplateProcessing
+        return [str(piece["id"]) for part in processor["single"] for piece in part.values()]
+    if {"cls", "sep"} <= set(processor):  # BertProcessing
+        return [str(processor["cls"][0]), "A", str(processor["sep"][0])]
+    return ["A"]
+
+
+def _normalizer(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset: str) -> Mapping[str, Any]:
+    """The options of the normalizer, under the names of tokenizer.json."""
+    own = tokenizer.get("normalizer")
+    if own is not None and own.get("type") != "BertNormalizer":
+        raise PresetError(f"{preset}: texts must be normalized by BertNormalizer. Received: {own.get('type')}")
+    if _is_generic(config, tokenizer):
+        nothing = dict.fromkeys(("clean_text", "handle_chinese_chars", "strip_accents", "lowercase"), False)
+        return nothing if own is None else own
+    return {
+        "clean_text": (own or {}).get("clean_text", True),
+        "lowercase": config.get("do_lower_case", True),
+        "strip_accents": config.get("strip_accents"),
+        "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
+    }
+
+
 def _options(config: Mapping[str, Any], tokenizer: Mapping[str, Any], preset: str) -> dict[str, Any]:
-    """Arguments of `HuggingFaceRules`: the normalizer of tokenizer.json, or else transformers' options and defaults."""
-    normalizer = tokenizer.get("normalizer")
-    if normalizer is not None and normalizer.get("type") != "BertNormalizer":
-        raise PresetError(f"{preset}: texts must be normalized by BertNormalizer. Received: {normalizer.get('type')}")
-    if normalizer is None:
-        normalizer = {
-            "lowercase": config.get("do_lower_case", True),
-            "strip_accents": config.get("strip_accents"),
-            "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
-        }
+    """Arguments of `HuggingFaceRules`."""
+    normalizer = _normalizer(config, tokenizer, preset)
     model = tokenizer.get("model") or {}
     return {
         "clean_text": bool(normalizer.get("clean_text", True)),

@@ -94,6 +94,11 @@ def tokenizer_json(vocabulary=VOCABULARY, **normalizer):
             **normalizer,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "BertProcessing",
+            "sep": ["[SEP]", vocabulary.index("[SEP]")],
+            "cls": ["[CLS]", vocabulary.index("[CLS]")],
+        },
         "model": {
             "type": "WordPiece",
             "unk_token": "[UNK]",

@@ -1,6 +1,7 @@
 """The rows of docs/checkpoints.md: every kind of checkpoint that loads, against BERT written in NumPy, and refusals."""
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -29,6 +30,7 @@ from .bert_checkpoints import (
 )
 
 KINDS = ("distilbert", "bert")
+GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
 # Beside the repository, or beside the folder of its worktrees.
 BUGS = next((p / "shared/bug-inputs" for p in Path(__file__).parents[3:] if (p / "shared/bug-inputs").is_dir()), Path())
 
@@ -111,8 +113,15 @@ def test_layer_norms_with_the_names_of_tensorflow(tmp_path):
         ({}, None, (True, True)),  # transformers' defaults
         ({"do_lower_case": False}, None, (False, False)),
         ({"do_lower_case": True, "strip_accents": False}, None, (True, False)),
-        ({"do_lower_case": True}, {"lowercase": False}, (False, False)),  # tokenizer.json wins
-        ({"do_lower_case": False}, {"lowercase": True, "strip_accents": False}, (True, False)),
+        # BERT's own classes take these from tokenizer_config.json, as tests/transformers shows.
+        ({"do_lower_case": True}, {"lowercase": False}, (True, True)),
+        ({"tokenizer_class": "BertTokenizerFast"}, {"lowercase": False}, (True, True)),
+        ({"do_lower_case": False}, {"lowercase": True, "strip_accents": False}, (False, False)),
+        # The class for any tokenizer takes tokenizer.json as it is.
+        ({**GENERIC, "do_lower_case": True}, {"lowercase": False}, (False, False)),
+        ({**GENERIC, "do_lower_case": False}, {"lowercase": True, "strip_accents": False}, (True, False)),
+        ({"tokenizer_class": "TokenizersBackend"}, {"lowercase": False, "strip_accents": True}, (False, True)),
+        ({**GENERIC, "do_lower_case": False}, None, (False, False)),  # without a tokenizer.json
     ],
 )
 def test_case_and_accents(tmp_path, options, normalizer, due):
@@ -121,6 +130,38 @@ def test_case_and_accents(tmp_path, options, normalizer, due):
     write_checkpoint(tmp_path / "p", "distilbert", layout=layout, options=options, tokenizer=tokenizer)
     tokenizer = loaded(tmp_path / "p").classifier.preprocessor.tokenizer
     assert (tokenizer.lowercase, tokenizer.strip_accents) == due
+
+
+def test_no_normalizer(tmp_path):
+    content = {**tokenizer_json(), "normalizer": None}
+    write_checkpoint(tmp_path / "generic", "bert", options=GENERIC, tokenizer=content)
+    rules = loaded(tmp_path / "generic").classifier.preprocessor.tokenizer.rules
+    assert not (rules.lowercase or rules.is_stripped or rules.clean_text or rules.handle_chinese_chars)
+    write_checkpoint(tmp_path / "bert", "bert", options={}, tokenizer=content)
+    rules = loaded(tmp_path / "bert").classifier.preprocessor.tokenizer.rules
+    assert rules.lowercase and rules.is_stripped and rules.clean_text and rules.handle_chinese_chars
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_legal"),
+    [
+        ([("SpecialToken", "[CLS]"), ("Sequence", "A"), ("SpecialToken", "[SEP]")], True),
+        ([("SpecialToken", "[CLS]"), ("Sequence", "A")], False),
+        ([("SpecialToken", "[SEP]"), ("Sequence", "A"), ("SpecialToken", "[SEP]")], False),
+        ([("SpecialToken", "[CLS]"), ("SpecialToken", "[SEP]")], False),
+        ([("Sequence", "A")], False),
+    ],
+)
+def test_template_of_a_generic_tokenizer(tmp_path, parts, is_legal):
+    template = {"type": "TemplateProcessing", "single": [{kind: {"id": name, "type_id": 0}} for kind, name in parts]}
+    content = {**tokenizer_json(), "post_processor": template}
+    write_checkpoint(tmp_path / "p", "bert", options=GENERIC, tokenizer=content)
+    if is_legal:
+        assert loaded(tmp_path / "p").labels == LABELS
+        return
+    received = re.escape(" ".join(name for _, name in parts))
+    with pytest.raises(PresetError, match=rf"between \[CLS\] and \[SEP\].*Received: {received}$"):
+        loaded(tmp_path / "p")
 
 
 def test_model_max_length_cuts_texts(tmp_path):
@@ -137,6 +178,7 @@ def test_model_max_length_cuts_texts(tmp_path):
         ({"layer_norm_eps": 0.05}, {"epsilon": 0.05}),
         ({"hidden_act": "gelu_new"}, {"is_gelu_approximate": True}),
         ({"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-5}, {"is_gelu_approximate": True, "epsilon": 1e-5}),
+        ({"hidden_act": "gelu_python_tanh"}, {"is_gelu_approximate": True}),
     ],
 )
 def test_epsilon_and_gelu_of_the_config_survive_saving(tmp_path, config, options):
@@ -148,6 +190,11 @@ def test_epsilon_and_gelu_of_the_config_survive_saving(tmp_path, config, options
     assert isinstance(again, FoldedBertTextClassifier)
     assert_logits(again, tensors, "bert", **options)
     assert load_classifier(tmp_path / "saved", num_classes=5).num_classes == 5
+
+
+def test_distil_berts_epsilon_is_a_constant(tmp_path):
+    tensors = write_checkpoint(tmp_path / "p", "distilbert", layer_norm_eps=0.05)
+    assert_logits(loaded(tmp_path / "p").classifier, tensors, "distilbert")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +289,8 @@ def test_vocabulary_must_belong_to_its_embeddings(tmp_path, rows, is_legal):
         ({**tokenizer_json(), "pre_tokenizer": {"type": "Whitespace"}}, {}, "BertPreTokenizer.*Whitespace"),
         (None, {"tokenizer_class": "XLMRobertaTokenizer"}, "WordPiece.*XLMRoberta"),
         (None, {"word_tokenizer_type": "mecab"}, "spaces and punctuation.*mecab"),
+        (None, {"cls_token": {"content": "<s>"}}, r"between \[CLS\] and \[SEP\].*cls_token '<s>'"),
+        ({**tokenizer_json(), "post_processor": None}, GENERIC, r"between \[CLS\] and \[SEP\].*Received: A$"),
     ],
 )
 def test_other_tokenizers_are_refused_by_name(tmp_path, tokenizer, options, message):
