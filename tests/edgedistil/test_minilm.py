@@ -5,11 +5,15 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.presets import packaged
 from edgedistil.presets.download import locate
 from edgedistil.presets.loading import NoTrainedHead, load_classifier
 from edgedistil.presets.packaged import INSTALL, MINILM
 from edgedistil.presets.safetensors_files import open_tensors
+from edgedistil.training import TrainingSettings
+from edgedistil.training.keras_outputs import predict_probabilities
+from edgedistil.training.start import from_preset
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_runtime.errors import PresetError
 
@@ -50,6 +54,20 @@ def test_hidden_states_are_those_of_bert(no_hub):
     found = np.asarray(classifier.backbone(features(rows), training=False))
     for states, ids in zip(found, rows, strict=True):
         np.testing.assert_allclose(states[: len(ids)], hidden_states(arrays, ids, kind="bert", heads=12), atol=2e-5)
+
+
+@needs_minilm
+def test_fine_tuning_starts_with_the_mean_of_a_sentence_encoder_and_a_head_that_knows_the_classes(no_hub):
+    texts = {
+        "lights": ("turn the lights on", "make it brighter in here", "switch off the lamp"),
+        "weather": ("is it going to rain", "how cold is it outside", "will the sun shine tomorrow"),
+    }
+    rows = [(text, label) for label, variants in texts.items() for text in variants]
+    data = TrainingData(LabelledTexts(*(tuple(column) for column in zip(*rows, strict=True))))
+    classifier = from_preset(MINILM, data, TrainingSettings())
+    assert classifier.backbone.num_layers == 6 + 1
+    unseen = ["I can barely see anything, more light please", "do I need an umbrella this afternoon"]
+    assert predict_probabilities(classifier, unseen).argmax(axis=1).tolist() == [0, 1]
 
 
 @needs_minilm
