@@ -109,11 +109,11 @@ setup: .venv/.complete
 setup-runtime: $(RUNTIME_ENVIRONMENT)/.complete
 
 .venv/.complete: uv.lock pyproject.toml converters/pyproject.toml runtime/pyproject.toml | uv
-	$(UV) sync --frozen --all-packages
+	$(UV) sync --frozen --all-packages --compile-bytecode
 	@touch $@
 
 $(RUNTIME_ENVIRONMENT)/.complete: uv.lock runtime/pyproject.toml | uv
-	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test
+	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test --compile-bytecode
 	@touch $@
 
 # The files of all_minilm_l6_v2_en, 84 MB. The package's dependencies (sentence-transformers, PyTorch) are not needed, which
