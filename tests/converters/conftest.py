@@ -212,6 +212,7 @@ class TokenizerFile:
             "tokenize": tf.function(
                 lambda text: {"token_ids": tokenizer(text)},
                 input_signature=[tf.TensorSpec([None], tf.int32, name="text")],
+                autograph=False,
             )
         }
         path = self.folder / "tokenizer.tflite"
