@@ -1,6 +1,6 @@
 """A tiny DistilBERT for every test that needs a classifier, the settings of a tokenizer for artefacts made up by hand.
 
-And TensorFlow without its start-up remarks.
+Also how long tests wait, and TensorFlow without its start-up remarks.
 """
 
 import hashlib
@@ -11,6 +11,16 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Seconds until a test that waits for something fails. Only a hang takes so long: a busy machine must fail no test.
+HANG = 1800.0
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # the environment of the runtime alone
+    pass
+else:
+    settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tests")
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [
