@@ -115,10 +115,10 @@ def test_a_wrong_pair_is_a_parity_error(pairs, tmp_path):
         verify(conversion.artifact.path, [replace(answer, text_pair="music play")], Tolerance(1, 1))
 
 
-def test_single_texts_alone_by_default(use):
-    conversion, runner = use(ModelInterface())
+def test_single_texts_alone_by_default(convert):
+    conversion = convert("fp32")
     assert sorted(conversion.structure.signatures) == ["classify_text", "classify_tokens", "tokenize"]
-    with pytest.raises(InputError, match="`takes_text_pair`"):
+    with TextClassifier(conversion.artifact.path) as runner, pytest.raises(InputError, match="`takes_text_pair`"):
         runner.classify("a", "b")
 
 
