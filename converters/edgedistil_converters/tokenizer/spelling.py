@@ -15,7 +15,7 @@ graph path uses, are applied here to every code point.
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -69,24 +69,33 @@ class AllSpellings:
         return np.fromiter(codes, np.int32, CODE_POINTS)
 
     @cached_property
-    def word_characters(self) -> frozenset[str]:
-        """All characters of spellings."""
-        return frozenset().union(*(part for s in self._unique for part in s.split(WORD_BREAK)))
+    def is_in_words(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for all characters of spellings."""
+        return self._characters_of(self._longer)
+
+    @cached_property
+    def is_within_words(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for characters that can have neighbours in their word."""
+        return self._characters_of(s for s in self._longer if WORD_BREAK not in s)
 
     @cached_property
     def long_own_words(self) -> tuple[str, ...]:
         """Words of several characters that one code point spells between word breaks, such as `...`."""
-        own_words = (s.strip(WORD_BREAK) for s in self._unique if s.startswith(WORD_BREAK))
+        own_words = (s.strip(WORD_BREAK) for s in self._longer if s.startswith(WORD_BREAK))
         return tuple(sorted(word for word in own_words if len(word) > 1))
 
-    @cached_property
-    def within_words(self) -> frozenset[str]:
-        """Characters that can have neighbours in their word."""
-        return frozenset().union(*(s for s in self._unique if WORD_BREAK not in s))
+    def _characters_of(self, spellings: Iterable[str]) -> NDArray[np.bool_]:
+        """Return bool[CODE_POINTS], True for the characters of these spellings, and for those of one character."""
+        found = np.zeros(CODE_POINTS, bool)
+        found[self.single[self.single >= 0]] = True
+        found[[ord(character) for spelling in spellings for character in spelling]] = True
+        found[ord(WORD_BREAK)] = False
+        return found
 
     @cached_property
-    def _unique(self) -> frozenset[str]:
-        return frozenset(self.spellings)
+    def _longer(self) -> frozenset[str]:
+        """Spellings of several characters."""
+        return frozenset(s for s in self.spellings if len(s) > 1)
 
 
 class Spellings:
@@ -139,8 +148,9 @@ class Spellings:
         This includes characters that result from composition, because a text can contain them precomposed.
         """
         if len(piece) == 1:
-            return piece in self.all.word_characters
-        return self.all.within_words.issuperset(piece) or any(piece in word for word in self.all.long_own_words)
+            return bool(self.all.is_in_words[ord(piece)])
+        is_within = all(self.all.is_within_words[ord(character)] for character in piece)
+        return is_within or any(piece in word for word in self.all.long_own_words)
 
 
 @dataclass(frozen=True)
