@@ -28,8 +28,9 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 	$(RUNTIME_ENVIRONMENT)/bin/python demos/quickstart.py $(DEMO)/smart_home.tflite
 
 # Without the folders whose targets bring an environment of their own; a folder that has one is run by its target.
+# A worker that is done takes tests from the other one: a file of few, slow tests would be left to one worker at the end.
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"
