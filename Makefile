@@ -28,8 +28,9 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 	$(RUNTIME_ENVIRONMENT)/bin/python demos/quickstart.py $(DEMO)/smart_home.tflite
 
 # Without the folders whose targets bring an environment of their own; a folder that has one is run by its target.
+# A worker that is done takes tests from the other one: a file of few, slow tests would be left to one worker at the end.
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"
@@ -109,11 +110,11 @@ setup: .venv/.complete
 setup-runtime: $(RUNTIME_ENVIRONMENT)/.complete
 
 .venv/.complete: uv.lock pyproject.toml converters/pyproject.toml runtime/pyproject.toml | uv
-	$(UV) sync --frozen --all-packages
+	$(UV) sync --frozen --all-packages --compile-bytecode
 	@touch $@
 
 $(RUNTIME_ENVIRONMENT)/.complete: uv.lock runtime/pyproject.toml | uv
-	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test
+	UV_PROJECT_ENVIRONMENT=$(RUNTIME_ENVIRONMENT) $(UV) sync --frozen --package edgedistil-runtime --no-default-groups --group test --compile-bytecode
 	@touch $@
 
 # The files of all_minilm_l6_v2_en, 84 MB. The package's dependencies (sentence-transformers, PyTorch) are not needed, which

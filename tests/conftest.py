@@ -1,16 +1,32 @@
 """A tiny DistilBERT for every test that needs a classifier, the settings of a tokenizer for artefacts made up by hand.
 
-And TensorFlow without its start-up remarks.
+Also how long tests wait, and TensorFlow without its start-up remarks.
 """
 
 import hashlib
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+try:
+    import fcntl
+except ImportError:  # a system without locks: there each process makes its own
+    fcntl = None
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Seconds until a test that waits for something fails. Only a hang takes so long: a busy machine must fail no test.
+HANG = 1800.0
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # the environment of the runtime alone
+    pass
+else:
+    settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tests")
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [
@@ -35,6 +51,29 @@ WORDS = [
 ]
 TINY_LABELS = ("lights", "music", "weather")
 TINY_SEQUENCE_LENGTH = 16
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """`made_once("name", make)`: a folder that `make(folder)` fills, once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if fcntl and "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = shared / "made_once"
+    shared.mkdir(exist_ok=True)
+
+    def fill(name, make):
+        folder, mark = shared / name, shared / f"{name}.made"
+        with (shared / f"{name}.lock").open("w") as lock:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not mark.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # half filled by a process that failed
+                folder.mkdir()
+                make(folder)
+                mark.touch()
+        return folder
+
+    return fill
 
 
 @pytest.fixture(scope="session")

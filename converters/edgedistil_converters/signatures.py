@@ -149,7 +149,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         return functions
 
     def _embed(self, encoder_inputs: Callable[[Any, Any], Mapping[str, Any]]) -> Any:
-        @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name=TOKEN_IDS)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([1, None], tf.int32, name=TOKEN_IDS)], autograph=False)  # type: ignore[untyped-decorator]
         def embed(token_ids: Any) -> Mapping[str, Any]:
             return encoder_inputs(self._graph.embed(token_ids), self._mask(token_ids))
 
@@ -182,5 +182,5 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
 
 
 def _function(compute: Callable[..., Any], output: str, *inputs: tf.TensorSpec) -> Any:
-    """A `tf.function` with one named output."""
-    return tf.function(lambda *values: {output: compute(*values)}, input_signature=inputs)
+    """A `tf.function` with one named output; AutoGraph, which rewrites Python loops and branches, is not needed."""
+    return tf.function(lambda *values: {output: compute(*values)}, input_signature=inputs, autograph=False)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "android_demo"
 COMPILER = HERE / "node_modules" / "kotlin-compiler"
 ENVIRONMENT = HERE.parents[1] / ".venv-android"
 OLDEST_JAVA = 17
-TIMEOUT = 400  # seconds; a compilation takes 20 of a free core
 ADVICE = "run `make setup-android`"
 
 
@@ -39,7 +40,7 @@ def jvm():
 
     def run(classpath, main, *arguments, options=()):
         command = [java, *options, "-cp", os.pathsep.join(map(str, classpath)), main, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
 
     return run
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = Path(os.environ.get("ARM64_PYTHON", ROOT / "build" / "arm64" / "bin" / "python"))
@@ -20,7 +22,6 @@ pytestmark = pytest.mark.skipif(
     not (PYTHON.exists() and (PYTHON.parents[1] / ".complete").exists()),
     reason=f"there is no Python for ARM at {PYTHON}: run `make setup-arm`",
 )
-TIMEOUT = 600
 TOLERANCE = {"fp32": 1e-6, "int8": None, "int8-static": None}
 """Of a probability; None for that with which the file itself was verified, since its kernels round differently."""
 PRESET = "smart_home_tiny_en"
@@ -63,7 +64,7 @@ def answer(python, texts, models):
         input=json.dumps(texts),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

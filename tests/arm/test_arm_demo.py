@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "demos" / "raspberry_pi" / "classify.py"
 PYTHON = Path(os.environ.get("ARM64_PYTHON", ROOT / "build" / "arm64" / "bin" / "python"))
@@ -21,7 +23,6 @@ pytestmark = pytest.mark.skipif(
     not (PYTHON.exists() and (PYTHON.parents[1] / ".complete").exists()),
     reason=f"there is no Python for ARM at {PYTHON}: run `make setup-arm`",
 )
-TIMEOUT = 300
 PRESET = "smart_home_tiny_en"
 PINS = "light_on=17:on,light_off=17:off,weather_query=27"
 TEXTS = (
@@ -73,7 +74,7 @@ def test_answers_are_those_of_this_machine(start, model):
     answers = {}
     for python in (sys.executable, PYTHON):
         running = start(python, "--model", model, "--json", *arguments)
-        output, errors = running.communicate(timeout=TIMEOUT)
+        output, errors = running.communicate(timeout=HANG)
         assert running.returncode == 0, errors
         answers[python] = [json.loads(line) for line in output.splitlines()]
     for here, there in zip(answers[sys.executable], answers[PYTHON], strict=True):
@@ -92,13 +93,13 @@ def test_pins_and_sigterm(start, model):
         running.stdin.flush()
         pins_on.append(json.loads(running.stdout.readline())["pins_on"])
     running.send_signal(signal.SIGTERM)
-    output, errors = running.communicate(timeout=TIMEOUT)
+    output, errors = running.communicate(timeout=HANG)
     assert pins_on == [[17], [17, 27], []]
     assert (running.returncode, output) == (0, ""), errors
 
 
 def test_a_model_that_is_refused(start, tmp_path):
     running = start(PYTHON, "--model", tmp_path / "none.tflite", "--text", "hello")
-    output, errors = running.communicate(timeout=TIMEOUT)
+    output, errors = running.communicate(timeout=HANG)
     assert (running.returncode, output) == (1, "")
     assert "error: The model file cannot be opened" in errors

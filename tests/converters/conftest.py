@@ -3,6 +3,7 @@
 Imports of TensorFlow stand inside fixtures, so that collecting the tests stays fast.
 """
 
+import pickle
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -129,14 +130,18 @@ def labels() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def convert(classifier, labels, tmp_path_factory):
-    """`convert("int8")`: the session's one conversion of the tiny classifier by that scheme."""
+def convert(classifier, labels, made_once):
+    """`convert("int8")`: the run's one conversion of the tiny classifier by that scheme."""
     from edgedistil_converters import QuantizationPlan, convert_classifier
 
     @cache
     def convert_once(scheme):
-        path = tmp_path_factory.mktemp("artefacts") / f"{scheme}.tflite"
-        return convert_classifier(classifier, labels, path, plan=QuantizationPlan(scheme))
+        def make(folder):
+            path = folder / f"{scheme}.tflite"
+            conversion = convert_classifier(classifier, labels, path, plan=QuantizationPlan(scheme))
+            (folder / "conversion").write_bytes(pickle.dumps(conversion))
+
+        return pickle.loads((made_once(f"tiny_{scheme}", make) / "conversion").read_bytes())
 
     return convert_once
 
@@ -212,6 +217,7 @@ class TokenizerFile:
             "tokenize": tf.function(
                 lambda text: {"token_ids": tokenizer(text)},
                 input_signature=[tf.TensorSpec([None], tf.int32, name="text")],
+                autograph=False,
             )
         }
         path = self.folder / "tokenizer.tflite"

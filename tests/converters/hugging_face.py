@@ -93,13 +93,17 @@ def library_tokenizer(vocabulary, added, **options):
 
 @dataclass
 class HuggingFaceFile:
-    """A tokenizer alone in a TFLite file, and the tokenizer of the library that it must equal."""
+    """A tokenizer alone in a TFLite file, and the tokenizer of the library that it must equal.
+
+    With `is_pair`, the file also takes pairs, and takes twice as long to convert.
+    """
 
     vocabulary: list[str]
     added: list[dict[str, Any]]
     options: dict[str, Any]
     path: Path
     sequence_length: int = 64
+    is_pair: bool = False
 
     @cached_property
     def preprocessor(self):
@@ -115,26 +119,39 @@ class HuggingFaceFile:
         return tokenizer
 
     @cached_property
+    def functions(self):
+        """Signature -> the TensorFlow function that is converted."""
+        import tensorflow as tf
+
+        from edgedistil_converters.tokenizer.graph import GraphTokenizer
+        from edgedistil_converters.tokenizer.settings import read_tokenizer
+
+        tokenizer = GraphTokenizer(*read_tokenizer(self.preprocessor))
+        text, text_pair = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
+        functions = {
+            "tokenize": tf.function(
+                lambda text: {"token_ids": tokenizer(text)}, input_signature=[text], autograph=False
+            )
+        }
+        if self.is_pair:
+            functions["tokenize_pair"] = tf.function(
+                lambda text, text_pair: {"token_ids": tokenizer.pair(text, text_pair)},
+                input_signature=[text, text_pair],
+                autograph=False,
+            )
+        return functions
+
+    @cached_property
     def backend(self):
         import tensorflow as tf
 
         from edgedistil_converters import QuantizationPlan
         from edgedistil_converters.flatbuffer import convert_module
         from edgedistil_converters.signatures import DEFAULT_SHAPES
-        from edgedistil_converters.tokenizer.graph import GraphTokenizer
-        from edgedistil_converters.tokenizer.settings import read_tokenizer
         from edgedistil_runtime import LiteRTInterpreterBackend
 
-        tokenizer = GraphTokenizer(*read_tokenizer(self.preprocessor))
-        text, text_pair = (tf.TensorSpec([None], tf.int32, name=name) for name in ("text", "text_pair"))
         module = tf.Module()
-        module.functions = {
-            "tokenize": tf.function(lambda text: {"token_ids": tokenizer(text)}, input_signature=[text]),
-            "tokenize_pair": tf.function(
-                lambda text, text_pair: {"token_ids": tokenizer.pair(text, text_pair)},
-                input_signature=[text, text_pair],
-            ),
-        }
+        module.functions = self.functions
         self.path.write_bytes(convert_module(module, QuantizationPlan("fp32"), DEFAULT_SHAPES))
         return LiteRTInterpreterBackend(self.path)
 

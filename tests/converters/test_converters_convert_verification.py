@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgedistil_converters import convert_classifier
+from edgedistil_converters import ModelInterface, convert_classifier
 from edgedistil_converters.model.keras_hub import read_weights
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
@@ -156,7 +156,7 @@ def test_the_next_step_is_one_that_helps(convert, classifier, scheme, due):
 def test_one_output_has_two_labels(make_classifier, tmp_path):
     classifier = make_classifier(num_classes=1, activation="sigmoid")
     path = tmp_path / "m.tflite"
-    convert_classifier(classifier, ["lights"], path, plan=FP32)
+    convert_classifier(classifier, ["lights"], path, plan=FP32, interface=ModelInterface("none"))
     [answer] = answer_with_keras(classifier, ["turn on the light"])
     [p] = answer.probabilities
     assert verify(path, [answer], Tolerance(1e-3, 1e-3)).label_agreement == 1

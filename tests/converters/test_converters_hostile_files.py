@@ -14,6 +14,8 @@ import pytest
 from edgedistil_runtime import ArtifactError, TextClassifier
 from edgedistil_runtime.artifact import artifact_bytes, read_artifact
 
+from ..conftest import HANG
+
 COPIES = 300
 TEXTS = ("turn on the light", "play music", "off", "Straße")
 
@@ -139,7 +141,7 @@ class TestWeightCache:
             assert damaged != sound
             kept.write_bytes(damaged)
             command = [sys.executable, "-c", code, str(path), str(kept.parent), *TEXTS]
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False, text=True)
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=HANG, check=False, text=True)
             assert done.returncode == 0, done.stderr[-2000:]
             assert done.stdout.splitlines() == labels
             assert [file.read_bytes() for file in kept.parent.iterdir()] == [sound]

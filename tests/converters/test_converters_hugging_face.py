@@ -120,14 +120,19 @@ def test_texts_that_are_not_utf8_and_values_that_are_no_bytes(file_of):
 
 @pytest.mark.parametrize("length", [3, 4, 5, 8, 9])
 def test_pairs_share_a_row_as_in_transformers(file_of, length):
-    file = dataclasses.replace(
-        file_of("uncased"), sequence_length=length, path=file_of("uncased").path.with_stem(f"p{length}")
-    )
+    """The graph of every length, and the file that is converted from one of them: they differ in one constant."""
+    from edgedistil_runtime.text_bytes import encode_text
+
+    path = file_of("uncased").path.with_stem(f"p{length}")
+    file = dataclasses.replace(file_of("uncased"), sequence_length=length, path=path, is_pair=True)
     library = file.library
     for first, second in itertools.product(range(9), repeat=2):
         texts = "on " * first, "a " * second
         due = library.encode(*texts).ids
-        assert file.ids(*texts) == due, (first, second)
+        [row] = file.functions["tokenize_pair"](*map(encode_text, texts))["token_ids"].numpy().tolist()
+        assert row == due, (first, second)
+        if length == 8:
+            assert file.ids(*texts) == due, (first, second)
         features = file.preprocessor(x=tuple([text] for text in texts))
         assert features["token_ids"].numpy()[0].tolist() == due + [0] * (length - len(due))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "runtime" / "edgedistil_runtime"
 CONVERTERS = ROOT / "converters" / "edgedistil_converters"
@@ -64,7 +66,7 @@ def test_the_runtime_is_what_both_sides_share():
 @pytest.mark.parametrize("module", ["edgedistil_runtime", "edgedistil_converters.tflite.structure"])
 def test_light_modules_load_nothing_heavy(module):
     code = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG)
     assert done.stdout.strip() == "[]"
 
 
@@ -74,7 +76,7 @@ NUMERIC = {"numpy", "ai_edge_litert", "flatbuffers", "tensorflow", "keras"}
 @pytest.mark.parametrize("module", ["interface", "quantization.plan", "sites", "targets.plans"])
 def test_modules_that_a_command_line_lists_choices_from_load_no_numbers(module):
     code = f"import sys, edgedistil_converters.{module}; print(sorted({NUMERIC!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG)
     assert done.stdout.strip() == "[]"
 
 

@@ -37,7 +37,7 @@ def use(classifier, labels, tmp_path_factory):
         runner.close()
 
 
-@pytest.fixture(scope="module", params=["round_robin", "waterfall"])
+@pytest.fixture(scope="module", params=["round_robin", pytest.param("waterfall", marks=pytest.mark.slow)])
 def pairs(request, make_classifier, use):
     """A classifier of pairs that are cut in one of the two ways, its conversion, and what runs it."""
     classifier = make_classifier()
@@ -57,6 +57,26 @@ def test_pairs_are_packed_as_the_preprocessor_packs_them(pairs):
     ]
     assert any(case.text_pair is not None for case in conversion.artifact.metadata.golden_cases)
     assert any(case.text_pair is None for case in conversion.artifact.metadata.golden_cases)
+    check_pairs(classifier.preprocessor, runner.tokenize)
+
+
+def test_the_graph_cuts_pairs_by_the_waterfall(make_preprocessor, vocabulary):
+    """`make test-slow` converts a file of it; it differs from the other one in the arithmetic of two lengths."""
+    import tensorflow as tf
+
+    from edgedistil_converters.tokenizer.graph import GraphTokenizer
+    from edgedistil_converters.tokenizer.settings import read_tokenizer
+    from edgedistil_runtime.text_bytes import encode_text
+
+    preprocessor = make_preprocessor(list(vocabulary))
+    preprocessor.truncate = "waterfall"
+    specs = [tf.TensorSpec([None], tf.int32)] * 2
+    pair = tf.function(GraphTokenizer(*read_tokenizer(preprocessor)).pair, input_signature=specs, autograph=False)
+    check_pairs(preprocessor, lambda first, second: pair(encode_text(first), encode_text(second)).numpy()[0].tolist())
+
+
+def check_pairs(preprocessor, tokenize):
+    """Compares the token ids of pairs with those of KerasHub's preprocessor."""
 
     @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(first=SEGMENTS, second=SEGMENTS)
@@ -69,9 +89,9 @@ def test_pairs_are_packed_as_the_preprocessor_packs_them(pairs):
     @example(first="a " * 11, second="b " * 11)
     def equal(first, second):
         whole = [text.split("\0")[0] for text in (first, second)]
-        row = np.asarray(classifier.preprocessor(x=([whole[0]], [whole[1]]))["token_ids"])[0]
+        row = np.asarray(preprocessor(x=([whole[0]], [whole[1]]))["token_ids"])[0]
         due = np.trim_zeros(row, "b").tolist()
-        assert runner.tokenize(first, second) == due
+        assert tokenize(first, second) == due
 
     equal()
 
@@ -115,10 +135,10 @@ def test_a_wrong_pair_is_a_parity_error(pairs, tmp_path):
         verify(conversion.artifact.path, [replace(answer, text_pair="music play")], Tolerance(1, 1))
 
 
-def test_single_texts_alone_by_default(use):
-    conversion, runner = use(ModelInterface())
+def test_single_texts_alone_by_default(convert):
+    conversion = convert("fp32")
     assert sorted(conversion.structure.signatures) == ["classify_text", "classify_tokens", "tokenize"]
-    with pytest.raises(InputError, match="`takes_text_pair`"):
+    with TextClassifier(conversion.artifact.path) as runner, pytest.raises(InputError, match="`takes_text_pair`"):
         runner.classify("a", "b")
 
 

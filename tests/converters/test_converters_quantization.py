@@ -466,7 +466,7 @@ def test_reading_a_structure_joins_what_signatures_differ_in(conversions):
 
 def test_one_scale_a_matrix_for_old_runtimes(wide, labels, tmp_path):
     plan = QuantizationPlan("int8", oldest_runtime="2.14")
-    conversion = convert_classifier(wide, labels, tmp_path / "old.tflite", plan=plan)
+    conversion = convert_classifier(wide, labels, tmp_path / "old.tflite", plan=plan, interface=TOKENS_ALONE)
     assert conversion.structure.minimum_runtime == "2.9.0"
     assert {version for op, version in conversion.structure.ops if op == "FULLY_CONNECTED"} == {1}
     content = schema.ModelT.InitFromPackedBuf(conversion.artifact.flatbuffer(), 0)

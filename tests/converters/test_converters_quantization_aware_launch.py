@@ -21,6 +21,7 @@ from edgedistil_converters.preparation.quantization_aware.job import (
 )
 from edgedistil_runtime.errors import ConversionError, OutputError
 
+from ..conftest import HANG
 from .quantization_aware_jobs import JOB, train
 
 
@@ -192,7 +193,7 @@ def test_the_package_loads_nothing_heavy():
     code = (
         f"import sys, edgedistil_converters.preparation.quantization_aware; print(sorted({heavy!r} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=HANG)
     assert done.stdout.strip() == "[]"
 
 

@@ -13,6 +13,7 @@ from edgedistil_converters.preparation.quantization_aware.job import CHECKPOINT,
 from edgedistil_converters.quantization.ranges import ATTENTION_RANGE
 from edgedistil_converters.sites import activation_sites
 
+from ..conftest import HANG
 from .quantization_aware_jobs import JOB, MIXED, ONE_OUTPUT, make_job, make_weights, sigmoid, softmax, train
 
 STEPS = 4  # of an epoch
@@ -153,7 +154,7 @@ def probe(tmp_path_factory):
     for name, job in jobs.items():
         (folder / name).mkdir()
         write_job(folder / name, job)
-    done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", PROBE], cwd=folder, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr[-2000:]
     with np.load(folder / "out.npz") as arrays:
         found = {name: arrays[name] for name in arrays.files}

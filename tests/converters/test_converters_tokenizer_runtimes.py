@@ -17,6 +17,8 @@ import pytest
 import edgedistil_runtime
 from edgedistil_runtime import TensorFlowBackend, TextClassifier
 
+from ..conftest import HANG
+
 ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("EDGEDISTIL_TFLITE_RUNTIME_PYTHON") or str(ROOT / ".venv-tflite-runtime" / "bin" / "python")
 TOLERANCE = 1e-5
@@ -233,7 +235,7 @@ def in_tflite_runtime(path, texts=()):
     script = f"import sys; sys.path.insert(0, {folder!r})\n{RUN_IN_TFLITE_RUNTIME}"
     rows = json.dumps([row(text).tolist() for text in texts])
     return subprocess.run(
-        [PYTHON, "-I", "-c", script, str(path)], input=rows, capture_output=True, text=True, timeout=120
+        [PYTHON, "-I", "-c", script, str(path)], input=rows, capture_output=True, text=True, timeout=HANG
     )
 
 

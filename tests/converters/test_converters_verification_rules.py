@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgedistil_converters import QuantizationPlan, convert_classifier
+from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
 from edgedistil_converters.model.weights import Dense
 from edgedistil_converters.preparation.prepared import failed_path
 from edgedistil_converters.quantization.plan import SCHEMES, Bounds, Rules
@@ -292,6 +292,9 @@ def without_weights_check(monkeypatch):
     monkeypatch.setattr("edgedistil_converters.convert.check_weights", lambda *_: 0.0)
 
 
+TOKENS_ALONE = ModelInterface("none")  # without the tokenizer, half of the time of a conversion
+
+
 def converted(classifier, labels, path, **options):
     numbers = [np.argmax(answer.probabilities) for answer in answer_with_keras(classifier, TEXTS)]
     return convert_classifier(
@@ -300,7 +303,7 @@ def converted(classifier, labels, path, **options):
 
 
 def test_a_good_file_is_judged_on_the_given_texts(classifier, labels, tmp_path):
-    parity = converted(classifier, labels, tmp_path / "m.tflite").parity
+    parity = converted(classifier, labels, tmp_path / "m.tflite", interface=TOKENS_ALONE).parity
     assert (parity.judged_on, parity.measures.texts) == ("verification texts", len(TEXTS))
     assert parity.measures.keras_accuracy == 1
     metadata = read_artifact(tmp_path / "m.tflite").metadata
@@ -335,7 +338,7 @@ def test_swapped_labels_are_refused_by_the_rules(classifier, labels, tmp_path, m
         assert failed.classify("turn on the light").label in labels
     assert read_artifact(kept).metadata.parity == {}
     with pytest.raises(ParityError, match=r"keep it under another name \(`keep_failed`\)"):
-        converted(classifier, labels, path)
+        converted(classifier, labels, path, interface=TOKENS_ALONE)
 
 
 def test_golden_cases_fit_into_the_rows_of_hosts_that_cannot_resize_them():

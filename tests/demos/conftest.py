@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 TESTS = Path(__file__).parents[1]
 SCRIPT = TESTS.parent / "demos" / "raspberry_pi" / "classify.py"
-SECONDS = 60  # for whatever should happen in one; a loaded machine is slow
 # Runs the script with mock pins that tell of each change on stderr.
 WATCHED_PINS = """
 import runpy, sys
@@ -60,7 +61,7 @@ class Running:
     def wait_for(self, words: str, stream: int = 1) -> None:
         """Reads until the words have come; on standard output, or on standard error with `stream=2`."""
         pipe = self.process.stdout if stream == 1 else self.process.stderr
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + HANG
         while words.encode() not in self.written[stream]:
             ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
             content = os.read(pipe.fileno(), 65536) if ready else b""
@@ -71,7 +72,7 @@ class Running:
         """Sends a signal, or ends the input; returns status, output and errors."""
         if number is not None:
             self.process.send_signal(number)
-        output, errors = self.process.communicate(timeout=SECONDS)
+        output, errors = self.process.communicate(timeout=HANG)
         return self.process.returncode, (self.written[1] + output).decode(), (self.written[2] + errors).decode()
 
 

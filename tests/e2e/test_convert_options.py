@@ -9,6 +9,10 @@ from click.testing import CliRunner
 
 from edgedistil.cli import main
 
+TOKENS_ALONE = (
+    "--tokenizer",
+    "none",
+)  # half of the time of a conversion, for what has nothing to do with the tokenizer
 TEXTS = {
     "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
     "music": ("play some music", "play the music louder", "some music !", "louder music", "play music"),
@@ -79,7 +83,7 @@ def test_tensorflow_texts_ops_are_run(convert):
 
 
 def test_static_int8_needs_calibration_data(convert, data, tiny_preset, tmp_path):
-    out, told = convert("--quantize", "int8-static", "--calibration-data", data)
+    out, told = convert("--quantize", "int8-static", "--calibration-data", data, *TOKENS_ALONE)
     assert told["quantization"]["activations"] == "int8"
     assert last_json(run("inspect", out, "--json"))["integer_ops"]["BATCH_MATMUL"] > 0
     bare = tmp_path / "bare.tflite"
@@ -89,7 +93,7 @@ def test_static_int8_needs_calibration_data(convert, data, tiny_preset, tmp_path
 
 
 def test_layers_by_name(convert, tiny_preset, tmp_path):
-    out, _ = convert("--layer", "transformer_layer_0/*=fp32", "--layer", "logits=int4")
+    out, _ = convert("--layer", "transformer_layer_0/*=fp32", "--layer", "logits=int4", *TOKENS_ALONE)
     matmuls = last_json(run("inspect", out, "--json"))["matmuls"]
     assert matmuls["transformer_layer_0/query"]["weights"] == "float32"
     assert matmuls["logits"]["weights"] == "int4"
@@ -103,12 +107,12 @@ def test_layers_by_name(convert, tiny_preset, tmp_path):
 def test_a_pruned_vocabulary(convert, tiny_preset, tmp_path):
     data = tmp_path / "few.csv"
     data.write_text("text\nturn the lights on\n", encoding="utf-8")
-    out, told = convert("--prune-vocabulary", data)
+    out, told = convert("--prune-vocabulary", data, *TOKENS_ALONE)
     pruning = told["preparation"]["vocabulary_pruning"]
     assert pruning["vocabulary_after"] < pruning["vocabulary_before"]
     assert pruning["unchanged"] == 1
     assert last_json(run("inspect", out, "--json"))["tokenizer"]["vocabulary_size"] == pruning["vocabulary_after"]
-    told = run("convert", "--preset", tiny_preset, "-o", out, "--force", "--prune-vocabulary", data)
+    told = run("convert", "--preset", tiny_preset, "-o", out, "--force", "--prune-vocabulary", data, *TOKENS_ALONE)
     assert "vocabulary pruned from" in told.stdout
     failed = run("convert", "--preset", tiny_preset, "-o", tmp_path / "b.tflite", "--vocabulary-size", "50", code=1)
     assert "--prune-vocabulary" in failed.stderr
@@ -118,7 +122,7 @@ def test_training_with_quantization(convert, data, tmp_path):
     foreign = tmp_path / "model.tflite.qat" / "notes"  # a folder of that name may hold what is not ours
     foreign.parent.mkdir()
     foreign.touch()
-    out, told = convert("--quantize", "int8-qat", "--train-data", data)
+    out, told = convert("--quantize", "int8-qat", "--train-data", data, *TOKENS_ALONE)
     training = told["preparation"]["quantization_aware_training"]
     assert [epoch["epoch"] for epoch in training["history"]] == [0, 1, 2, 3]
     assert training["texts"] == 45
@@ -165,7 +169,7 @@ def test_no_file_of_the_preset_is_replaced(tiny_preset, tmp_path):
 def test_labels_with_a_byte_order_mark(convert, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("a\nb\nc\n", encoding="utf-8-sig")
-    assert convert("--labels", labels)[1]["labels"] == ["a", "b", "c"]
+    assert convert("--labels", labels, *TOKENS_ALONE)[1]["labels"] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +199,7 @@ def test_qat_without_training_data(tiny_preset, tmp_path):
 
 
 def test_int4_is_rounded_by_gptq_where_there_are_texts(convert, data):
-    out, told = convert("--quantize", "int4", "--calibration-data", data)
+    out, told = convert("--quantize", "int4", "--calibration-data", data, *TOKENS_ALONE)
     assert told["quantization"]["rounding"] == "gptq"
     assert "rounding gptq" in " ".join(run("inspect", out).stdout.split())
 

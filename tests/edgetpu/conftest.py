@@ -119,12 +119,15 @@ def run_compiler(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def converted(tiny_classifier, tiny_labels, tmp_path_factory) -> Path:
+def converted(tiny_classifier, tiny_labels, made_once) -> Path:
     """An artefact as a conversion writes it where a program `edgetpu_compiler` is on the PATH; its table is empty."""
+    return made_once("edgetpu", partial(_convert, tiny_classifier, tiny_labels)) / "model.tflite"
+
+
+def _convert(tiny_classifier, tiny_labels, folder: Path) -> None:
     from edgedistil_converters import QuantizationPlan, convert_classifier
     from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 
-    folder = tmp_path_factory.mktemp("converted")
     program = folder / "edgetpu_compiler"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake_edgetpu_compiler.py"}" "$@"\n')
     program.chmod(0o755)
@@ -138,7 +141,6 @@ def converted(tiny_classifier, tiny_labels, tmp_path_factory) -> Path:
             calibration_texts=(*CALIBRATION_TEXTS, *VERIFICATION_TEXTS),
             target="edgetpu",
         )
-    return folder / "model.tflite"
 
 
 class RecordingEncoder:

@@ -28,9 +28,7 @@ def _write_texts(folder: Path) -> None:
         csv.writer(file).writerows([["text"], *([json.loads(sample)["text"]] for sample in samples)])
 
 
-@pytest.fixture(scope="session")
-def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
-    """`intents/`, a trained preset of three labels, `intents.tflite`, `train.csv`, `test.csv` and `texts.csv`."""
+def _write_files(folder: Path, tiny_vocabulary: list[str]) -> None:
     from dataclasses import replace
 
     import keras
@@ -41,7 +39,6 @@ def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
     from edgedistil.training import FROM_SCRATCH
     from edgedistil.training.loop import train
 
-    folder = tmp_path_factory.mktemp("files_of_examples")
     _write_texts(folder)
     train_data, test_data = (read_labelled_texts(folder / name) for name in ("train.csv", "test.csv"))
     data = TrainingData.prepare(train_data, validation=test_data)
@@ -59,7 +56,12 @@ def files_of_examples(tmp_path_factory, tiny_vocabulary) -> Path:
     trained.classifier.save_to_preset(str(folder / "intents"))
     (folder / "intents" / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
     convert_preset(ConversionRequest(str(folder / "intents"), folder / "intents.tflite"))
-    return folder
+
+
+@pytest.fixture(scope="session")
+def files_of_examples(made_once, tiny_vocabulary) -> Path:
+    """`intents/`, a trained preset of three labels, `intents.tflite`, `train.csv`, `test.csv` and `texts.csv`."""
+    return made_once("files_of_examples", lambda folder: _write_files(folder, tiny_vocabulary))
 
 
 @pytest.fixture

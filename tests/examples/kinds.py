@@ -41,12 +41,12 @@ from click.testing import CliRunner
 from edgedistil.cli import main as edgedistil
 from edgedistil.cli.dashed_texts import TextCommand
 
+from ..conftest import HANG
 from .documents import ROOT, Block, Command, commands, read
 
 GENERATED = "docs/commands.md"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-CHILD_SECONDS = 120
 READY = re.compile(r"answers at (http://\S+)")
 
 
@@ -84,7 +84,7 @@ class Reader:
         if self.server is not None:
             process, _ = self.server
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=CHILD_SECONDS)
+            process.communicate(timeout=HANG)
             assert process.returncode == 0
 
 
@@ -148,7 +148,7 @@ def run_child(reader: Reader, command: Command, arguments: list[str]) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=CHILD_SECONDS,
+        timeout=HANG,
         env={**os.environ, "GPIOZERO_PIN_FACTORY": "mock"},
     )
     check_status(command, child.returncode, child.stdout + child.stderr)
@@ -185,7 +185,7 @@ def run_curl(reader: Reader, command: Command) -> None:
     [address] = words
     assert reader.server is not None, f"{reader.document} asks a server before it starts one"
     url = f"{reader.server[1].rstrip('/')}/{address.partition('/')[2]}"
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=CHILD_SECONDS) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=HANG) as response:
         answer = json.load(response)
     for line in command.output:
         shown = json.loads(line)

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 ECHO = HERE.parent / "runtime" / "data" / "echo.tflite"
-TIMEOUT = 480  # seconds: in software, the first run of a model compiles its shaders for a minute
 LENGTH, WIDTH, NUM_CLASSES, HEADS = 16, 16, 3, 2  # those of the tiny classifier's encoder
 SIGNATURE = f"classify_embeddings_{LENGTH}"
 
@@ -57,7 +58,7 @@ def _run_on(accelerator, flatbuffer, inputs, **environment):
         np.savez(given, **inputs)
         command = [sys.executable, str(HERE / "run_on_accelerator.py"), str(model), accelerator, given, answered]
         done = subprocess.run(
-            command, env=os.environ | environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+            command, env=os.environ | environment, capture_output=True, text=True, timeout=HANG, check=False
         )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         result = json.loads(lines[-1]) if lines else {"error": None}

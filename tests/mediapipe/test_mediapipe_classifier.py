@@ -16,6 +16,8 @@ import pytest
 
 from edgedistil_runtime.trailing_archive import append_archive
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 PYTHON = Path(os.environ.get("MEDIAPIPE_PYTHON", HERE.parents[1] / ".venv-mediapipe" / "bin" / "python"))
 pytestmark = pytest.mark.skipif(
@@ -54,7 +56,7 @@ def classify_with_mediapipe():
 
     def classify(path, texts):
         command = [str(PYTHON), str(HERE / "classify_with_mediapipe.py"), str(path)]
-        done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, input=json.dumps(list(texts)), capture_output=True, text=True, timeout=HANG)
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout)
 

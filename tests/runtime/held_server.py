@@ -13,7 +13,7 @@ from edgedistil_runtime.serving.hosts import HostRule
 from edgedistil_runtime.serving.limits import ServingLimits
 from edgedistil_runtime.serving.server import bind, make_server
 
-PATIENCE = 20.0  # seconds until a test that waits for something fails
+from ..conftest import HANG
 
 
 class HeldModel:
@@ -35,7 +35,7 @@ class HeldModel:
         if signature == "classify_text":
             text = bytes(inputs["text"].astype("uint8")).split(b"\0")[0].decode()
             self.started.set()
-            assert self.gate.wait(PATIENCE)
+            assert self.gate.wait(HANG)
             self.texts.append(text)
             if text == "bad":
                 raise BackendError("no such luck")
@@ -46,7 +46,11 @@ class HeldModel:
 
 @contextlib.contextmanager
 def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
-    """A server in a thread, with its `port`; the kernel buffers `send_buffer` bytes per client."""
+    """A server in a thread, with its `port`; the kernel buffers `send_buffer` bytes per client.
+
+    It is patient: only a time limit that a test passes is ever reached.
+    """
+    limits = {"body_seconds": HANG, "answer_seconds": HANG, "read_seconds": HANG, **limits}
     is_ready, rule = threading.Event(), host_rule or HostRule.for_address("127.0.0.1")
     classifier = TextClassifier(model_path, backend=FakeBackend(model.answer))
     with classifier, bind("127.0.0.1", 0) as listener:
@@ -59,18 +63,18 @@ def running(model_path, model, *, host_rule=None, send_buffer=None, **limits):
         server.thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         server.thread.start()
         try:
-            assert is_ready.wait(PATIENCE)
+            assert is_ready.wait(HANG)
             yield server
         finally:
             model.release()
             server.should_exit = True
-            server.thread.join(PATIENCE)
+            server.thread.join(HANG)
             assert not server.thread.is_alive()
 
 
 def exchange(server, method, path, body=None, headers=None):
     """Send one request on a new connection; return status, JSON and headers."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -89,7 +93,7 @@ def metric(server, name):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -12,7 +12,7 @@ from edgedistil_runtime.serving.batching import MicroBatcher, QueueFull
 from edgedistil_runtime.serving.hosts import HostRule
 from edgedistil_runtime.serving.limits import ServingLimits
 
-PATIENCE = 20.0  # seconds until a test that waits for something fails
+from ..conftest import HANG
 
 
 def answer(texts, text_pairs):
@@ -34,7 +34,7 @@ def run(*requests, **limits):
             tasks = [asyncio.ensure_future(batcher.classify(*request)) for request in requests]
             await asyncio.sleep(0)
         answers = await asyncio.gather(*tasks, return_exceptions=True)
-        await batcher.close(PATIENCE)
+        await batcher.close(HANG)
         return answers
 
     return asyncio.run(main()), calls
@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_refused_whole():
 def test_closed_queue():
     async def main():
         batcher = MicroBatcher(answer, max_batch_texts=1, max_queued_texts=1)
-        await batcher.close(PATIENCE)
+        await batcher.close(HANG)
         with pytest.raises(QueueFull):
             await batcher.classify(["late"])
 
@@ -73,7 +73,7 @@ def test_run_that_outlasts_the_end():
     is_released = threading.Event()
 
     def classify(texts, text_pairs):
-        assert is_released.wait(PATIENCE)
+        assert is_released.wait(HANG)
         return answer(texts, text_pairs)
 
     async def main():
@@ -84,7 +84,7 @@ def test_run_that_outlasts_the_end():
         assert batcher.is_alive
         is_released.set()
         await task
-        await batcher.close(PATIENCE)
+        await batcher.close(HANG)
         assert not batcher.is_alive
 
     asyncio.run(main())

@@ -4,12 +4,12 @@ import ast
 import doctest
 import importlib
 import json
+import os
 import pathlib
 import pkgutil
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -40,11 +40,12 @@ def test_neither_importing_nor_classifying_loads_a_framework(echo_path):
 
 
 def test_import_takes_less_than_a_second():
+    """Of the processor: a busy machine stretches the time on the clock."""
     durations = []
-    for _ in range(3):  # the best of three: other programs run on this machine too
-        start = time.perf_counter()
+    for _ in range(3):  # the best of three: programs that share a core slow each other down
+        before = sum(os.times()[2:4])  # of children
         subprocess.run([sys.executable, "-c", "import edgedistil_runtime"], check=True)
-        durations.append(time.perf_counter() - start)
+        durations.append(sum(os.times()[2:4]) - before)
     assert min(durations) < 1.0
 
 

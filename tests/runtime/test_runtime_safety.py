@@ -16,8 +16,9 @@ from edgedistil_runtime import ArtifactError, TextClassifier
 from edgedistil_runtime.backends.interpreters import LARGEST_IN_MEMORY
 from edgedistil_runtime.backends.run_lock import run_lock
 
+from ..conftest import HANG
+
 TEXTS = ["", "a", "hello", "größer 日本", "z" * 100]
-PATIENCE = 60.0  # seconds until a test that waits fails
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
@@ -40,7 +41,7 @@ def in_child(work):
             status = 0 if work() else 1
         finally:
             os._exit(status)
-    alarm = threading.Timer(PATIENCE, os.kill, (child, signal.SIGKILL))
+    alarm = threading.Timer(HANG, os.kill, (child, signal.SIGKILL))
     alarm.start()
     _, status = os.waitpid(child, 0)
     alarm.cancel()
@@ -67,7 +68,7 @@ class TestThreads:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(HANG)
         assert (sorted(finished), wrong) == (list(range(6)), [])
 
 
@@ -93,7 +94,7 @@ class TestFork:
             assert [in_child(lambda: labels_of(classifier) == due) for _ in range(10)] == [0] * 10
         finally:
             stopped.set()
-            thread.join(PATIENCE)
+            thread.join(HANG)
 
     def test_no_lock_is_taken_in_a_child(self):
         lock = run_lock()
@@ -102,14 +103,14 @@ class TestFork:
         def hold():
             with lock:
                 holds.set()
-                may_end.wait(PATIENCE)
+                may_end.wait(HANG)
 
         thread = threading.Thread(target=hold)
         thread.start()
-        holds.wait(PATIENCE)
+        holds.wait(HANG)
         threading.Timer(0.2, may_end.set).start()
         assert in_child(lambda: lock.acquire(timeout=1)) == 0
-        thread.join(PATIENCE)
+        thread.join(HANG)
         assert lock.acquire(timeout=1)
 
 
@@ -127,7 +128,7 @@ class TestSpawn:
         code = "import sys; from edgedistil_runtime import TextClassifier; print(TextClassifier(sys.argv[1]).labels)"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-c", code, str(echo_path)]
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=True, text=True)
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=HANG, check=True, text=True)
         assert done.stdout.strip() == str(classifier.labels)
 
     @forks
@@ -135,7 +136,7 @@ class TestSpawn:
     def test_a_pool_of_forked_workers(self, classifier, echo_path):
         due = labels_of(classifier)
         with multiprocessing.get_context("fork").Pool(2) as pool:
-            assert pool.map_async(_label_in_a_process, [str(echo_path)] * 4).get(PATIENCE) == [due] * 4
+            assert pool.map_async(_label_in_a_process, [str(echo_path)] * 4).get(HANG) == [due] * 4
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")  # noqa: PTH110

@@ -13,7 +13,8 @@ pytest.importorskip("starlette", reason="edgedistil-runtime[serve] is not instal
 pytest.importorskip("uvicorn", reason="edgedistil-runtime[serve] is not installed")
 pytest.importorskip("prometheus_client", reason="edgedistil-runtime[serve] is not installed")
 
-from .held_server import PATIENCE, HeldModel, exchange, metric, post, running, wait_until
+from ..conftest import HANG
+from .held_server import HeldModel, exchange, metric, post, running, wait_until
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def in_background(*calls):
         thread.start()
     yield results
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(HANG)
         assert not thread.is_alive()
 
 
@@ -64,7 +65,7 @@ def test_just_small_enough(start):
 
 def test_slow_body(start):
     server = start(body_seconds=0.2)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG) as connection:
         connection.sendall(b"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
 
@@ -72,7 +73,7 @@ def test_slow_body(start):
 @pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nhost: loc"])
 def test_slow_headers(start, sent):
     server = start(body_seconds=0.2)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG) as connection:
         connection.sendall(sent)
         assert connection.recv(1000) == b""
 
@@ -84,7 +85,7 @@ def unread_answers(server, num_requests):
     fields = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     request = f"POST /classify HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
     with socket.socket() as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(HANG)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         connection.connect(("127.0.0.1", server.port))
         connection.sendall(request * num_requests)
@@ -118,7 +119,7 @@ def test_waiting_requests_go_through_the_model_together(start, model):
     server = start()
     model.hold()
     with in_background(lambda: post(server, {"text": "first"})):
-        assert model.started.wait(PATIENCE)
+        assert model.started.wait(HANG)
         with in_background(*[lambda n=n: post(server, {"text": f"{n}"}) for n in range(5)]) as answers:
             wait_until(lambda: metric(server, "edgedistil_queued_texts") == 5)
             model.release()
@@ -132,7 +133,7 @@ def test_full_queue(start, model):
     server = start(max_texts=3, max_queued_texts=3)
     model.hold()
     with in_background(lambda: post(server, {"text": "running"})):
-        assert model.started.wait(PATIENCE)
+        assert model.started.wait(HANG)
         with in_background(lambda: post(server, {"texts": ["a", "b"]})) as waiting:
             wait_until(lambda: metric(server, "edgedistil_queued_texts") == 2)
             status, answer, headers = post(server, {"texts": ["c", "d"]})
@@ -147,21 +148,22 @@ def test_too_slow_a_model(start, model):
     server = start(answer_seconds=0.2)
     model.hold()
     with in_background(lambda: post(server, {"text": "a"})) as running_one:
-        assert model.started.wait(PATIENCE)
+        assert model.started.wait(HANG)
         waiting_one = post(server, {"text": "b"})
     assert (running_one[0][0], waiting_one[0]) == (504, 504)
     assert "within 0.2 s" in waiting_one[1]["error"]
     model.texts.clear()
     model.release()
-    assert post(server, {"text": "c"})[0] == 200
-    assert model.texts == ["a", "c"]  # the one that waited was dropped
+    wait_until(lambda: post(server, {"text": "c"})[0] == 200)  # on a busy machine not the first time
+    assert model.texts[0] == "a"
+    assert set(model.texts) == {"a", "c"}  # the one that waited was dropped
 
 
 def test_one_request_does_not_fail_for_another(start, model):
     server = start()
     model.hold()
     with in_background(lambda: post(server, {"text": "running"})):
-        assert model.started.wait(PATIENCE)
+        assert model.started.wait(HANG)
         texts = ["good", "bad", "worse", "fine"]
         with in_background(*[lambda text=text: post(server, {"text": text}) for text in texts]) as answers:
             wait_until(lambda: metric(server, "edgedistil_queued_texts") == 4)
@@ -174,7 +176,7 @@ def test_event_loop_is_free_while_the_model_runs(start, model):
     server = start()
     model.hold()
     with in_background(lambda: post(server, {"text": "running"})):
-        assert model.started.wait(PATIENCE)
+        assert model.started.wait(HANG)
         assert exchange(server, "GET", "/health")[0] == 200
         model.release()
 
@@ -203,21 +205,22 @@ def test_metrics(start):
 
 def is_refused(port):
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        socket.create_connection(("127.0.0.1", port), timeout=HANG).close()
     except ConnectionRefusedError:
         return True
     return False
 
 
-def test_what_is_on_its_way_is_answered(start, model):
+def test_what_is_on_its_way_is_answered(start, model, monkeypatch):
+    monkeypatch.setattr("edgedistil_runtime.serving.server._DRAIN_SECONDS", HANG)
     server = start()
-    idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     with contextlib.closing(idle):
         idle.request("GET", "/health")
         idle.getresponse().read()
         model.hold()
         with in_background(lambda: post(server, {"text": "running"})) as answers:
-            assert model.started.wait(PATIENCE)
+            assert model.started.wait(HANG)
             server.should_exit = True
             wait_until(lambda: is_refused(server.port))
             idle.request("GET", "/health")
@@ -225,7 +228,7 @@ def test_what_is_on_its_way_is_answered(start, model):
             assert (response.status, response.headers["connection"]) == (200, "close")
             model.release()
     assert answers[0][0] == 200
-    server.thread.join(PATIENCE)
+    server.thread.join(HANG)
     assert not server.thread.is_alive()
 
 
@@ -233,5 +236,5 @@ def test_idle_connections_do_not_keep_it(start):
     server = start()
     with socket.create_connection(("127.0.0.1", server.port)):
         server.should_exit = True
-        server.thread.join(PATIENCE)
+        server.thread.join(HANG)
         assert not server.thread.is_alive()

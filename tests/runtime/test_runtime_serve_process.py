@@ -17,7 +17,7 @@ pytest.importorskip("prometheus_client", reason="edgedistil-runtime[serve] is no
 from edgedistil_runtime import EdgeDistilError
 from edgedistil_runtime.serving.server import bind
 
-from .held_server import PATIENCE
+from ..conftest import HANG
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_answers_until_it_is_ended(serve, number):
         connection.request("POST", "/classify", '{"text": "hello"}', {"content-type": "application/json"})
         assert json.loads(connection.getresponse().read())["label"] == "low"
         process.send_signal(number)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(HANG) == 0
     assert process.stderr.read() == ""
 
 
@@ -71,11 +71,11 @@ def test_ends_while_a_run_hangs(echo_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             port = int(process.stderr.readline().rsplit(":", 1)[1])
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANG)) as connection:
                 connection.request("POST", "/classify", '{"text": "!"}', {"content-type": "application/json"})
                 assert connection.getresponse().status == 504
             process.terminate()
-            assert process.wait(PATIENCE) == 1
+            assert process.wait(HANG) == 1
             assert "last run of the model did not end" in process.stderr.read()
         finally:
             process.kill()
@@ -90,7 +90,7 @@ def test_port_in_use(serve):
     with bind("127.0.0.1", 0) as taken:
         taken.listen()
         process = serve("--port", str(taken.getsockname()[1]))
-        assert process.wait(PATIENCE) == 1
+        assert process.wait(HANG) == 1
         assert process.stderr.read().startswith("error: The server cannot listen there")
 
 

@@ -11,7 +11,8 @@ pytest.importorskip("starlette", reason="edgedistil-runtime[serve] is not instal
 pytest.importorskip("uvicorn", reason="edgedistil-runtime[serve] is not installed")
 pytest.importorskip("prometheus_client", reason="edgedistil-runtime[serve] is not installed")
 
-from .held_server import PATIENCE, HeldModel, exchange, metric, post, running, wait_until
+from ..conftest import HANG
+from .held_server import HeldModel, exchange, metric, post, running, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +104,14 @@ def test_other_routes(served, method, path, status):
 
 
 def test_declared_too_large_is_refused_unread(served):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG) as connection:
         connection.sendall(b"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000000\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.parametrize("header", [b"x-a: " + b"b" * 9000 + b"\r\n", b"b" * 9000])
 def test_endless_headers(served, header):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-b: ")
         with contextlib.suppress(ConnectionError):  # closed while more is sent
             for _ in range(20):
@@ -119,7 +120,7 @@ def test_endless_headers(served, header):
 
 
 def test_client_that_leaves(served):
-    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HANG) as connection:
         connection.sendall(b"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{")
     wait_until(lambda: metric(served, 'edgedistil_requests_total{path="/classify",status="499"}') == 1)
     assert post(served, {"text": "a"})[0] == 200

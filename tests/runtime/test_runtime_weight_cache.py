@@ -15,6 +15,8 @@ from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.backends import choice, weight_cache
 from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
 
+from ..conftest import HANG
+
 TEXTS = ["", "a", "hello", "größer 日本", "z" * 100, "x\0y", "hello"]
 COMPILED = CompiledModelBackend.name
 
@@ -193,7 +195,7 @@ class TestFiles:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(4)]
         for process in started:
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=HANG)
             assert process.returncode == 0
             np.testing.assert_allclose(json.loads(output), due[TEXTS.index("hello")], rtol=0, atol=1e-6)
         assert len(list(folder.iterdir())) == 1

@@ -21,6 +21,8 @@ from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_runtime.errors import PresetError
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parents[1] / ".venv-torch"
 PYTHON = Path(os.environ.get("TORCH_PYTHON", ENVIRONMENT / "bin" / "python"))
@@ -112,7 +114,7 @@ def written(folder, names, **variables):
     command = [str(PYTHON), str(HERE / "write_checkpoints.py"), str(folder), *names]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **variables}
     done = subprocess.run(
-        command, input=json.dumps(TEXTS), env=environment, capture_output=True, text=True, timeout=1800
+        command, input=json.dumps(TEXTS), env=environment, capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return {

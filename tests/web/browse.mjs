@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import chromium from '@sparticuz/chromium';
 import puppeteer from 'puppeteer-core';
 
-const PATIENCE = 120_000; // milliseconds: a busy machine is no fault
+const PATIENCE = 1_800_000; // milliseconds; as HANG in tests/conftest.py: a busy machine is no fault
 // Not chromium.args: those switch off web security, site isolation and the sandboxing of origins, which are tested here.
 const PLAIN = ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--font-render-hinting=none'];
 const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];

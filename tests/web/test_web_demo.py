@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 WEB_DEMO = HERE.parents[1] / "web_demo"
 NEEDED = (WEB_DEMO / "node_modules", HERE / "node_modules")
@@ -135,7 +137,7 @@ def found(bundled, other, refused, tmp_path_factory):
     folder = tmp_path_factory.mktemp("web")
     page = folder / "page"
     build = ["node", str(WEB_DEMO / "build.mjs"), "--model", str(bundled), "--out", str(page)]
-    subprocess.run(build, check=True, timeout=120)
+    subprocess.run(build, check=True, timeout=HANG)
     plan = {
         "python": sys.executable,
         "server": str(WEB_DEMO / "serve.py"),
@@ -148,7 +150,7 @@ def found(bundled, other, refused, tmp_path_factory):
     }
     path = folder / "plan.json"
     path.write_text(json.dumps(plan), encoding="utf-8")
-    done = subprocess.run(["node", str(HERE / "browse.mjs"), str(path)], capture_output=True, text=True, timeout=600)
+    done = subprocess.run(["node", str(HERE / "browse.mjs"), str(path)], capture_output=True, text=True, timeout=HANG)
     if done.returncode == NO_CHROMIUM:
         pytest.skip(f"Chromium does not start here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr[-3000:]

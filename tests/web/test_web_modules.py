@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import HANG
+
 HERE = Path(__file__).parent
 WEB_DEMO = HERE.parents[1] / "web_demo"
 OLDEST_NODE = 20  # of `import.meta.dirname`, and the oldest that is maintained
@@ -25,7 +27,7 @@ def node_version():
 def test_web_modules_pass_their_own_tests():
     modules = sorted(str(path) for path in HERE.glob("*.test.mjs"))
     assert modules
-    done = subprocess.run(["node", "--test", *modules], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["node", "--test", *modules], capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 

@@ -30,9 +30,8 @@ def float_probabilities(weights: ClassifierWeights, rows: Sequence[Sequence[int]
         (2, 3)
     """
     graph = EdgeGraph(weights, FloatTable(weights.token_embeddings), FloatTable(weights.position_embeddings))
-    classify = tf.function(
-        lambda ids: graph.classify_batch(ids, pad_id), input_signature=[tf.TensorSpec([None, None], tf.int32)]
-    )
+    specs = [tf.TensorSpec([None, None], tf.int32)]
+    classify = tf.function(lambda ids: graph.classify_batch(ids, pad_id), input_signature=specs, autograph=False)
     found = np.zeros((len(rows), weights.num_classes), np.float32)
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))  # rows of like length go together
     for first in range(0, len(order), _BATCH):

@@ -141,7 +141,9 @@ def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: b
     ]
     module = tf.Module()
     module.functions = {
-        _SIGNATURE: tf.function(lambda x, mask: {PROBABILITIES: graph.classify(x, mask)}, input_signature=specs)
+        _SIGNATURE: tf.function(
+            lambda x, mask: {PROBABILITIES: graph.classify(x, mask)}, input_signature=specs, autograph=False
+        )
     }
     return module
 

@@ -103,7 +103,7 @@ def _classify_function(weights: ClassifierWeights, length: int) -> Any:
         tf.TensorSpec([1, 1, 1, length], tf.float32, name=ATTENTION_BIAS),
     ]
 
-    @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
     def classify(embeddings: Any, attention_bias: Any) -> dict[str, Any]:
         logits = classify_embeddings(embeddings, weights.architecture, _FixedLength(weights, 1, length, attention_bias))
         return {PROBABILITIES: tf.reshape(probabilities(logits, weights), [1, weights.num_classes])}

@@ -87,9 +87,9 @@ def mediapipe_features(edge_graph: EdgeGraph, settings: TokenizerSettings) -> An
         float32[1, num_classes]. `mask` is 1 at tokens and 0 at the padding after them; `segment_ids` are 0, because
         DistilBERT has no segments.
     """
-    shape = [1, settings.sequence_length]
+    specs = [tf.TensorSpec([1, settings.sequence_length], tf.int32, name=name) for name in (IDS, SEGMENT_IDS, MASK)]
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.int32, name=name) for name in (IDS, SEGMENT_IDS, MASK)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
     def classify_features(ids: Any, segment_ids: Any, mask: Any) -> dict[str, Any]:
         # Only tokens go through the graph, so that a short text costs no more than without padding. A mask of zeros, as
         # in a first run to warm up, counts as one token, because the slice must not be empty.

@@ -15,7 +15,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from edgedistil_converters.tokenizer.hugging_face import HuggingFaceRules, rules_of
-from edgedistil_converters.tokenizer.spelling import CODE_POINTS, WORD_BREAK, Spellings
+from edgedistil_converters.tokenizer.spelling import CODE_POINTS, WORD_BREAK, AllSpellings, Spellings
 from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.errors import ConversionError
 
@@ -46,9 +46,7 @@ class HuggingFaceSpellings(Spellings):
 
     def __init__(self, settings: TokenizerSettings) -> None:
         rules = rules_of(settings)
-        self._spellings = _all_spellings(
-            rules.clean_text, rules.handle_chinese_chars, rules.is_stripped, rules.lowercase
-        )
+        self.all = _all_spellings(rules.clean_text, rules.handle_chinese_chars, rules.is_stripped, rules.lowercase)
         self._has_single_words = any(token.single_word for token in settings.added_tokens)
 
     def character(self, code_point: int, kept_apart: frozenset[str]) -> int:
@@ -124,10 +122,8 @@ def _offsets(tokenizer: tokenizers.Tokenizer, text: str) -> tuple[list[tuple[int
 
 
 @lru_cache(maxsize=4)  # seconds of work over all of Unicode, and tens of MB
-def _all_spellings(
-    clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool
-) -> tuple[str, ...]:
-    """Return the spelling of every code point; surrogates count as U+FFFD."""
+def _all_spellings(clean_text: bool, handle_chinese_chars: bool, strip_accents: bool, lowercase: bool) -> AllSpellings:
+    """Return the spelling of every code point."""
     rules = HuggingFaceRules(clean_text, handle_chinese_chars, strip_accents, lowercase)
     normalizer = rules.normalizer()
     is_space, is_own_word = _divisions()
@@ -138,7 +134,7 @@ def _all_spellings(
         if _BETWEEN in characters:  # the separator itself, which gives two empty strings
             normalized[0:2] = [_BETWEEN]
         found += ["".join([written.get(c, c) for c in text]) for text in normalized]
-    return (WORD_BREAK, *found[1:])  # a text ends at U+0000
+    return AllSpellings((WORD_BREAK, *found[1:]))  # a text ends at U+0000
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ graph path uses, are applied here to every code point.
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -29,7 +29,16 @@ from numpy.typing import NDArray
 from edgedistil_converters.tokenizer.special_tokens import VANISHES
 from edgedistil_runtime.artifact import TokenizerSettings
 
-__all__ = ["CODE_POINTS", "NOTHING", "PAGE_SIZE", "WORD_BREAK", "CodePointTable", "Spellings", "code_point_table"]
+__all__ = [
+    "CODE_POINTS",
+    "NOTHING",
+    "PAGE_SIZE",
+    "WORD_BREAK",
+    "AllSpellings",
+    "CodePointTable",
+    "Spellings",
+    "code_point_table",
+]
 
 CODE_POINTS = 0x110000
 PAGE_SIZE = 256
@@ -39,11 +48,64 @@ _SURROGATES = range(0xD800, 0xE000)
 _NO_CHARACTER = -2  # the character of `NOTHING` and of special tokens, entries that no code point has
 
 
+@dataclass(frozen=True, eq=False)
+class AllSpellings:
+    """The spelling of every code point under one set of options, and what follows from these spellings.
+
+    Each property is a walk over all of Unicode, so it is computed once.
+
+    Attributes:
+        spellings: Spelling of each code point; a surrogate, which no valid text contains, has that of U+FFFD.
+        plain: Characters of each code point before case folding; empty under Hugging Face's rules.
+    """
+
+    spellings: tuple[str, ...]
+    plain: tuple[str, ...] = ()
+
+    @cached_property
+    def single(self) -> NDArray[np.int32]:
+        """int32[CODE_POINTS], the spelling of each code point if that is one character, else -1."""
+        codes = (ord(spelling) if len(spelling) == 1 else -1 for spelling in self.spellings)
+        return np.fromiter(codes, np.int32, CODE_POINTS)
+
+    @cached_property
+    def is_in_words(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for all characters of spellings."""
+        return self._characters_of(self._longer)
+
+    @cached_property
+    def is_within_words(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for characters that can have neighbours in their word."""
+        return self._characters_of(s for s in self._longer if WORD_BREAK not in s)
+
+    @cached_property
+    def long_own_words(self) -> tuple[str, ...]:
+        """Words of several characters that one code point spells between word breaks, such as `...`."""
+        own_words = (s.strip(WORD_BREAK) for s in self._longer if s.startswith(WORD_BREAK))
+        return tuple(sorted(word for word in own_words if len(word) > 1))
+
+    def _characters_of(self, spellings: Iterable[str]) -> NDArray[np.bool_]:
+        """Return bool[CODE_POINTS], True for the characters of these spellings, and for those of one character."""
+        found = np.zeros(CODE_POINTS, bool)
+        found[self.single[self.single >= 0]] = True
+        found[[ord(character) for spelling in spellings for character in spelling]] = True
+        found[ord(WORD_BREAK)] = False
+        return found
+
+    @cached_property
+    def _longer(self) -> frozenset[str]:
+        """Spellings of several characters."""
+        return frozenset(s for s in self.spellings if len(s) > 1)
+
+
 class Spellings:
     """The spelling of every code point under a tokenizer's options.
 
     Args:
         settings: Tokenizer options.
+
+    Attributes:
+        all: The spellings, shared by all tokenizers of the same options.
 
     Example:
         >>> import keras_hub
@@ -55,7 +117,7 @@ class Spellings:
     """
 
     def __init__(self, settings: TokenizerSettings) -> None:
-        self._spellings, self._plain = _all_spellings(
+        self.all = _all_spellings(
             is_lowercase=settings.lowercase,
             is_stripped=settings.strip_accents,
             is_split=settings.split,
@@ -64,7 +126,7 @@ class Spellings:
 
     def __getitem__(self, code_point: int) -> str:
         """Return the spelling of a code point; that of U+FFFD for a surrogate, which no valid text contains."""
-        return self._spellings[0xFFFD if code_point in _SURROGATES else code_point]
+        return self.all.spellings[code_point]
 
     def character(self, code_point: int, kept_apart: frozenset[str]) -> int:
         """Return the character of a code point as `SpecialTokenFinder` takes it.
@@ -75,30 +137,10 @@ class Spellings:
             code_point: Code point.
             kept_apart: The characters of special tokens.
         """
-        plain = self._plain[0xFFFD if code_point in _SURROGATES else code_point]
+        plain = self.all.plain[code_point]
         if not plain:
             return VANISHES
         return ord(plain) if plain in kept_apart else 0
-
-    @cached_property
-    def _unique(self) -> frozenset[str]:
-        return frozenset(self._spellings)
-
-    @cached_property
-    def _word_characters(self) -> frozenset[str]:
-        """All characters of spellings."""
-        return frozenset().union(*(part for s in self._unique for part in s.split(WORD_BREAK)))
-
-    @cached_property
-    def _long_own_words(self) -> tuple[str, ...]:
-        """Words of several characters that one code point spells between word breaks, such as `...`."""
-        own_words = (s.strip(WORD_BREAK) for s in self._unique if s.startswith(WORD_BREAK))
-        return tuple(sorted(word for word in own_words if len(word) > 1))
-
-    @cached_property
-    def _within_words(self) -> frozenset[str]:
-        """Characters that can have neighbours in their word."""
-        return frozenset().union(*(s for s in self._unique if WORD_BREAK not in s))
 
     def can_be_in_a_word(self, piece: str) -> bool:
         """Return True if a text can spell the characters of a piece within one word.
@@ -106,8 +148,9 @@ class Spellings:
         This includes characters that result from composition, because a text can contain them precomposed.
         """
         if len(piece) == 1:
-            return piece in self._word_characters
-        return self._within_words.issuperset(piece) or any(piece in word for word in self._long_own_words)
+            return bool(self.all.is_in_words[ord(piece)])
+        is_within = all(self.all.is_within_words[ord(character)] for character in piece)
+        return is_within or any(piece in word for word in self.all.long_own_words)
 
 
 @dataclass(frozen=True)
@@ -145,24 +188,17 @@ def code_point_table(
         special_tokens: Tokens that a text may spell out. Each gets an entry that spells it as a word of one symbol. The
             characters of these tokens share no entry with others, so that an entry determines its character.
     """
-    kept_apart = frozenset("".join(special_tokens))
     entries: dict[tuple[int, tuple[int, ...]], int] = {(_NO_CHARACTER, ()): NOTHING}  # (character, symbols) -> entry
     for token in special_tokens:
         as_a_word = (symbol_ids[WORD_BREAK], symbol_ids[token], symbol_ids[WORD_BREAK])
         entries[_NO_CHARACTER, as_a_word] = len(entries)
-    pages: dict[tuple[int, ...], int] = {}  # the entries of 256 code points -> stored page
-    page_of = np.zeros(CODE_POINTS // PAGE_SIZE, np.int32)
-    for page in range(len(page_of)):
-        row = []
-        for code_point in range(page * PAGE_SIZE, (page + 1) * PAGE_SIZE):
-            symbols = tuple([symbol_ids.get(character, unknown) for character in spellings[code_point]])
-            character = spellings.character(code_point, kept_apart) if special_tokens else 0
-            row.append(entries.setdefault((character, symbols), len(entries)))
-        page_of[page] = pages.setdefault(tuple(row), len(pages))
+    entry_of = _number_entries(entries, spellings, symbol_ids, unknown, frozenset("".join(special_tokens)))
+    pages: dict[bytes, int] = {}  # the entries of 256 code points -> stored page
+    page_of = [pages.setdefault(row.tobytes(), len(pages)) for row in entry_of.reshape(-1, PAGE_SIZE)]
     lengths = np.array([len(symbols) for _, symbols in entries], np.int32)
     return CodePointTable(
-        page_of=page_of,
-        entry_of=np.array(list(pages), np.int32).ravel(),
+        page_of=np.array(page_of, np.int32),
+        entry_of=np.frombuffer(b"".join(pages), np.int32),
         length=lengths,
         offset=(np.cumsum(lengths) - lengths).astype(np.int32),
         symbols=np.array([symbol for _, symbols in entries for symbol in symbols], np.int32),
@@ -171,11 +207,40 @@ def code_point_table(
     )
 
 
+def _number_entries(
+    entries: dict[tuple[int, tuple[int, ...]], int],
+    spellings: Spellings,
+    symbol_ids: Mapping[str, int],
+    unknown: int,
+    kept_apart: frozenset[str],
+) -> NDArray[np.int32]:
+    """Return int32[CODE_POINTS], the entry of each code point, and add these entries in the order of code points.
+
+    Most code points spell one character, and most of these are unknown: arrays group the equal ones, so that only one
+    code point of each group is looked at here.
+    """
+    symbols = np.full(CODE_POINTS, unknown, np.int64)
+    for name, symbol in symbol_ids.items():
+        if len(name) == 1:
+            symbols[ord(name)] = symbol
+    single = spellings.all.single
+    # `group`, int64[CODE_POINTS]: equal for code points with equal entries, and distinct for longer spellings.
+    group = np.where(single >= 0, symbols[single], CODE_POINTS + np.arange(CODE_POINTS))
+    characters = np.zeros(CODE_POINTS, np.int64)
+    if kept_apart:
+        characters[:] = [spellings.character(code_point, kept_apart) for code_point in range(CODE_POINTS)]
+    _, first, inverse = np.unique(group + characters * (2 * CODE_POINTS), return_index=True, return_inverse=True)
+    entry_of_group = np.empty(len(first), np.int32)
+    for place in np.argsort(first):
+        code_point = int(first[place])
+        spelled = tuple([symbol_ids.get(character, unknown) for character in spellings[code_point]])
+        entry_of_group[place] = entries.setdefault((int(characters[code_point]), spelled), len(entries))
+    return entry_of_group[inverse]
+
+
 @lru_cache(maxsize=4)  # seconds of work over all of Unicode, and tens of MB
-def _all_spellings(
-    *, is_lowercase: bool, is_stripped: bool, is_split: bool, is_cjk_split: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the spelling of every code point, and its characters before folding; surrogates count as U+FFFD.
+def _all_spellings(*, is_lowercase: bool, is_stripped: bool, is_split: bool, is_cjk_split: bool) -> AllSpellings:
+    """Return the spelling of every code point, and its characters before folding.
 
     A text ends at U+0000. The decoder appends one to every text, so its spelling is a word break or nothing.
     """
@@ -192,7 +257,7 @@ def _all_spellings(
     folded = _decode(tf_text.case_fold_utf8(_encode(characters))) if is_lowercase else characters
     if not is_stripped:
         spelled = (_spell(*parts) for parts in zip(folded, dropped.tolist(), own_word.tolist(), strict=True))
-        return tuple(spelled), tuple(characters)
+        return AllSpellings(tuple(spelled), tuple(characters))
     stripped = _decode(tf.strings.regex_replace(tf_text.normalize_utf8(_encode(characters), "NFD"), r"\p{Mn}", ""))
     folded_whole = _decode(tf_text.case_fold_utf8(_encode(stripped))) if is_lowercase else stripped
     splits = dropped | own_word
@@ -202,7 +267,7 @@ def _all_spellings(
         else whole  # folding several characters at once also composes them (Hangul jamo)
         for plain, whole in zip(stripped, folded_whole, strict=True)
     )
-    return (WORD_BREAK, *itertools.islice(spelled, 1, None)), tuple(stripped)
+    return AllSpellings((WORD_BREAK, *itertools.islice(spelled, 1, None)), tuple(stripped))
 
 
 def _spell(folded: str, is_dropped: bool, is_own_word: bool) -> str:
