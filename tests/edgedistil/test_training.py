@@ -24,8 +24,16 @@ from edgedistil_converters.files import atomic_directory, check_directory
 from edgedistil_runtime.errors import DataError, OutputError, PresetError
 
 SIZE = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
+# With some other seeds, 90 steps on twelve texts do not part two of the three classes.
 SETTINGS = replace(
-    FROM_SCRATCH, epochs=30, batch_size=4, learning_rate=1e-2, token_dropout=0.05, sequence_length=12, patience=30
+    FROM_SCRATCH,
+    epochs=30,
+    batch_size=4,
+    learning_rate=1e-2,
+    token_dropout=0.05,
+    sequence_length=12,
+    patience=30,
+    seed=1,
 )
 
 
