@@ -116,8 +116,8 @@ def attention_bias(padding_mask: Any) -> Any:
         float32[batch, 1, 1, length].
 
     Example:
-        >>> attention_bias(tf.constant([[1, 0]])).numpy().tolist()
-        [[[[0.0, -10000.0]]]]
+        >>> attention_bias(tf.constant([[1, 0]])).numpy().astype(int).tolist()
+        [[[[0, -10000]]]]
     """
     return (1.0 - tf.cast(padding_mask[:, None, None, :], tf.float32)) * _MASKED_SCORE
 

@@ -122,6 +122,7 @@ def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor
         preprocessor: Preprocessor of the classifier, to count pieces if `settings.long_texts` is `windows`.
 
     Example:
+        >>> from edgedistil.data import LabelledTexts
         >>> texts = LabelledTexts(("a", "b", "c"), ("x", "y", "y"))
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2

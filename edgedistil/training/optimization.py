@@ -58,7 +58,7 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         >>> variable = keras.Variable([1.0, 2.0])
         >>> optimizer = LayerwiseAdamW(0.1, rate_of=lambda path: 0.5, weight_decay=0.0)
         >>> optimizer.apply([tf.constant([1.0, -1.0])], [variable])
-        >>> variable.numpy().round(3).tolist()
+        >>> [round(value, 3) for value in variable.numpy().tolist()]
         [0.95, 2.05]
     """
 

@@ -29,7 +29,7 @@ def class_weights(classes: NDArray[np.int64], kind: str) -> NDArray[np.float32]:
         kind: `none` gives every text the weight 1; `balanced` gives every class the same share of the loss.
 
     Example:
-        >>> class_weights(np.array([0, 0, 0, 1]), "balanced").round(3).tolist()
+        >>> [round(weight, 3) for weight in class_weights(np.array([0, 0, 0, 1]), "balanced").tolist()]
         [0.667, 0.667, 0.667, 2.0]
     """
     if kind == "none":

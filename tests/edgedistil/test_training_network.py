@@ -4,12 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
 
 from edgedistil.builder import build_classifier
 from edgedistil.data import TrainingData
 from edgedistil.training import TrainingSettings
 from edgedistil.training.batches import tokenize
 from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.optimization import LayerwiseAdamW
 from edgedistil.training.pooling import with_mean_pooling
@@ -113,13 +115,17 @@ def test_a_linear_head_is_exact(classifier, tokenized):
     np.testing.assert_allclose(Evaluator(network).logits(rows), features @ kernel + bias, atol=1e-4)
 
 
-def test_a_new_head_of_a_preset_separates_the_training_texts_before_any_step(tiny_preset, texts):
+def test_a_new_head_of_a_preset_is_a_logistic_regression_before_any_step(tiny_preset, texts):
     data = TrainingData.prepare(texts, validation_fraction=0.0)
     classifier = from_preset(str(tiny_preset), data, TrainingSettings(sequence_length=12, pooling="mean"))
     assert classifier.backbone.num_layers == 2 + 1
     network, rows = small_network(classifier, tokenize(classifier.preprocessor, texts.texts))
-    predicted = [data.labels[index] for index in Evaluator(network).logits(rows).argmax(axis=1)]
-    assert np.mean(np.array(predicted) == np.array(texts.labels)) >= 0.9
+    evaluator = Evaluator(network)
+    expected = LogisticRegression(C=1.0, tol=1e-8, max_iter=5000).fit(evaluator.features(rows), texts.labels)
+    assert expected.score(evaluator.features(rows), texts.labels) > 0.8
+    assert tuple(expected.classes_) == data.labels
+    probabilities = expected.predict_proba(evaluator.features(rows))
+    np.testing.assert_allclose(softmax(evaluator.logits(rows)), probabilities, atol=2e-3)
 
 
 def test_balanced_weights_pull_the_border_towards_the_frequent_class():
