@@ -31,7 +31,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "frozen": {"epochs": 1, "is_backbone_frozen": True, "learning_rate": 1e-9},
     "first token": {"pooling": "first"},
-    "no smoothing": {"label_smoothing": 0.0},
+    "smoothing 0.1": {"label_smoothing": 0.1},
     "rate / 3": {"learning_rate": FINE_TUNING.learning_rate / 3},
     "rate x 2": {"learning_rate": FINE_TUNING.learning_rate * 2},
     "layer decay 0.85": {"layer_decay": 0.85},

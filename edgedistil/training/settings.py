@@ -105,7 +105,7 @@ class TrainingSettings:
             raise DataError(f"{name} must be {legal}. Received: {getattr(self, name)!r}")
 
 
-FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4, label_smoothing=0.1)
+FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4)
 """Defaults for a pretrained backbone, chosen on validation data by `benchmarks/fine_tuning.py`."""
 
 FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)
