@@ -118,7 +118,7 @@ def _rows(
         for line in range(number - empty_lines, number):
             yield Row(line, blank, *progress)
         empty_lines = 0
-        if all(map(is_blank, cells)):  # of any number of cells: a spreadsheet writes rows of separators only
+        if len(cells) != len(layout.header) and all(map(is_blank, cells)):  # a spreadsheet's row of separators only
             yield Row(number, blank, *progress)
         else:
             yield _fault(path, number, layout, cells, unnamed) or Row(

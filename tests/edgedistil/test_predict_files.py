@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgedistil.data.separated import separated_rows
@@ -133,6 +133,7 @@ def test_json_values_that_no_column_holds(late, message, model, tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
+@example(["\r"])  # blank, and still a cell
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4))
 def test_every_cell_comes_back(tmp_path_factory, cells):
     class Rows:
