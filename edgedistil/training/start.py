@@ -76,8 +76,8 @@ def _fit_head(classifier: Any, data: TrainingData, settings: TrainingSettings) -
     features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))
     classes = class_numbers(data.training, data.labels)[divided.rows]
     # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
-    targets = np.eye(len(data.labels), dtype="float32")[classes] * (1 - settings.label_smoothing)
-    targets += settings.label_smoothing / len(data.labels)
+    targets = np.eye(len(data.labels), dtype="float32")[classes]
+    targets += np.float32(settings.label_smoothing) * (np.float32(1 / len(data.labels)) - targets)
     set_linear_head(classifier, *fit_linear_head(features, targets, class_weights(classes, settings.class_weights)))
 
 
