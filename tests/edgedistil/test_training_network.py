@@ -92,6 +92,14 @@ def test_the_optimizer_computes_keras_adamw():
     np.testing.assert_allclose(*ended, atol=1e-6)
 
 
+def test_a_piece_that_occurs_twice_counts_as_one_row_when_gradients_are_clipped():
+    slices = tf.IndexedSlices(tf.constant([[1.0], [1.0]]), tf.constant([1, 1]), tf.constant([3, 1]))
+    optimizer = LayerwiseAdamW(0.01, rate_of=lambda path: 1.0, weight_decay=0.0, global_clipnorm=1.0)
+    optimizer.apply([slices], [keras.Variable(np.zeros((3, 1), "float32"))])
+    [momentum] = optimizer._momentums
+    np.testing.assert_allclose(np.array(momentum)[:, 0], [0, 0.1, 0], atol=1e-6)  # (1 - beta_1) * a gradient of norm 1
+
+
 def test_mean_pooling_reads_all_tokens_alike(classifier, tokenized):
     outputs = np.array(classifier.backbone({"token_ids": tokenized.token_ids, "padding_mask": tokenized.padding_mask}))
     mask = tokenized.padding_mask[..., None]
