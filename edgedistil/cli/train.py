@@ -97,7 +97,11 @@ class _Logs:
 @_setting("--accumulate", "accumulated_batches", int, "Batches whose gradients are averaged for one step.")
 @_setting("--learning-rate", "learning_rate", float, "Peak learning rate; from scratch times 128 / width, if wider.")
 @_setting("--layer-decay", "layer_decay", float, "Factor of the learning rate from a layer to the one below.")
-@_setting("--label-smoothing", "label_smoothing", float, "Share of the target spread over all classes.")
+@click.option(
+    "--label-smoothing",
+    type=float,
+    help="Share of the target spread over all classes. [0.1; 0 from scratch or with fewer than 30 texts a class]",
+)
 @_setting("--token-dropout", "token_dropout", float, "Share of the tokens that training replaces by [UNK].")
 @_setting("--dropout", "dropout", float, "Dropout rate of the head, and of a new backbone.")
 @_setting("--sequence-length", "sequence_length", int, "Tokens that a text is cut to.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgedistil.data.reading import LabelledTexts
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["TrainingData", "class_names", "split"]
+__all__ = ["TrainingData", "class_names", "has_few_texts", "split"]
 
 _FEW_TEXTS = 30  # a class; with fewer, holding out a tenth costs more accuracy than choosing an epoch gains
 
@@ -69,6 +69,16 @@ def split(data: LabelledTexts, fraction: float, *, seed: int) -> tuple[LabelledT
         _subset(data, [row for row in range(len(data)) if row not in held_out]),
         _subset(data, sorted(held_out)),
     )
+
+
+def has_few_texts(data: LabelledTexts) -> bool:
+    """Returns True with fewer than 30 texts a class on average, which some defaults of training depend on.
+
+    Example:
+        >>> has_few_texts(LabelledTexts(("a", "b"), ("on", "off")))
+        True
+    """
+    return len(data) < _FEW_TEXTS * len(set(data.labels))
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,7 @@ class TrainingData:
         """
         classes = len(set(training.labels))
         if validation_fraction is None:
-            validation_fraction = 0.0 if len(training) < _FEW_TEXTS * classes else 0.1
+            validation_fraction = 0.0 if has_few_texts(training) else 0.1
         if classes > 1 and validation is None and validation_fraction:
             training, validation = split(training, validation_fraction, seed=seed)
         return cls(training, validation, test)

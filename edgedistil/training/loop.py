@@ -23,7 +23,7 @@ from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
-from edgedistil.training.targets import class_numbers, class_weights
+from edgedistil.training.targets import class_numbers, class_weights, smoothing
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
@@ -180,7 +180,9 @@ class _Run:
             optimizer=build_optimizer(
                 settings, steps_per_epoch=len(batches), num_layers=int(self._classifier.backbone.num_layers)
             ),
-            loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
+            loss=keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=smoothing(settings.label_smoothing, self._data.training)
+            ),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             jit_compile=settings.is_jit_compiled,
         )

@@ -25,7 +25,8 @@ class TrainingSettings:
         warmup_fraction: Share of all steps in which the learning rate rises.
         weight_decay: Decay of AdamW (https://arxiv.org/abs/1711.05101), on matrices only.
         clip_norm: Global norm to which gradients are clipped.
-        label_smoothing: Share of the target spread over all classes (https://arxiv.org/abs/1512.00567).
+        label_smoothing: Share of the target spread over all classes (https://arxiv.org/abs/1512.00567); `None` is 0.1,
+            and 0 with fewer than 30 texts a class.
         token_dropout: Share of the tokens that training replaces by `[UNK]`, drawn anew in every epoch
             (word dropout, https://aclanthology.org/P15-1162), so that no single word decides.
         dropout: Dropout rate of the head, and of a backbone that is built from scratch.
@@ -60,7 +61,7 @@ class TrainingSettings:
     warmup_fraction: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 1.0
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = 0.0
     token_dropout: float = 0.0
     dropout: float = 0.1
     sequence_length: int = 128
@@ -86,9 +87,10 @@ class TrainingSettings:
             self._require(name, getattr(self, name) >= lowest, f"a whole number from {lowest} up")
         for name in ("learning_rate", "clip_norm"):
             self._require(name, 0 < getattr(self, name) < float("inf"), "a number above 0")
-        for name in ("warmup_fraction", "weight_decay", "label_smoothing", "token_dropout", "dropout"):
+        for name in ("warmup_fraction", "weight_decay", "token_dropout", "dropout"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 up and below 1")
-        fraction = self.validation_fraction
+        smoothing, fraction = self.label_smoothing, self.validation_fraction
+        self._require("label_smoothing", smoothing is None or 0 <= smoothing < 1, "from 0 up and below 1, or None")
         self._require("validation_fraction", fraction is None or 0 <= fraction < 1, "from 0 up and below 1, or None")
         self._require("long_texts", self.long_texts in LONG_TEXTS, f"one of {', '.join(LONG_TEXTS)}")
         self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
@@ -105,7 +107,7 @@ class TrainingSettings:
             raise DataError(f"{name} must be {legal}. Received: {getattr(self, name)!r}")
 
 
-FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4)
+FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4, label_smoothing=None, patience=6)
 """Defaults for a pretrained backbone, chosen on validation data by `benchmarks/fine_tuning.py`."""
 
 FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)

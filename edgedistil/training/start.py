@@ -17,7 +17,7 @@ from edgedistil.training.long_texts import divide_texts
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
-from edgedistil.training.targets import class_numbers, class_weights
+from edgedistil.training.targets import class_numbers, class_weights, smoothing
 
 __all__ = ["from_preset", "from_scratch"]
 
@@ -77,7 +77,8 @@ def _fit_head(classifier: Any, data: TrainingData, settings: TrainingSettings) -
     classes = class_numbers(data.training, data.labels)[divided.rows]
     # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
     targets = np.eye(len(data.labels), dtype="float32")[classes]
-    targets += np.float32(settings.label_smoothing) * (np.float32(1 / len(data.labels)) - targets)
+    share = smoothing(settings.label_smoothing, data.training)
+    targets += np.float32(share) * (np.float32(1 / len(data.labels)) - targets)
     set_linear_head(classifier, *fit_linear_head(features, targets, class_weights(classes, settings.class_weights)))
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistil.data import LabelledTexts
+from edgedistil.data.classes import has_few_texts
 
-__all__ = ["class_numbers", "class_weights"]
+__all__ = ["class_numbers", "class_weights", "smoothing"]
 
 
 def class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -19,6 +20,22 @@ def class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int6
     """
     number_of = {label: number for number, label in enumerate(labels)}
     return np.array([number_of[label] for label in data.labels], dtype="int64")
+
+
+def smoothing(share: float | None, data: LabelledTexts) -> float:
+    """Share of the target that is spread over all classes.
+
+    Args:
+        share: The share; `None` is 0.1, and 0 with few texts, which make a smoothed classifier too unsure to improve.
+        data: Training texts.
+
+    Example:
+        >>> smoothing(None, LabelledTexts(("a", "b"), ("on", "off")))
+        0.0
+    """
+    if share is not None:
+        return share
+    return 0.0 if has_few_texts(data) else 0.1
 
 
 def class_weights(classes: NDArray[np.int64], kind: str) -> NDArray[np.float32]:
