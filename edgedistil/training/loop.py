@@ -94,7 +94,8 @@ def train(
     """
     _check(classifier, data)
     keras.utils.set_random_seed(settings.seed)
-    classifier.backbone.trainable = not settings.is_backbone_frozen
+    if settings.is_backbone_frozen:
+        classifier.backbone.trainable = False
     run = _Run(classifier, data, settings)
     best = BestEpoch(
         (lambda: run.measure("validation")) if data.validation else None,

@@ -4,8 +4,9 @@ A sentence encoder is trained so that the mean of its outputs over all tokens re
 classifier reads the first token only, which such an encoder was never trained for. `with_mean_pooling` adds a layer
 whose first position is that mean: queries of 0 attend to all tokens equally, the values are copies, and the result is
 scaled up so that the residual of the first token hardly counts after the layer norm. It is a layer as any other, so
-classifiers with it are saved, trained, converted and quantized like others. In a file, where the last layer computes
-its first position only, it costs two matmuls of a token more, and the layer before it is computed as a whole.
+classifiers with it are saved, converted and quantized like others; fine-tuning leaves it as it is. In a file, where the
+last layer computes its first position only, it costs two matmuls of a token more, and the layer before it is computed
+as a whole.
 """
 
 import math
@@ -62,7 +63,7 @@ def with_mean_pooling(backbone: Any) -> Any:
     _set_kernel(layers[f"{last}/query"], 0.0)
     _set_kernel(layers[f"{last}/value"], 1.0)
     _set_kernel(layers[f"{last}/attention_output"], _MEAN_WEIGHT)
-    # The other half of the layer starts as nothing: it adds 0, and learns from there.
+    # The other half of the layer adds 0.
     output = layers[f"{last}/output"]
     output.kernel.assign(np.zeros(output.kernel.shape, "float32"))
     return pooled
