@@ -1,8 +1,8 @@
 """The forward pass of a classifier for training: the same steps as in the file, over the variables of the Keras layers.
 
-KerasHub's layers compute the same numbers. Here, a step of training takes about two thirds of their processor time,
-because the last layer computes only the first position of each text, matmuls have rank 2, and the gradients of layer
-norms and of GELU are written out. Dropout is at KerasHub's places.
+KerasHub's layers compute the same numbers. Here, a step of training takes less processor time, because the last layer
+computes only the first position of each text, matmuls have rank 2, and the gradients of layer norms and of GELU are
+written out. Dropout is at KerasHub's places.
 """
 
 import math
