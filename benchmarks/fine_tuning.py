@@ -29,6 +29,7 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings
 BASELINE = "TF-IDF + linear"
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
+    # A rate this small leaves the fitted head as it is.
     "frozen": {"epochs": 1, "is_backbone_frozen": True, "learning_rate": 1e-9},
     "first token": {"pooling": "first"},
     "smoothing 0.1": {"label_smoothing": 0.1},

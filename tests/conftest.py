@@ -22,7 +22,7 @@ HANG = 1800.0
 
 try:
     from hypothesis import HealthCheck, settings
-except ImportError:  # the environment of the runtime alone
+except ImportError:  # an environment with only the runtime
     pass
 else:
     settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

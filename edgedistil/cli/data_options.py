@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edgedistil.cli.flags import with_flags
+from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from edgedistil.data import LabelledTexts
 
-__all__ = ["data_options", "print_skipped", "read_examples", "warn_of_blanks"]
+__all__ = ["data_options", "long_texts_option", "print_skipped", "read_examples", "warn_of_blanks"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -27,6 +28,16 @@ _DELIMITER = click.option(
     callback=lambda _context, _option, value: "\t" if value in _TAB else value,
     help="Separator of .csv and .tsv files, such as ';' or 'tab'. [found in the header]",
 )
+
+long_texts_option = click.option(
+    "--long-texts",
+    type=click.Choice(LONG_TEXTS),
+    default=LONG_TEXTS[0],
+    show_default=True,
+    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
+    "words, or all of it in overlapping windows, whose probabilities are averaged.",
+)
+"""Adds the option of what is read of long texts, `long_texts`."""
 
 
 def data_options(*, has_labels: bool = True) -> Callable[[_Command], _Command]:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.data_options import data_options, long_texts_option, read_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
-from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,14 +24,7 @@ __all__ = ["evaluate"]
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @data_options()
-@click.option(
-    "--long-texts",
-    type=click.Choice(LONG_TEXTS),
-    default=LONG_TEXTS[0],
-    show_default=True,
-    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
-    "words, or all of it in overlapping windows, whose probabilities are averaged.",
-)
+@long_texts_option
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.dashed_texts import TextCommand
-from edgedistil.cli.data_options import data_options
+from edgedistil.cli.data_options import data_options, long_texts_option
 from edgedistil.cli.output import print_json, stdout_console
-from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,14 +37,7 @@ _FILE = click.Path(path_type=Path)
 @data_options(has_labels=False)
 @click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column of the second texts.")
-@click.option(
-    "--long-texts",
-    type=click.Choice(LONG_TEXTS),
-    default=LONG_TEXTS[0],
-    show_default=True,
-    help="What is read of a text that is longer than the model's sequence length: its beginning, its first and last "
-    "words, or all of it in overlapping windows, whose probabilities are averaged.",
-)
+@long_texts_option
 @click.option("--accelerator", default="cpu", show_default=True, help="Device that runs the model.")
 @click.option("--device", help="Edge TPU to use: usb, pci, or one of several, as in :0 or usb:1.")
 @click.option("--fallback", is_flag=True, help="Use the CPU if the accelerator is unavailable or fails.")

@@ -10,7 +10,7 @@ from edgedistil_runtime.errors import DataError
 
 __all__ = ["TrainingData", "class_names", "has_few_texts", "split"]
 
-_FEW_TEXTS = 30  # a class; with fewer, holding out a tenth costs more accuracy than choosing an epoch gains
+_FEW_TEXTS = 30  # a class; a tenth of fewer is too little to choose an epoch by
 
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["fit_linear_head", "linear_head_width", "set_linear_head"]
+__all__ = ["fit_linear_head", "has_linear_head", "linear_head_width", "set_linear_head"]
 
 _STEPS = 300
 _LEARNING_RATE = 0.05
@@ -66,6 +66,18 @@ def fit_linear_head(
     return kernel.numpy(), bias.numpy()
 
 
+def has_linear_head(classifier: Any) -> bool:
+    """Returns True if the kernel of the head's hidden layer is [I, -I], as `set_linear_head` makes it.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> has_linear_head(load_classifier("intents"))
+        False
+    """
+    kernel = np.asarray(classifier.pooled_dense.kernel)
+    return kernel.shape[1] == 2 * len(kernel) and bool((kernel == _two_units_for_each(len(kernel))).all())
+
+
 def set_linear_head(classifier: Any, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
     """Makes a head compute x @ kernel + bias of the encoder's first position x.
 
@@ -74,9 +86,14 @@ def set_linear_head(classifier: Any, kernel: NDArray[np.float32], bias: NDArray[
         kernel: float32[width, classes].
         bias: float32[classes].
     """
-    identity = np.eye(len(kernel), dtype="float32")
     hidden, output = classifier.pooled_dense, classifier.output_dense
-    hidden.kernel.assign(np.concatenate([identity, -identity], axis=1))
+    hidden.kernel.assign(_two_units_for_each(len(kernel)))
     hidden.bias.assign(np.zeros(hidden.bias.shape, "float32"))
     output.kernel.assign(np.concatenate([kernel, -kernel]))
     output.bias.assign(bias)
+
+
+def _two_units_for_each(width: int) -> NDArray[np.float32]:
+    """[I, -I], float32[width, 2 * width]."""
+    identity = np.eye(width, dtype="float32")
+    return np.concatenate([identity, -identity], axis=1)

@@ -17,10 +17,12 @@ from edgedistil.presets.loading import LabelledClassifier
 from edgedistil.scores import score_probabilities
 from edgedistil.training.batches import EpochNumber, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
+from edgedistil.training.head import has_linear_head
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.optimization import build_optimizer
+from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.targets import class_numbers, class_weights, smoothing
@@ -96,6 +98,12 @@ def train(
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
         classifier.backbone.trainable = False
+    # Kernels that are multiples of the identity stay so: int8 has no room for small numbers beside a large diagonal, so
+    # that a file would lose what these layers learn.
+    if has_mean_pooling(classifier.backbone):
+        classifier.backbone.transformer_layers[-1].trainable = False
+    if has_linear_head(classifier):
+        classifier.pooled_dense.trainable = False
     run = _Run(classifier, data, settings)
     best = BestEpoch(
         (lambda: run.measure("validation")) if data.validation else None,
@@ -226,6 +234,8 @@ class _Run:
             digest.update(np.ascontiguousarray(self.parts[part].token_ids).data)
             digest.update(self._classes[part].data)
             digest.update(self._divided[part].rows.data)
+        # Weights from which training starts: another preset of the same sizes is another training.
+        digest.update(np.ascontiguousarray(self._classifier.backbone.token_embedding.embeddings).data)
         for variable in self._network.weights:
             digest.update(str((variable.path, tuple(variable.shape))).encode())
         return digest.hexdigest()

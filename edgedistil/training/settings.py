@@ -108,7 +108,7 @@ class TrainingSettings:
 
 
 FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4, label_smoothing=None, patience=6)
-"""Defaults for a pretrained backbone, chosen on validation data by `benchmarks/fine_tuning.py`."""
+"""Defaults for a pretrained backbone; docs/training.md has what was measured of them."""
 
 FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)
 """Defaults for a backbone of width 128 with random weights, from measurements on snips and sms_spam."""

@@ -65,11 +65,6 @@ def from_preset(
         hidden_dim=linear_head_width(backbone),
     )
     _fit_head(classifier, data, settings)
-    # Kernels that are multiples of the identity stay so: int8 has no room for small numbers beside a large diagonal, so
-    # that a file would lose what these layers learn.
-    classifier.pooled_dense.trainable = False
-    if pooling == "mean":
-        classifier.backbone.transformer_layers[-1].trainable = False
     return classifier
 
 

@@ -46,12 +46,13 @@ class TrainingState(keras.callbacks.Callback):  # type: ignore[misc]
             with self._path.open("rb") as file, np.load(file) as arrays:
                 header = json.loads(str(arrays["header"]))
                 found = {name: arrays[name] for name in arrays.files}
+            digest = header["digest"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"The state of the interrupted training cannot be read: {error}. Received: {self._path}. "
                 "Remove it to start again"
             ) from error
-        if header["digest"] != self._digest:
+        if digest != self._digest:
             raise DataError(
                 f"{self._path} is the state of a training with other settings or other data. Pass the same ones to go "
                 "on with it, or remove the file to start again"

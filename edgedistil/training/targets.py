@@ -26,7 +26,7 @@ def smoothing(share: float | None, data: LabelledTexts) -> float:
     """Share of the target that is spread over all classes.
 
     Args:
-        share: The share; `None` is 0.1, and 0 with few texts, which make a smoothed classifier too unsure to improve.
+        share: The share; `None` is 0.1, and 0 with few texts (docs/training.md).
         data: Training texts.
 
     Example:

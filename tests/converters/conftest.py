@@ -195,7 +195,7 @@ def eager_keras_ids():
 
 @dataclass
 class TokenizerFile:
-    """A tokenizer alone in a TFLite file, and the KerasHub preprocessor that it must equal."""
+    """Only a tokenizer in a TFLite file, and the KerasHub preprocessor that it must equal."""
 
     preprocessor: Any
     folder: Path

@@ -93,7 +93,7 @@ def library_tokenizer(vocabulary, added, **options):
 
 @dataclass
 class HuggingFaceFile:
-    """A tokenizer alone in a TFLite file, and the tokenizer of the library that it must equal.
+    """Only a tokenizer in a TFLite file, and the tokenizer of the library that it must equal.
 
     With `is_pair`, the file also takes pairs, and takes twice as long to convert.
     """

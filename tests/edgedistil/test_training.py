@@ -16,9 +16,11 @@ from edgedistil.sizes import BackboneSize
 from edgedistil.training import FROM_SCRATCH, TrainingSettings, fit, from_scratch_settings
 from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
+from edgedistil.training.head import has_linear_head
 from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil.training.loop import train
 from edgedistil.training.optimization import WarmupLinearDecay
+from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.record import write_training
 from edgedistil.training.start import from_preset, from_scratch
 from edgedistil_converters.files import atomic_directory, check_directory
@@ -211,6 +213,17 @@ def test_frozen_backbone(data, tiny_preset):
     for old, new in zip(before, classifier.backbone.weights, strict=True):
         np.testing.assert_array_equal(old, np.array(new))
     assert (head != np.array(classifier.output_dense.kernel)).any()
+
+
+def test_pooling_and_the_hidden_layer_of_a_linear_head_stay_as_they_are_also_in_a_second_training(data, tiny_preset):
+    settings = replace(SETTINGS, epochs=1, batch_size=16, pooling="mean")
+    classifier = from_preset(str(tiny_preset), data, settings)
+    for _ in range(2):
+        output = np.array(classifier.output_dense.kernel)
+        train(classifier, data, settings)
+        assert has_mean_pooling(classifier.backbone)
+        assert has_linear_head(classifier)
+        assert (output != np.array(classifier.output_dense.kernel)).any()
 
 
 def test_with_xla(data):

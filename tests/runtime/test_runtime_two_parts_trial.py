@@ -88,7 +88,7 @@ def test_a_child_that_ends(stand_in, script, message):
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        # An emulator of another processor adds a line of its own.
+        # An emulator of another processor adds a line.
         (
             "signal.raise_signal(signal.SIGABRT)",
             "that tried it: SIGABRT. (Its last line: 'qemu.*)?Use `accelerator`='cpu'",

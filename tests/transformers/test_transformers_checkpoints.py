@@ -141,7 +141,7 @@ def assert_classifies_alike(checkpoint):
         assert list(answer.token_ids) == ids, text
     probabilities = [answer.probabilities for answer in answers]
     np.testing.assert_allclose(probabilities, checkpoint.due["outputs"], atol=TOLERANCE)
-    assert np.ptp(probabilities, axis=0).max() > 0.05  # texts are told apart
+    assert np.ptp(probabilities, axis=0).max() > 0.05  # texts differ
     assert list(found.labels) == checkpoint.due["labels"]
 
 
