@@ -22,13 +22,16 @@ from edgedistil_converters.model.keras_hub import backbone_layers, head_layers, 
 __all__ = ["Evaluator", "TrainingNetwork", "pieces_that_occur", "with_rows"]
 
 _BATCH_SIZE = 64
+# Rows of a part of a training batch. MiniLM keeps about 0.3 MB a row for the backward pass.
+_TOKENS_PER_PART = 1024
 
 
 class TrainingNetwork(keras.Model):  # type: ignore[misc]
     """A classifier as a model of batches of rows of a small embedding table; its outputs are logits.
 
     Except for the table, its variables are those of the classifier: training changes them in place. `write_embeddings`
-    copies the table back.
+    copies the table back. A batch of long texts is trained in parts whose gradients are added up, so that memory
+    depends on neither the batch size nor the length of its texts.
 
     Args:
         classifier: A `keras_hub.models.DistilBertTextClassifier`.
@@ -70,13 +73,48 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         ops, x = self._embed(inputs, training=training)
         return classify_normalized(x, self._architecture, ops)
 
+    def train_step(self, data: Any) -> Any:
+        """Changes the weights once, by the gradient of a batch: `(inputs, targets, weights)`."""
+        if self.jit_compile:  # XLA has no slices of varying length; its batches have one length, and go as a whole
+            return super().train_step(data)
+        texts, length = tf.unstack(tf.shape(data[0]["token_ids"]))
+        size = tf.maximum(1, _TOKENS_PER_PART // length)
+        first, variables = self._gradients_of_part(data, 0, size), self.trainable_weights
+        _, gradients = tf.while_loop(
+            lambda start, _: start < texts,
+            lambda start, added: (
+                start + size,
+                [old + new for old, new in zip(added, self._gradients_of_part(data, start, size), strict=True)],
+            ),
+            (size, first),
+            parallel_iterations=1,
+        )
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self.get_metrics_result()
+
+    def _gradients_of_part(self, data: Any, start: Any, size: Any) -> list[Any]:
+        """Gradients of some texts' share of the loss of a batch."""
+        inputs, targets, weights = tf.nest.map_structure(lambda values: values[start : start + size], data)
+        length = tf.reduce_max(tf.reduce_sum(inputs["padding_mask"], 1))
+        inputs = {name: values[:, :length] for name, values in inputs.items()}
+        count = tf.shape(weights)[0]
+        with tf.GradientTape() as tape:
+            ops, x = self._embed(inputs, training=True, start=start)
+            logits = classify_normalized(x, self._architecture, ops)
+            loss = self._compute_loss(inputs, targets, logits, weights, training=True)
+            share = tf.cast(count, tf.float32) / tf.cast(tf.shape(data[2])[0], tf.float32)
+            of_batch = loss * share
+        self._loss_tracker.update_state(loss, sample_weight=count)
+        self.compute_metrics(inputs, targets, logits, sample_weight=weights)
+        return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(of_batch, self.trainable_weights)]
+
     def encode(self, inputs: dict[str, Any]) -> Any:
         """Returns what the head reads, float32[batch, width]."""
         ops, x = self._embed(inputs, training=False)
         return encode_normalized(x, self._architecture, ops)
 
-    def _embed(self, inputs: dict[str, Any], *, training: bool) -> tuple[TrainingOps, Any]:
-        """The steps of a batch, and its embeddings after their layer norm, [batch * length, width]."""
+    def _embed(self, inputs: dict[str, Any], *, training: bool, start: Any = 0) -> tuple[TrainingOps, Any]:
+        """The steps of a batch, or of a part from its text `start` on, and its embeddings, [batch * length, width]."""
         token_ids, mask = inputs["token_ids"], inputs["padding_mask"]
         batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
         ops = TrainingOps(
@@ -87,13 +125,18 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
             dropout=self._dropout if training else 0.0,
             head_dropout=self._head_dropout if training else 0.0,
             # The number of the call: with gradient accumulation, `iterations` counts updates.
-            step=self.optimizer._iterations.value if training else 0,
+            step=self.optimizer._iterations.value + _draw_of_part(start) if training else 0,
             seed=self._seed,
         )
         positions = tf.convert_to_tensor(self._positions.position_embeddings)[:length]
         # Keras' `Variable` has no gradient of tf.gather in rows; its value has: one row for each token of the batch.
         embeddings = tf.gather(self._table.value, tf.reshape(token_ids, [-1])) + tf.tile(positions, [batch, 1])
         return ops, ops.drop(ops.norm(EMBEDDINGS_NORM, embeddings))
+
+
+def _draw_of_part(start: Any) -> Any:
+    """Far from the numbers of other steps, so that no two parts and steps drop the same values."""
+    return tf.cast(start, tf.int64) * 10_000_019
 
 
 class Evaluator:

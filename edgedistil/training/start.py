@@ -13,6 +13,7 @@ from edgedistil.presets.pooling import pools_by_mean
 from edgedistil.sizes import BackboneSize
 from edgedistil.training.batches import tokenize
 from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.initialization import set_glorot_kernels
 from edgedistil.training.long_texts import divide_texts
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.pooling import with_mean_pooling
@@ -127,4 +128,6 @@ def from_scratch(
         max_sequence_length=settings.sequence_length,
         dropout=settings.dropout,
     )
-    return build_classifier(backbone, len(data.labels), preprocessor=preprocessor, dropout=settings.dropout)
+    classifier = build_classifier(backbone, len(data.labels), preprocessor=preprocessor, dropout=settings.dropout)
+    set_glorot_kernels(classifier, settings.seed)
+    return classifier

@@ -65,6 +65,44 @@ def test_gradients_are_those_of_kerashub_layers(classifier, tokenized):
         np.testing.assert_allclose(ours[path], value, atol=2e-5 * max(1.0, np.abs(value).max()), err_msg=path)
 
 
+def one_step(classifier, tokenized, monkeypatch, tokens_per_part):
+    """Loss, accuracy and gradients of a step that trains on a whole batch, with weights that differ by text."""
+    monkeypatch.setattr("edgedistil.training.network._TOKENS_PER_PART", tokens_per_part)
+    network, rows = small_network(classifier, tokenized)
+    network._dropout = network._head_dropout = 0.0
+    seen = {}
+    optimizer = keras.optimizers.SGD(0.0)
+    monkeypatch.setattr(
+        optimizer,
+        "apply_gradients",
+        lambda pairs: seen.update({variable.path: np.array(gradient) for gradient, variable in pairs}),
+    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer, loss, metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")], run_eagerly=True)
+    batch = {name: tf.constant(values) for name, values in rows.batch(np.arange(7), is_full_length=False).items()}
+    targets = tf.one_hot([0, 1, 2, 0, 1, 2, 0], network.num_classes)
+    logs = network.train_step((batch, targets, tf.linspace(0.5, 2.0, 7)))
+    return {name: float(value) for name, value in logs.items()}, seen
+
+
+@pytest.mark.parametrize("tokens_per_part", [1, 20])
+def test_a_batch_in_parts_has_the_gradients_of_the_whole_batch(classifier, tokenized, monkeypatch, tokens_per_part):
+    logs, whole = one_step(classifier, tokenized, monkeypatch, 10**6)
+    logs_of_parts, added = one_step(classifier, tokenized, monkeypatch, tokens_per_part)
+    assert logs_of_parts == pytest.approx(logs, rel=1e-5)
+    assert added.keys() == whole.keys() and len(whole) > 10
+    for path, value in whole.items():
+        np.testing.assert_allclose(added[path], value, atol=1e-5 * max(1.0, np.abs(value).max()), err_msg=path)
+
+
+def test_parts_of_a_batch_drop_different_values(classifier, tokenized):
+    network, rows = small_network(classifier, tokenized)
+    network.compile(keras.optimizers.SGD(0.1), "mse")
+    batch = rows.batch(np.arange(1), is_full_length=False)
+    of_parts = [np.array(network._embed(batch, training=True, start=start)[1]) for start in (0, 0, 8)]
+    assert (of_parts[0] == of_parts[1]).all() and (of_parts[0] != of_parts[2]).any()
+
+
 def test_only_embeddings_of_pieces_that_occur_are_written_back(classifier, tokenized):
     network, _ = small_network(classifier, tokenized)
     table = classifier.backbone.token_embedding.embeddings
