@@ -1,28 +1,28 @@
-"""Makes the two small English encoders of `edgedistil/presets/` from all-MiniLM-L6-v2: `edgedistil_small_en` (4 x 256)
-and `edgedistil_tiny_en` (2 x 128).
+"""Distils all-MiniLM-L6-v2 into the two English encoders of `edgedistil/presets/`, of 4 x 256 and of 2 x 128.
 
     python tools/distil_students.py ../shared/corpus -o build/students --minutes 45 [--threads 2]
     python tools/distil_students.py ../shared/corpus -o build/students --texts 2000 --epochs 2
 
-The corpus is a folder of sentences-*.txt (a text a line), index.tsv (file, first line, last line, source), SOURCES.md and
-LICENSES.md. Share-alike sources (CC BY-SA) are left out without --share-alike: whether weights are an adaptation of the
-texts is an open question. No text is stored in the presets, only weights, the word pieces and the attribution.
+The corpus is a folder of sentences-*.txt (a text a line), index.tsv (file, first line, last line, source), SOURCES.md
+and LICENSES.md. Share-alike sources (CC BY-SA) are left out without --share-alike, because it is an open question if
+weights are an adaptation of texts. A preset contains weights, word pieces and the attribution, and no text.
 
-Every source gives texts in proportion to the square root of its size, so that fiction and short stories do not decide.
-The first 2,048 texts are held out. The teacher's vectors are computed once and kept in chunks, float16. Each student then
-starts from the teacher (`edgedistil.distillation.students`) and is trained on its vectors
-(`edgedistil.distillation.sentence_training`). With --minutes, the teacher and the students each have a share of the time,
-and the learning rate falls with the time that is used up. Run the same command again after a break: it goes on after the
-last chunk of the teacher, or after the last state of a student (every two minutes).
+Every source gives texts in proportion to the square root of its size, so that fiction does not decide. The first 2,048
+texts are held out. The teacher's vectors are computed once and kept in chunks, float16. Each student starts from the
+teacher (`distillation.students`) and is trained on its vectors (`distillation.sentence_training`). With --minutes, the
+teacher and the students each have a share of the time, and the learning rate falls with the time that is used up. After
+a break, the same command goes on after the last chunk of the teacher, or after the last state of a student (every two
+minutes).
 
-Prints a line a chunk, then one JSON object: the scores on the held-out texts of the float32 student and of the written
-int8 preset.
+Prints a line for each chunk, then one JSON object: scores on the held-out texts of each float32 student and of the int8
+preset that was written.
 """
 
 import argparse
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ from edgedistil.distillation.words import continuation_pieces, mean_by_word, wor
 from edgedistil.presets.int8_encoder import write_encoder
 from edgedistil.presets.loading import load_classifier
 from edgedistil.sizes import BackboneSize
-from edgedistil.training.batches import TokenizedTexts, evaluation_batches, tokenize
+from edgedistil.training.batches import evaluation_batches, tokenize
 from edgedistil_converters.files import atomic_path
 from edgedistil_converters.preparation.pieces import texts_with_piece
 from edgedistil_converters.preparation.pruning import choose_preprocessor_pieces, preprocessor_with_pieces
@@ -102,7 +102,7 @@ def table_rows(path: Path) -> Iterator[list[str]]:
 def attribution(folder: Path, sources: Sequence[str], name: str) -> str:
     """What the licences of the teacher and of the corpus ask for."""
     rows = [cells for cells in table_rows(folder / "SOURCES.md") if cells[0] in sources]
-    credits = [cells for cells in table_rows(folder / "LICENSES.md")]
+    credits = list(table_rows(folder / "LICENSES.md"))
     if not any(SHARE_ALIKE in cells[2] for cells in rows):
         credits = [cells for cells in credits if SHARE_ALIKE not in cells[0]]
     return "\n".join(
@@ -110,9 +110,9 @@ def attribution(folder: Path, sources: Sequence[str], name: str) -> str:
             f"# Attribution of {name}",
             "",
             "The encoder was distilled from sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0,",
-            "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2), whose word pieces it shares, with English texts",
-            "of the sources below. Their texts were cut into sentences and filtered; none is part of the encoder. A model that",
-            "is trained from the encoder should pass this page on.",
+            "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2), whose word pieces it shares, with English",
+            "texts of the sources below. They were cut into sentences and filtered; none is part of the encoder. Who",
+            "passes on a model that was trained from the encoder passes on this page.",
             "",
             "| licence | sources |",
             "|---|---|",
@@ -290,9 +290,9 @@ def finish(
     texts, sources = options.corpus, options.sources
     page = attribution(texts, sources, student.name)
     teacher.student_preprocessor.sequence_length = POSITIONS
-    directory = write_encoder(
-        trainer.student, teacher.student_preprocessor, teacher.work / student.name, attribution=page, force=True
-    )
+    directory = teacher.work / student.name
+    shutil.rmtree(directory, ignore_errors=True)  # of an earlier call
+    write_encoder(trainer.student, teacher.student_preprocessor, directory, attribution=page)
     read = load_classifier(directory, num_classes=2)
     sample = teacher.texts[:64]
     assert (
@@ -320,7 +320,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=2, help="passes over them, without --minutes")
     parser.add_argument("--share-alike", action="store_true", help="with the sources under CC BY-SA")
     parser.add_argument("--only", choices=[student.name for student in STUDENTS], help="one of the students")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="cores to use; all of them by default")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 
@@ -328,8 +328,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the presets."""
     options = parse(arguments)
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if options.threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
     texts, options.sources = read_corpus(options.corpus, share_alike=options.share_alike, seed=options.seed)
     check_plan(options)

@@ -5,8 +5,8 @@ Width: the directions of the residual stream in which the teacher's hidden state
     projected; what a dropped direction adds on average goes into biases.
 Heads and feed-forward units: those that contribute most, as wide as the teacher's.
 Layer norms: scale and offset are fitted, one norm after the other, so that the student's hidden states come close to
-    the teacher's projected ones. A layer norm subtracts the mean of its inputs, so the basis is turned until the mean is
-    the direction that varies least.
+    the teacher's projected ones. A layer norm subtracts the mean of its inputs, so the basis is turned until that mean
+    is the direction that varies least.
 Word pieces: some of the teacher's. A word whose piece was dropped is split into shorter ones.
 
 The result is a start and no good encoder yet: distillation follows. A student as wide and deep as its teacher is equal

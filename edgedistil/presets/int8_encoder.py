@@ -10,12 +10,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from edgedistil.presets.attribution import ATTRIBUTION_FILE
 from edgedistil.presets.huggingface import tensor_names
 from edgedistil.presets.pooling import POOLING_FILE
 from edgedistil.presets.safetensors_files import SCALE, WEIGHTS
@@ -23,9 +24,8 @@ from edgedistil_converters.files import atomic_directory
 from edgedistil_converters.model.keras_hub import backbone_layers
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["ATTRIBUTION_FILE", "write_encoder"]
+__all__ = ["write_encoder"]
 
-ATTRIBUTION_FILE: Final = "ATTRIBUTION.md"
 _HIGHEST = 127
 
 
@@ -36,7 +36,6 @@ def write_encoder(
     *,
     is_mean_pooled: bool = True,
     attribution: str = "",
-    force: bool = False,
 ) -> Path:
     """Writes a backbone and its preprocessor as a preset without a task.
 
@@ -46,7 +45,6 @@ def write_encoder(
         directory: Directory to write.
         is_mean_pooled: Mark it as a sentence encoder whose outputs are averaged.
         attribution: Content of ATTRIBUTION.md; no file if empty.
-        force: Replace a directory.
 
     Returns:
         The directory.
@@ -58,7 +56,7 @@ def write_encoder(
     rules = getattr(preprocessor.tokenizer, "rules", None)
     if rules is None:
         raise PresetError("An encoder is written with Hugging Face's tokenizer. Received: KerasHub's tokenizer")
-    with atomic_directory(Path(directory), force=force) as work:
+    with atomic_directory(Path(directory)) as work:
         _write_json(work / "config.json", _config(backbone))
         tokenizer = {
             "tokenizer_class": "BertTokenizer",
@@ -90,6 +88,7 @@ def _config(backbone: Any) -> dict[str, Any]:
         "vocab_size": int(backbone.vocabulary_size),
         "max_position_embeddings": int(backbone.max_sequence_length),
         "dropout": float(backbone.dropout),
+        "num_parameters": int(backbone.count_params()),  # for `edgedistil presets`, which loads nothing
     }
 
 
