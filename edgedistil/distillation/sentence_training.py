@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil.distillation.token_network import TokenNetwork, mean_over_tokens
+from edgedistil.distillation.token_network import AllPositions, Bfloat16Positions, TokenNetwork, mean_over_tokens
 from edgedistil.training.batches import TokenizedTexts, evaluation_batches
 from edgedistil.training.optimization import LayerwiseAdamW
 from edgedistil_converters.files import atomic_path
@@ -54,7 +54,7 @@ class TeacherVectors:
         arrays = {"ids": self.texts.token_ids.astype("uint16"), "lengths": self.texts.lengths}
         arrays |= {"sentences": self.sentences, "words": self.words, "word_rows": self.word_rows}
         with atomic_path(path, force=True) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> "TeacherVectors":
@@ -76,6 +76,7 @@ class SentenceTrainer:
         word_variance: Variance of the teacher's projected hidden states, summed over the student's axes.
         peak: Highest learning rate.
         batch_size: Texts in a step.
+        is_bfloat16: Compute matmuls in bfloat16; the weights are float32.
     """
 
     def __init__(
@@ -87,8 +88,10 @@ class SentenceTrainer:
         word_variance: float,
         peak: float,
         batch_size: int = 64,
+        is_bfloat16: bool = False,
     ) -> None:
-        self.student, self._network = student, TokenNetwork(student)
+        self.student = student
+        self._network = TokenNetwork(student, Bfloat16Positions if is_bfloat16 else AllPositions)
         self._basis, self._turn = tf.constant(basis), tf.constant(turn)
         self._word_variance, self._peak, self._batch_size = word_variance, peak, batch_size
         self._variables = list(student.trainable_variables)
@@ -157,7 +160,7 @@ class SentenceTrainer:
         header = {name: getattr(self, name) for name in ("epoch", "chunk", "texts", "seconds")}
         arrays = {f"variable_{index}": np.asarray(value) for index, value in enumerate(self._state())}
         with atomic_path(path, force=True) as temporary, temporary.open("wb") as file:
-            np.savez(file, header=np.array(json.dumps(header)), **arrays)
+            np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
 
     def restore(self, path: Path) -> None:
         """Reads the state, if there is one."""
@@ -219,11 +222,8 @@ def similarity_scores(
     projected = teacher @ basis
     cosines = (own * projected).sum(1) / np.linalg.norm(projected, axis=1)
     pairs = np.triu_indices(len(own), 1)
-    ranks = [np.argsort(np.argsort((vectors @ vectors.T)[pairs])) for vectors in (own, teacher)]
-    return {
-        "cosine": round(float(cosines.mean()), 5),
-        "spearman": round(float(np.corrcoef(*ranks)[0, 1]), 5),
-    }
+    ranks = np.array([np.argsort(np.argsort((vectors @ vectors.T)[pairs])) for vectors in (own, teacher)], "float64")
+    return {"cosine": round(float(cosines.mean()), 5), "spearman": round(float(np.corrcoef(ranks)[0, 1]), 5)}
 
 
 def _rise_and_fall(progress: float) -> float:

@@ -176,8 +176,8 @@ def _watch(teacher: Any, texts: TokenizedTexts) -> _Seen:
                 seen.inputs[site] = values.mean(0), np.atleast_2d(np.cov(values.T))
             return super().dense(site, x, activation=activation)
 
-    network = TokenNetwork(teacher)
-    hidden = network(tf.constant(texts.token_ids), tf.constant(texts.padding_mask), Watching)
+    network = TokenNetwork(teacher, Watching)
+    hidden = network(tf.constant(texts.token_ids), tf.constant(texts.padding_mask))
     seen.sentences = mean_over_tokens(hidden, texts.padding_mask).numpy()
     return seen
 
@@ -202,7 +202,7 @@ def _project_layers(teacher: Any, student: Any, seen: _Seen, basis: Floats) -> N
             kernel, bias = _kernel(sources[f"{source}/{part}"]), _bias(sources[f"{source}/{part}"])
             dropped = np.setdiff1d(np.arange(len(kernel)), rows)
             mean = seen.inputs[f"{source}/{part}"][0]
-            bias = bias + mean[dropped].astype("float32") @ kernel[dropped]
+            bias = bias + np.asarray(mean[dropped] @ kernel[dropped], "float32")
             _assign(targets[f"{target}/{part}"], kernel[rows] @ basis, bias @ basis)
         for part in ("attention_norm", "output_norm"):
             _project_norm(sources[f"{source}/{part}"], targets[f"{target}/{part}"], basis)
@@ -234,7 +234,8 @@ def _kept_heads(
 
 def _kept(importance: NDArray[np.float64], student: Any) -> NDArray[np.int64]:
     """Numbers of the feed-forward units that contribute most."""
-    return np.sort(np.argsort(-importance, kind="stable")[: student.intermediate_dim])
+    units: NDArray[np.int64] = np.sort(np.argsort(-importance, kind="stable")[: student.intermediate_dim])
+    return units
 
 
 def _importance(inputs: tuple[Any, Any], kernel: Floats, block: int = 1) -> NDArray[np.float64]:
@@ -272,9 +273,9 @@ def _fit_norms(student: Any, texts: TokenizedTexts, table: Floats, targets: Mapp
             return super().norm(site, x)
 
     # The texts have the teacher's ids: all of its projected embeddings are read, not the student's own.
-    network = TokenNetwork(student)
+    network = TokenNetwork(student, Fitting)
     network._table = keras.Variable(table)
-    network(tf.constant(texts.token_ids), tf.constant(texts.padding_mask), Fitting)
+    network(tf.constant(texts.token_ids), tf.constant(texts.padding_mask))
 
 
 def _scaled_covariance(values: Floats) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM, Architectur
 from edgedistil_converters.model.folded_bert import gelu_kind
 from edgedistil_converters.model.keras_hub import backbone_layers
 
-__all__ = ["AllPositions", "TokenNetwork", "mean_over_tokens"]
+__all__ = ["AllPositions", "Bfloat16Positions", "TokenNetwork", "mean_over_tokens"]
 
 
 class AllPositions(TrainingOps):
@@ -28,11 +28,24 @@ class AllPositions(TrainingOps):
         return super().attend(layer, query, key, value, is_first_only=False)
 
 
+class Bfloat16Positions(AllPositions):
+    """The same steps with matmuls in bfloat16, whose sums are float32: faster on processors with AVX512-BF16 or AMX."""
+
+    def dense(self, site: str, x: Any, *, activation: str | None = None) -> Any:
+        """Returns x @ kernel + bias: [rows, inputs] -> [rows, outputs]."""
+        layer = self._layers[site]
+        bias = tf.reshape(layer.bias, [-1])
+        kernel = tf.reshape(layer.kernel, [-1, bias.shape[0]])
+        product = tf.matmul(tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16))
+        return tf.nn.bias_add(tf.cast(product, tf.float32), bias)
+
+
 class TokenNetwork:
     """Outputs of the last layer of a backbone for all tokens.
 
     Args:
         backbone: A `keras_hub.models.DistilBertBackbone`; its variables are used, not copied.
+        ops: How a step is computed.
 
     Example:
         >>> import numpy as np
@@ -44,7 +57,8 @@ class TokenNetwork:
         True
     """
 
-    def __init__(self, backbone: Any) -> None:
+    def __init__(self, backbone: Any, ops: type[AllPositions] = AllPositions) -> None:
+        self._ops = ops
         [first, *_] = backbone.transformer_layers
         kind = gelu_kind(first._feedforward_intermediate_dense.activation)
         self.architecture = Architecture(int(backbone.num_layers), is_gelu_approximate=kind == "tanh")
@@ -53,16 +67,16 @@ class TokenNetwork:
         self._table = backbone.token_embedding.embeddings
         self._positions = backbone.embeddings.position_embedding.position_embeddings
 
-    def __call__(self, token_ids: Any, padding_mask: Any, ops: type[AllPositions] = AllPositions) -> Any:
+    def __call__(self, token_ids: Any, padding_mask: Any) -> Any:
         """Returns float32[batch, length, width].
 
         Args:
             token_ids: int32[batch, length].
             padding_mask: 1 at tokens, 0 at padding, int32[batch, length].
-            ops: How a step is computed.
         """
         batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
-        steps = ops(self.layers, self.num_heads, (batch, length), attention_bias(tf.convert_to_tensor(padding_mask)))
+        bias = attention_bias(tf.convert_to_tensor(padding_mask))
+        steps = self._ops(self.layers, self.num_heads, (batch, length), bias)
         # The gradient of tf.gather from the value of Keras' variable has the rows of the batch only.
         embeddings = tf.gather(self._table.value, tf.reshape(token_ids, [-1]))
         positions = tf.convert_to_tensor(self._positions)[:length]
