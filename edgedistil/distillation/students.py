@@ -229,7 +229,8 @@ def _kept_heads(
     width = teacher.hidden_dim // teacher.num_heads
     importance = _importance(inputs, _kernel(sources[f"{layer}/attention_output"]), block=width)
     heads = np.sort(np.argsort(-importance, kind="stable")[: student.num_heads])
-    return (heads[:, None] * width + np.arange(width)).reshape(-1)
+    values: NDArray[np.int64] = (heads[:, None] * width + np.arange(width)).reshape(-1)
+    return values
 
 
 def _kept(importance: NDArray[np.float64], student: Any) -> NDArray[np.int64]:

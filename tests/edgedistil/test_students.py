@@ -266,3 +266,11 @@ def test_script_makes_both_presets_and_goes_on_after_a_break(script, corpus, tmp
     assert not [line for line in again if "texts/s" in line]
     with pytest.raises(SystemExit, match="another run"):
         script.main([*arguments, "--share-alike"])
+
+
+def test_script_ends_when_the_minutes_are_used_up(script, corpus, tmp_path, capsys):
+    arguments = [str(corpus), "-o", str(tmp_path / "work"), "--only", "edgedistil_tiny_en", "--bfloat16"]
+    assert script.main([*arguments, "--minutes", "0.1"]) == 0
+    [result] = json.loads(capsys.readouterr().out.splitlines()[-1]).values()
+    # At least the tiny student's share of six seconds; a chunk that was begun is ended.
+    assert result["seconds"] >= 1 and result["texts"] > 60
