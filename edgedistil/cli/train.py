@@ -11,6 +11,7 @@ from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData
+from edgedistil.presets.registry import DEFAULT_ENCODER, is_bundled
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 from edgedistil_runtime.pieces import LONG_TEXTS
@@ -72,7 +73,11 @@ class _Logs:
 
 
 @click.command()
-@click.option("--preset", help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory.")
+@click.option(
+    "--preset",
+    help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory; without it and --from-scratch: "
+    f"{DEFAULT_ENCODER}.",
+)
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
 @click.option(
     "--train-data", type=_FILE, required=True, help="Labelled texts: a file or a directory, as in docs/data.md."
@@ -164,9 +169,10 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch. It writes a preset directory with the weights, the vocabulary,
-    labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert --preset` takes. The
-    state after every epoch is kept beside the directory until it is written, for --resume.
+    Training starts from --preset or --from-scratch, else from a small English encoder that comes with EdgeDistil. It
+    writes a preset directory with the weights, the vocabulary, labels.txt, samples.jsonl, README.md, training.json and
+    training.png, which `edgedistil convert --preset` takes. The state after every epoch is kept beside the directory
+    until it is written, for --resume.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
@@ -207,6 +213,8 @@ def _start(options: dict[str, Any]) -> Start:
     numbers = ("num_layers", "hidden_dim", "num_heads", "intermediate_dim")
     taken = {name: options.pop(name) for name in (*names, *numbers)}
     preset, size_name = taken["preset"], taken["from_scratch"]
+    if preset is None and size_name is None and is_bundled(DEFAULT_ENCODER):
+        preset = DEFAULT_ENCODER
     if (preset is None) == (size_name is None):
         raise click.UsageError("Pass either --preset P to fine-tune or --from-scratch SIZE to train a new backbone.")
     given = [name for name in (*names[2:], *numbers) if taken[name] not in (None, False)]
@@ -244,6 +252,7 @@ def _run(
             import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
     else:
         import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+    from edgedistil.presets.attribution import read_attribution
     from edgedistil.training.callbacks import ProgressReporter
     from edgedistil.training.loop import steps_per_epoch
     from edgedistil.training.loop import train as fit
@@ -263,7 +272,10 @@ def _run(
             if state.exists():
                 click.echo("The same command with --resume goes on after the last whole epoch.", err=True)
             raise
-    write_training(result, data, output, origin=origin, keeps_samples=keeps_samples, force=force)
+    attribution = read_attribution(start.preset) if start.preset else ""
+    write_training(
+        result, data, output, origin=origin, attribution=attribution, keeps_samples=keeps_samples, force=force
+    )
     state.unlink(missing_ok=True)
     return result
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from keras_hub.src.utils.preset_utils import get_file
 
 from edgedistil.presets.packaged import INSTALL, MINILM, MINILM_HANDLE, packaged_files
-from edgedistil.presets.registry import BUNDLED, bundled_preset_path, list_presets
+from edgedistil.presets.registry import bundled_preset_path, is_bundled, list_presets
 from edgedistil_runtime.errors import PresetError
 
 __all__ = ["locate"]
@@ -66,7 +66,7 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
         >>> locate("smart_home_tiny_en").name, locate("intents").name
         ('smart_home_tiny_en', 'intents')
     """
-    if preset in BUNDLED:
+    if is_bundled(preset):
         return bundled_preset_path(preset)
     if preset == MINILM:
         return _locate_minilm(load_weights=load_weights)

@@ -26,7 +26,7 @@ from edgedistil.sizes import BackboneSize
 from edgedistil_converters.model.keras_hub import backbone_layers, head_layers
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["MODEL_TYPES", "check_config", "has_trained_head", "labels", "load"]
+__all__ = ["MODEL_TYPES", "check_config", "has_trained_head", "labels", "load", "tensor_names"]
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,23 @@ def _check_problem(config: Mapping[str, Any], preset: str) -> None:
         )
 
 
+def tensor_names(model_type: str, num_layers: int) -> tuple[str, str, dict[str, str]]:
+    """Names of a backbone's tensors: of the words, of the positions, and site -> name without `.weight` and `.bias`.
+
+    Example:
+        >>> tensor_names("distilbert", 1)[2]["transformer_layer_0/query"]
+        'transformer.layer.0.attention.q_lin'
+    """
+    names = _NAMES[model_type]
+    sites = [f"transformer_layer_{index}/{part}" for index in range(num_layers) for part in names.parts]
+    return _WORDS, _POSITIONS, {site: _tensor_name(names, site) for site in ("embeddings_layer_norm", *sites)}
+
+
+def _tensor_name(names: _Names, site: str) -> str:
+    index, _, part = site.removeprefix("transformer_layer_").partition("/")
+    return f"{names.layer}.{index}.{names.parts[part]}" if part else "embeddings.LayerNorm"
+
+
 def labels(config: Mapping[str, Any], count: int) -> tuple[str, ...]:
     """Class names of `id2label`; transformers leaves out its defaults, `LABEL_0` and so on.
 
@@ -276,9 +293,7 @@ class _Checkpoint:
         self._assign(backbone.token_embedding.embeddings, _WORDS, self._read(_WORDS))
         self._assign(backbone.embeddings.position_embedding.position_embeddings, _POSITIONS, positions)
         for site, layer in backbone_layers(backbone):
-            index, _, part = site.removeprefix("transformer_layer_").partition("/")
-            name = f"{self._names.layer}.{index}.{self._names.parts[part]}" if part else "embeddings.LayerNorm"
-            self._load_layer(layer, self._prefix + name)
+            self._load_layer(layer, self._prefix + _tensor_name(self._names, site))
 
     def _load_layer(self, layer: Any, name: str) -> None:
         assert self._tensors is not None

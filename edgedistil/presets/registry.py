@@ -12,7 +12,16 @@ from typing import Any
 from edgedistil.presets.packaged import MINILM, MINILM_HANDLE
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["BUNDLED", "PresetInfo", "bundled_preset_path", "is_mean_pooled", "list_presets"]
+__all__ = [
+    "BUNDLED",
+    "DEFAULT_ENCODER",
+    "ENCODERS",
+    "PresetInfo",
+    "bundled_preset_path",
+    "is_bundled",
+    "is_mean_pooled",
+    "list_presets",
+]
 
 _BYTES_PER_PARAMETER = 4
 _HERE = Path(__file__).parent
@@ -144,6 +153,23 @@ BUNDLED = {
     "smart_home_tiny_en": ("English", "2 layers; smart-home commands; ready to convert without a network"),
 }
 
+DEFAULT_ENCODER = "edgedistil_small_en"
+ENCODERS = {
+    DEFAULT_ENCODER: ("English", "4 layers; lowercased; distilled from all_minilm_l6_v2_en"),
+    "edgedistil_tiny_en": ("English", "2 layers; lowercased; distilled from all_minilm_l6_v2_en"),
+}
+"""Encoders without a task, as `edgedistil.presets.int8_encoder` writes them; `tools/distil_students.py` makes them."""
+
+
+def is_bundled(name: str) -> bool:
+    """Returns True for the name of a preset whose files come with EdgeDistil.
+
+    Example:
+        >>> is_bundled("smart_home_tiny_en"), is_bundled("distil_bert_base_en")
+        (True, False)
+    """
+    return name in BUNDLED or (name in ENCODERS and (_HERE / name / "config.json").is_file())
+
 
 def is_mean_pooled(preset: str) -> bool:
     """Returns True for the name or handle of a sentence encoder whose outputs are averaged.
@@ -168,11 +194,12 @@ def list_presets() -> tuple[PresetInfo, ...]:
         False
     """
     bundled = (_bundled(name) for name in BUNDLED if (_HERE / name / "config.json").is_file())
-    return (*bundled, _MINILM, *_KERAS_HUB, *_KERAS_HUB_BERTS)
+    encoders = (_encoder(name) for name in ENCODERS if is_bundled(name))
+    return (*bundled, *encoders, _MINILM, *_KERAS_HUB, *_KERAS_HUB_BERTS)
 
 
 def bundled_preset_path(name: str) -> Path:
-    """The directory of a bundled preset, in KerasHub's format.
+    """The directory of a bundled preset, in KerasHub's format, or in Hugging Face's for an encoder without a task.
 
     Raises:
         PresetError: no preset of that name is bundled, or this installation lacks its files.
@@ -182,8 +209,8 @@ def bundled_preset_path(name: str) -> Path:
         'alarm_set'
     """
     directory = _HERE / name
-    if name not in BUNDLED:
-        raise PresetError(f"A bundled preset is one of {', '.join(BUNDLED)}. Received: {name!r}")
+    if name not in BUNDLED and name not in ENCODERS:
+        raise PresetError(f"A bundled preset is one of {', '.join((*BUNDLED, *ENCODERS))}. Received: {name!r}")
     if not (directory / "config.json").is_file():
         raise PresetError(
             f"The files of the bundled preset {name} are missing from {directory}. Install edgedistil again"
@@ -203,4 +230,19 @@ def _bundled(name: str) -> PresetInfo:
         source="bundled",
         description=description,
         has_trained_head=True,
+    )
+
+
+def _encoder(name: str) -> PresetInfo:
+    language, description = ENCODERS[name]
+    config = json.loads((_HERE / name / "config.json").read_text(encoding="utf-8"))
+    parameters = int(config["num_parameters"])
+    return PresetInfo(
+        name=name,
+        parameters=parameters,
+        language=language,
+        size_bytes=parameters * _BYTES_PER_PARAMETER,
+        source="bundled",
+        description=description,
+        has_trained_head=False,
     )

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["INDEX", "WEIGHTS", "Tensors", "open_tensors"]
+__all__ = ["INDEX", "SCALE", "WEIGHTS", "Tensors", "open_tensors"]
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+SCALE = ".scale"  # the end of the name of the scales of an int8 tensor
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000  # bytes, the limit of the format's own reader
@@ -64,10 +65,15 @@ class Tensors:
     def read(self, name: str) -> NDArray[np.float32]:
         """Returns the values of a tensor as float32, whatever float the file holds.
 
+        An int8 tensor with a scale for each row, as `edgedistil.presets.int8_encoder` writes it, counts as floats.
+
         Raises:
             PresetError: there is no such tensor, or its numbers are no floats.
         """
         tensor = self._tensor(name)
+        if tensor.dtype == "I8" and name + SCALE in self:
+            rows = np.fromfile(tensor.path, np.int8, math.prod(tensor.shape), offset=tensor.offset)
+            return rows.reshape(tensor.shape) * self.read(name + SCALE)
         if tensor.dtype not in _DTYPES:
             raise PresetError(
                 f"The preset {self._preset} cannot be read: its weights are quantized; floats are needed "

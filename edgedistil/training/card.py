@@ -13,12 +13,13 @@ CARD_FILE: Final = "README.md"
 _MOST_LABELS = 200
 
 
-def model_card(record: Mapping[str, Any], *, name: str) -> str:
+def model_card(record: Mapping[str, Any], *, name: str, attribution: str = "") -> str:
     """Writes the card from what `training.json` holds; what is not known there, such as a licence, is left out.
 
     Args:
         record: Content of `training.json`.
         name: Name of the classifier.
+        attribution: A page in Markdown about the encoder that it was trained from, which becomes a section.
 
     Example:
         >>> record = {
@@ -57,6 +58,8 @@ def model_card(record: Mapping[str, Any], *, name: str) -> str:
         f"edgedistil convert --preset {name} -o {name}.tflite",
         "```",
         "",
+        *(f"#{line}" if line.startswith("#") else line for line in attribution.splitlines()),
+        *([""] if attribution else []),
     ]
     return "\n".join(lines)
 

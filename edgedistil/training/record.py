@@ -5,6 +5,8 @@
     samples.jsonl                                 a few hundred validation texts (else training texts), on
                                                   which a conversion is judged
     README.md                                     the model card, with front matter as Hugging Face's hub reads it
+    ATTRIBUTION.md                                whose texts the encoder at the start was made from, if its licences
+                                                  ask for that
     training.json                                 settings, versions, data, per-epoch history, final metrics
     training.png                                  the curves
 
@@ -21,6 +23,7 @@ from typing import Any
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.data.samples import choose_samples, write_samples
+from edgedistil.presets.attribution import ATTRIBUTION_FILE
 from edgedistil.presets.loading import LABELS_FILE
 from edgedistil.training.card import CARD_FILE, model_card
 from edgedistil.training.curves import draw_curves
@@ -39,6 +42,7 @@ def write_training(
     directory: str | Path,
     *,
     origin: Mapping[str, Any] | None = None,
+    attribution: str = "",
     keeps_samples: bool = True,
     force: bool = False,
 ) -> Path:
@@ -49,6 +53,7 @@ def write_training(
         data: Data it was trained on; file names, row counts and hashes are recorded.
         directory: Directory to write.
         origin: Facts about the start of the training to record, such as `{"preset": "distil_bert_base_en"}`.
+        attribution: Page that the licences of the encoder at the start ask for, see `read_attribution`.
         keeps_samples: Keep some of the validation texts with their labels in the directory, see `choose_samples`;
             of the training texts if there are no others.
         force: Replace a directory that an earlier call wrote.
@@ -80,7 +85,9 @@ def write_training(
         if keeps_samples:
             write_samples(choose_samples(data.validation or data.training), work)
         _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        _write_text(work / CARD_FILE, model_card(record, name=result.trained.name))
+        _write_text(work / CARD_FILE, model_card(record, name=result.trained.name, attribution=attribution))
+        if attribution:
+            _write_text(work / ATTRIBUTION_FILE, attribution)
         draw_curves(result.history, result.best_epoch, work / "training.png")
     return target
 

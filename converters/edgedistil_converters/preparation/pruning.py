@@ -23,7 +23,13 @@ from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_runtime.errors import ConversionError, DataError
 
-__all__ = ["PrunedClassifier", "PruningReport", "prune_classifier"]
+__all__ = [
+    "PrunedClassifier",
+    "PruningReport",
+    "choose_preprocessor_pieces",
+    "preprocessor_with_pieces",
+    "prune_classifier",
+]
 
 Ids = NDArray[np.int32]
 
@@ -107,13 +113,42 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
     """
     texts = _checked_texts(texts)
     _check_classifier(classifier)
-    settings, vocabulary = read_tokenizer(classifier.preprocessor)
     rows = token_id_rows(classifier.preprocessor, texts)
-    choice = choose_pieces(
+    pieces = classifier.preprocessor.tokenizer.vocabulary_size()
+    choice = choose_preprocessor_pieces(
+        classifier.preprocessor, texts_with_piece(rows, pieces), vocabulary_size=vocabulary_size
+    )
+    pruned = _with_pieces(classifier, choice.kept)
+    report = _report(classifier, pruned, choice, texts, rows)
+    return PrunedClassifier(classifier=pruned, kept=choice.kept, report=report)
+
+
+def choose_preprocessor_pieces(
+    preprocessor: Any, text_counts: NDArray[np.int64], *, vocabulary_size: int | None = None
+) -> PieceChoice:
+    """Choose the pieces of a preprocessor's vocabulary to keep, its special and added tokens among them.
+
+    Args:
+        preprocessor: A `keras_hub.models.DistilBertTextClassifierPreprocessor`.
+        text_counts: int64[vocabulary], the number of texts in which each piece occurs.
+        vocabulary_size: Number of pieces to keep; all that the texts and single characters need by default.
+
+    Raises:
+        ConversionError: The preprocessor cannot be converted, or `vocabulary_size` is too small.
+
+    Example:
+        >>> import keras_hub
+        >>> preprocessor = keras_hub.models.DistilBertTextClassifierPreprocessor.from_preset("intents")
+        >>> choice = choose_preprocessor_pieces(preprocessor, np.zeros(23, np.int64), vocabulary_size=6)
+        >>> preprocessor_with_pieces(preprocessor, choice.kept).tokenizer.get_vocabulary()[:4]
+        ['[PAD]', '[UNK]', '[CLS]', '[SEP]']
+    """
+    settings, vocabulary = read_tokenizer(preprocessor)
+    return choose_pieces(
         vocabulary,
-        texts_with_piece(rows, len(vocabulary)),
+        text_counts,
         special_tokens={
-            *_special_tokens(classifier.preprocessor),
+            *_special_tokens(preprocessor),
             *settings.special_tokens,
             *(token.content for token in settings.added_tokens),
             settings.oov_token,
@@ -121,9 +156,6 @@ def prune_classifier(classifier: Any, texts: Iterable[str], *, vocabulary_size: 
         suffix_indicator=settings.suffix_indicator,
         vocabulary_size=vocabulary_size,
     )
-    pruned = _with_pieces(classifier, choice.kept)
-    report = _report(classifier, pruned, choice, texts, rows)
-    return PrunedClassifier(classifier=pruned, kept=choice.kept, report=report)
 
 
 def _checked_texts(texts: Iterable[str]) -> tuple[str, ...]:
@@ -176,7 +208,7 @@ def _with_pieces(classifier: Any, kept: Ids) -> Any:
     pruned = type(classifier)(
         type(classifier.backbone).from_config(config),
         classifier.num_classes,
-        preprocessor=_preprocessor_with_pieces(classifier.preprocessor, kept),
+        preprocessor=preprocessor_with_pieces(classifier.preprocessor, kept),
         activation=classifier.activation,
         hidden_dim=classifier.hidden_dim,
         dropout=classifier.dropout,
@@ -187,7 +219,8 @@ def _with_pieces(classifier: Any, kept: Ids) -> Any:
     return pruned
 
 
-def _preprocessor_with_pieces(preprocessor: Any, kept: Ids) -> Any:
+def preprocessor_with_pieces(preprocessor: Any, kept: Ids) -> Any:
+    """Build the same preprocessor with the pieces of the ids `kept` only; the index in `kept` is the new id."""
     tokenizer = preprocessor.tokenizer
     vocabulary = tokenizer.get_vocabulary()
     config = {**tokenizer.get_config(), "vocabulary": [vocabulary[i] for i in kept]}
