@@ -2,10 +2,10 @@
 
     python benchmarks/fine_tuning.py ../shared/data/banking77 --per-class 10 --seeds 0 1 --arms default frozen
 
-An arm is a change of the default settings, so a table of arms on validation data (the default, `--on validation`) says
-what each setting brings; `--on test` measures the whole test split, once, with settings that are chosen already. With
-few texts a class, the seed also draws the texts. Without a validation.csv, a tenth of train.csv is held out for it.
-`--file int8` also converts each classifier and asks the file.
+An arm is a change of the default settings, or a control: the baseline, or a small classifier from scratch. A table of
+arms on validation data (the default, `--on validation`) says what each setting brings; `--on test` measures the whole
+test split, once, with settings that are chosen already. With few texts a class, the seed also draws the texts. Without
+a validation.csv, a tenth of train.csv is held out for it. `--file int8` also converts each classifier and asks the file.
 
 Results are appended to --work/results.jsonl, and what is there is not measured again: the same command goes on after an
 interruption. Figures of another version of the code go with `rm`.
@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil.data import LabelledTexts, TrainingData, read_labelled_texts, split
-from edgedistil.training.settings import FINE_TUNING, TrainingSettings
+from edgedistil.sizes import SIZES
+from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
 
 BASELINE = "TF-IDF + linear"
+SCRATCH = {f"{size} from scratch": size for size in ("tiny", "mini")}
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     # A rate this small leaves the fitted head as it is.
@@ -83,10 +85,16 @@ def measure(preset: str, folder: Path, arm: str, options: argparse.Namespace, se
         return {"accuracy": accuracy(train_baseline(data.training).predict(measured.texts), measured.labels)}
     from edgedistil.training.keras_outputs import predict_probabilities
     from edgedistil.training.loop import train
-    from edgedistil.training.start import from_preset
+    from edgedistil.training.start import from_preset, from_scratch
 
-    settings: TrainingSettings = replace(FINE_TUNING, seed=seed, **ARMS[arm])
-    classifier = from_preset(preset, data, settings)
+    settings: TrainingSettings
+    if arm in SCRATCH:
+        size = SCRATCH[arm]
+        settings = replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
+        classifier = from_scratch(size, data, settings)
+    else:
+        settings = replace(FINE_TUNING, seed=seed, **ARMS[arm])
+        classifier = from_preset(preset, data, settings)
     result = train(classifier, data, settings)
     seconds = time.process_time() - started
     keras = predict_probabilities(classifier, measured.texts).argmax(axis=1)
@@ -158,7 +166,7 @@ def main() -> None:
         "data", nargs="*", type=Path, help="folders with train.csv, test.csv and perhaps validation.csv"
     )
     parser.add_argument("--preset", default="all_minilm_l6_v2_en")
-    parser.add_argument("--arms", nargs="+", default=["default"], choices=[BASELINE, *ARMS])
+    parser.add_argument("--arms", nargs="+", default=["default"], choices=[BASELINE, *SCRATCH, *ARMS])
     parser.add_argument("--per-class", type=int, help="texts of every class to train on (default: all)")
     parser.add_argument("--on", choices=["validation", "test"], default="validation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
