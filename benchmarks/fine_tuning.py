@@ -5,7 +5,7 @@
 An arm is a change of the default settings, or a control: the baseline, or a small classifier from scratch. A table of
 arms on validation data (the default, `--on validation`) says what each setting brings; `--on test` measures the whole
 test split, once, with settings that are chosen already. With few texts a class, the seed also draws the texts. Without
-a validation.csv, a tenth of train.csv is held out for it. `--file int8` also converts each classifier and asks the file.
+a validation.csv, a tenth of train.csv is held out for it. `--file int8` also converts each classifier, and asks it.
 
 Results are appended to --work/results.jsonl, and what is there is not measured again: the same command goes on after an
 interruption. Figures of another version of the code go with `rm`.
