@@ -1,6 +1,7 @@
 """Every step of the edge graph keeps its name in every file: plans, ranges and structures go by these names."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -32,8 +33,12 @@ def content(classifier, convert):
         if scheme in ("fp32", "fp16", "int8"):
             return schema.ModelT.InitFromPackedBuf(convert(scheme).artifact.flatbuffer(), 0)
         plan = QuantizationPlan(scheme)
+        weights = read_weights(classifier)
+        *layers, last = weights.layers
+        # TensorFlow's converter removes a subtraction of zeros, as after a layer norm that was never trained.
+        last = replace(last, attention_norm=replace(last.attention_norm, beta=np.zeros_like(last.attention_norm.beta)))
         module = TextClassifierModule(
-            read_weights(classifier), *read_tokenizer(classifier.preprocessor), plan, ModelInterface()
+            replace(weights, layers=(*layers, last)), *read_tokenizer(classifier.preprocessor), plan, ModelInterface()
         )
         rows = [np.arange(5, 5 + length) for length in (3, 9, 24)]
         flatbuffer = convert_module(

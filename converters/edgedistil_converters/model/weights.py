@@ -49,8 +49,15 @@ class LayerNorm:
 
     @cached_property
     def negative_beta(self) -> Floats:
-        """-beta, always the same array object, so that graphs store it once."""
-        return -self.beta
+        """-beta, always the same array object, so that graphs store it once.
+
+        Beta is 0 everywhere in a layer norm that was never trained. TensorFlow's converter would remove the subtraction
+        of zeros and merge gamma into the next matmuls, so the first of them is -1e-6.
+        """
+        negative = -self.beta
+        if not negative.any():
+            negative.flat[0] = -1e-6
+        return negative
 
 
 Part = Dense | LayerNorm
