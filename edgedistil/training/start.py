@@ -90,6 +90,7 @@ def from_scratch(
     vocabulary: int | Sequence[str] = 8000,
     lowercase: bool = True,
     strip_accents: bool = False,
+    more_texts: Sequence[str] = (),
 ) -> Any:
     """A new classifier for the data.
 
@@ -100,6 +101,7 @@ def from_scratch(
         vocabulary: Word pieces, or how many to learn at most.
         lowercase: Fold the case of texts.
         strip_accents: Remove the accents of texts.
+        more_texts: Texts without labels, from which the vocabulary is learned too.
 
     Raises:
         PresetError: an unknown size.
@@ -114,7 +116,9 @@ def from_scratch(
     """
     keras.utils.set_random_seed(settings.seed)
     if isinstance(vocabulary, int):
-        vocabulary = learn_vocabulary(data.training.texts, vocabulary, lowercase=lowercase, strip_accents=strip_accents)
+        vocabulary = learn_vocabulary(
+            (*data.training.texts, *more_texts), vocabulary, lowercase=lowercase, strip_accents=strip_accents
+        )
     preprocessor = build_preprocessor(
         vocabulary,
         lowercase=lowercase,
