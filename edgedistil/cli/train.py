@@ -1,13 +1,15 @@
 """`edgedistil train`: labelled texts in, a preset directory with a trained classifier out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData
@@ -16,6 +18,7 @@ from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSett
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
+    from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.loop import TrainingResult
 
 __all__ = ["train"]
@@ -79,6 +82,7 @@ class _Logs:
 )
 @click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
 @click.option("--test-data", type=_FILE, help="Labelled texts to measure at the end, once.")
+@teacher_options
 @data_options()
 @click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
@@ -164,20 +168,22 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch. It writes a preset directory with the weights, the vocabulary,
+    Training starts from --preset or --from-scratch, and with --teacher the classifier also learns the answers of a
+    larger one. It writes a preset directory with the weights, the vocabulary,
     labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert --preset` takes. The
     state after every epoch is kept beside the directory until it is written, for --resume.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
+    edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
     """  # noqa: D301 (click reads the backspace itself)
     from edgedistil_converters.files import check_directory, check_not_an_input
 
-    start = _start(options)
+    start, teaching = _start(options), TeacherOptions.take(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
     # The preset is no input in this sense: a classifier trained from it may replace it.
-    files = (train_data, validation_data, test_data, start.vocabulary)
+    files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
 
@@ -195,10 +201,12 @@ def train(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
+    unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
     logs = _Logs(csv_log, tensorboard, is_resumed)
-    result = _run(start, data, settings, output, logs, keeps_samples=keeps_samples, force=force)
+    ask = partial(teaching.ask, data, unlabelled, settings, output) if teaching else None
+    result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
     skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
-    _report(result, output, skipped, is_json=is_json)
+    _report(result, answers, output, skipped, is_json=is_json)
 
 
 def _start(options: dict[str, Any]) -> Start:
@@ -235,9 +243,10 @@ def _run(
     output: Path,
     logs: _Logs,
     *,
+    ask: "Callable[[], TeacherAnswers] | None",
     keeps_samples: bool,
     force: bool,
-) -> "TrainingResult":
+) -> "tuple[TrainingResult, TeacherAnswers | None]":
     screen = console()
     if screen.is_terminal:
         with screen.status("starting TensorFlow"):
@@ -254,21 +263,35 @@ def _run(
         state.unlink(missing_ok=True)
     elif not state.exists():
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
-    classifier, origin = _classifier(start, data, settings)
-    with training_progress(screen, settings.epochs, steps_per_epoch(data, settings, classifier.preprocessor)) as show:
+    answers = ask() if ask else None
+    soft = answers.soft_targets if answers else None
+    classifier, origin = _classifier(start, data, settings, answers.unlabelled if answers else ())
+    steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
+    with training_progress(screen, settings.epochs, steps) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
         try:
-            result = fit(classifier, data, settings, name=output.name, callbacks=callbacks, checkpoint=state)
+            result = fit(
+                classifier,
+                data,
+                settings,
+                name=output.name,
+                callbacks=callbacks,
+                checkpoint=state,
+                soft_targets=soft,
+            )
         except KeyboardInterrupt:
             if state.exists():
                 click.echo("The same command with --resume goes on after the last whole epoch.", err=True)
             raise
-    write_training(result, data, output, origin=origin, keeps_samples=keeps_samples, force=force)
+    teacher = answers.to_dict() if answers else None
+    write_training(result, data, output, origin=origin, teacher=teacher, keeps_samples=keeps_samples, force=force)
     state.unlink(missing_ok=True)
-    return result
+    return result, answers
 
 
-def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
+def _classifier(
+    start: Start, data: TrainingData, settings: TrainingSettings, unlabelled: Sequence[str]
+) -> tuple[Any, dict[str, Any]]:
     """The classifier to train, and its origin for training.json."""
     from edgedistil.builder import read_vocabulary
     from edgedistil.training.start import from_preset, from_scratch
@@ -286,6 +309,7 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
         vocabulary=read_vocabulary(start.vocabulary) if start.vocabulary else start.vocabulary_size,
         lowercase=start.is_lowercase,
         strip_accents=start.is_accents_stripped,
+        more_texts=unlabelled,
     )
     origin = {
         "from_scratch": start.size_name,
@@ -297,7 +321,14 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
     return classifier, origin
 
 
-def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, is_json: bool) -> None:
+def _report(
+    result: "TrainingResult",
+    answers: "TeacherAnswers | None",
+    output: Path,
+    skipped: dict[str, Any],
+    *,
+    is_json: bool,
+) -> None:
     parameters = int(result.trained.classifier.count_params())
     if is_json:
         print_json(
@@ -311,12 +342,15 @@ def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, 
                 "metrics": result.metrics,
                 "never_predicted": list(result.never_predicted),
                 "truncation": result.truncation.to_dict(),
+                **({"teacher": answers.to_dict()} if answers else {}),
             }
         )
         return
     click.echo(f"{output}: {len(result.trained.labels)} classes, {parameters / 1e6:.2f}M parameters")
     if result.truncation.truncated or result.truncation.divided:
         click.echo(f"training data: {result.truncation}")
+    if answers:
+        click.echo(str(answers))
     click.echo(f"best epoch {result.best_epoch} of {len(result.history)}")
     for part, metrics in result.metrics.items():
         click.echo(

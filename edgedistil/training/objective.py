@@ -60,9 +60,8 @@ class SoftTargets:
     @property
     def all_logits(self) -> NDArray[np.float32]:
         """Logits for the training texts and then for the others, float32[texts, classes]."""
-        return np.asarray(
-            self.logits if self.more_logits is None else np.concatenate([self.logits, self.more_logits]), "float32"
-        )
+        more = () if self.more_logits is None else (self.more_logits,)
+        return np.ascontiguousarray(np.concatenate([self.logits, *more]), "float32")
 
 
 @dataclass(frozen=True, eq=False)
