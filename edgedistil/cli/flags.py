@@ -7,7 +7,7 @@ __all__ = ["FLAGS", "with_flags"]
 
 FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
-    "augment": "--augment",
+    "augmented_per_text": "--augment",
     "baseline": "--baseline",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",

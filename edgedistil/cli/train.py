@@ -1,6 +1,7 @@
 """`edgedistil train`: labelled texts in, a preset directory with a trained classifier out."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSett
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.loop import TrainingResult
 
@@ -248,11 +251,7 @@ def _run(
     force: bool,
 ) -> "tuple[TrainingResult, TeacherAnswers | None]":
     screen = console()
-    if screen.is_terminal:
-        with screen.status("starting TensorFlow"):
-            import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
-    else:
-        import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+    _start_tensorflow(screen)
     from edgedistil.training.callbacks import ProgressReporter
     from edgedistil.training.loop import steps_per_epoch
     from edgedistil.training.loop import train as fit
@@ -287,6 +286,11 @@ def _run(
     write_training(result, data, output, origin=origin, teacher=teacher, keeps_samples=keeps_samples, force=force)
     state.unlink(missing_ok=True)
     return result, answers
+
+
+def _start_tensorflow(screen: "Console") -> None:
+    with screen.status("starting TensorFlow") if screen.is_terminal else nullcontext():
+        import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
 
 
 def _classifier(

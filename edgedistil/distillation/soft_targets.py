@@ -127,7 +127,7 @@ def ask_teacher(
         ({'training': 15, 'unlabelled': 1, 'augmented': 0}, 1)
     """
     if augmented_per_text < 0:
-        raise DataError(f"`augment` must be a whole number from 0 up. Received: {augmented_per_text}")
+        raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
     teacher.check_labels(data.labels)
     parts = [part.texts for part in (data.training, data.validation, data.test) if part]
     known = {text for texts in parts for text in texts}

@@ -28,7 +28,8 @@ from edgedistil_runtime.pieces import CUT
 
 __all__ = ["Coverage", "Teacher"]
 
-_TEXTS_AT_ONCE = 2048  # then the answers so far are kept
+_TEXTS_AT_ONCE = 2048
+_KEPT_GROWTH = 1.2
 _LEAST_KNOWN = 0.9
 _LEAST_WHOLE = 0.8
 _MOST_LABELS = 8
@@ -188,17 +189,7 @@ class Teacher:
             OutputError: the answers cannot be kept.
         """
         self.check_labels(labels)
-        digest = texts_digest(self.digest, texts)
-        found = cache.read(digest, (len(texts), len(self.labels))) if cache else self._none()
-        if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
-            found = self._none()  # not written here
-        while len(found) < len(texts):
-            if on_progress:
-                on_progress(len(found), len(texts))
-            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE])
-            found = np.concatenate([found, more])
-            if cache:
-                cache.write(digest, found)
+        found = self._answer_all(texts, cache, on_progress or (lambda _done, _total: None))
         return found[:, [self.labels.index(label) for label in self._in_own_spelling(labels)]]
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
@@ -221,6 +212,25 @@ class Teacher:
             whole += int((is_word[ids] & ~goes_on & ~is_unknown).sum())
             unknown += int(is_unknown.sum())
         return Coverage(words, whole, unknown)
+
+    def _answer_all(
+        self, texts: Sequence[str], cache: AnswerCache | None, on_progress: OnProgress
+    ) -> NDArray[np.float32]:
+        """Logits in the order of the teacher's labels."""
+        digest = texts_digest(self.digest, texts)
+        found = cache.read(digest, (len(texts), len(self.labels))) if cache else self._none()
+        if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
+            found = self._none()  # not written here
+        kept = len(found)
+        while len(found) < len(texts):
+            on_progress(len(found), len(texts))
+            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE])
+            found = np.concatenate([found, more])
+            # Not after every step: the file is written as a whole.
+            if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
+                cache.write(digest, found)
+                kept = len(found)
+        return found
 
     def _answer(self, texts: Sequence[str]) -> NDArray[np.float32]:
         divided = divide_texts(self._preprocessor, texts, self._long_texts)
