@@ -1,6 +1,6 @@
 """`edgedistil train`: labelled texts in, a preset directory with a trained classifier out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -264,7 +264,7 @@ def _run(
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     answers = ask() if ask else None
     soft = answers.soft_targets if answers else None
-    classifier, origin = _classifier(start, data, settings, answers.unlabelled if answers else ())
+    classifier, origin = _classifier(start, data, settings, answers)
     steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
     with training_progress(screen, settings.epochs, steps) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
@@ -294,7 +294,7 @@ def _start_tensorflow(screen: "Console") -> None:
 
 
 def _classifier(
-    start: Start, data: TrainingData, settings: TrainingSettings, unlabelled: Sequence[str]
+    start: Start, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
 ) -> tuple[Any, dict[str, Any]]:
     """The classifier to train, and its origin for training.json."""
     from edgedistil.builder import read_vocabulary
@@ -304,7 +304,8 @@ def _classifier(
         # Only the last part of a path: the others are about this machine.
         is_path = "://" not in start.preset and Path(start.preset).exists()
         name = Path(start.preset).resolve().name if is_path else start.preset
-        return from_preset(start.preset, data, settings), {"preset": name}
+        soft = answers.soft_targets if answers else None
+        return from_preset(start.preset, data, settings, soft_targets=soft), {"preset": name}
     assert start.size is not None
     classifier = from_scratch(
         start.size,
@@ -313,7 +314,7 @@ def _classifier(
         vocabulary=read_vocabulary(start.vocabulary) if start.vocabulary else start.vocabulary_size,
         lowercase=start.is_lowercase,
         strip_accents=start.is_accents_stripped,
-        more_texts=unlabelled,
+        more_texts=answers.unlabelled if answers else (),
     )
     origin = {
         "from_scratch": start.size_name,

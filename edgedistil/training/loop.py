@@ -21,12 +21,12 @@ from edgedistil.training.head import has_linear_head
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
-from edgedistil.training.objective import Objective, SoftTargets, label_objective, teacher_objective
+from edgedistil.training.objective import Objective, SoftTargets, make_objective, texts_to_fit
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
-from edgedistil.training.targets import class_numbers, smoothing
+from edgedistil.training.targets import class_numbers
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
@@ -146,15 +146,10 @@ def steps_per_epoch(
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2
     """
-    texts = _texts_to_fit(data, soft_targets)
+    texts = texts_to_fit(data, soft_targets)
     if settings.long_texts == WINDOWS and preprocessor is not None:
         texts = divide_texts(preprocessor, texts, WINDOWS).texts
     return -(-len(texts) // settings.batch_size)
-
-
-def _texts_to_fit(data: TrainingData, soft_targets: SoftTargets | None) -> tuple[str, ...]:
-    """The training texts, and after them those without labels."""
-    return (*data.training.texts, *(soft_targets.more_texts if soft_targets else ()))
 
 
 class _Run:
@@ -166,7 +161,7 @@ class _Run:
         self._classifier, self._data, self._settings, self._soft = classifier, data, settings, soft_targets
         given = {"training": data.training, "validation": data.validation, "test": data.test}
         to_read = {part: found.texts for part, found in given.items() if found}
-        to_read["training"] = _texts_to_fit(data, soft_targets)
+        to_read["training"] = texts_to_fit(data, soft_targets)
         self._divided = {
             part: divide_texts(classifier.preprocessor, found, settings.long_texts) for part, found in to_read.items()
         }
@@ -197,7 +192,8 @@ class _Run:
 
     def fit(self, best: BestEpoch, callbacks: Iterable[Any], checkpoint: Path | None) -> None:
         settings, network = self._settings, self._network
-        objective, epoch = self._objective(), EpochNumber()
+        objective = make_objective(self._data, self._divided["training"].rows, settings, self._soft)
+        epoch = EpochNumber()
         batches = self._batches(objective, epoch)
         network.compile(
             optimizer=build_optimizer(
@@ -224,15 +220,6 @@ class _Run:
         finally:
             best.restore(network)
             network.write_embeddings()  # type: ignore[no-untyped-call]
-
-    def _objective(self) -> Objective:
-        settings, rows = self._settings, self._divided["training"].rows  # int64[pieces of texts]
-        # The texts with a label come first, and their pieces too.
-        classes = self._classes["training"][rows[rows < len(self._data.training)]]
-        smoothed = smoothing(settings.label_smoothing, self._data.training)
-        if self._soft is None:
-            return label_objective(classes, self._network.num_classes, settings.class_weights, smoothed)
-        return teacher_objective(classes, self._soft.all_logits[rows], settings, smoothed)
 
     def _batches(self, objective: Objective, epoch: EpochNumber) -> Any:
         settings = self._settings

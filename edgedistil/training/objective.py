@@ -17,11 +17,23 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from edgedistil.data import TrainingData
+from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.settings import TrainingSettings
-from edgedistil.training.targets import class_weights
+from edgedistil.training.targets import class_numbers, class_weights, smoothing
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["DistillationLoss", "LabelledAccuracy", "Objective", "SoftTargets", "label_objective", "teacher_objective"]
+__all__ = [
+    "DistillationLoss",
+    "LabelledAccuracy",
+    "Objective",
+    "SoftTargets",
+    "head_targets",
+    "label_objective",
+    "make_objective",
+    "teacher_objective",
+    "texts_to_fit",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +93,73 @@ class Objective:
     accuracy: Any
 
 
-def label_objective(classes: NDArray[np.int64], num_classes: int, kind: str, smoothing: float) -> Objective:
+def texts_to_fit(data: TrainingData, soft_targets: SoftTargets | None) -> tuple[str, ...]:
+    """The training texts, and after them those without labels.
+
+    Example:
+        >>> from edgedistil.data import LabelledTexts
+        >>> data = TrainingData(LabelledTexts(("a", "b"), ("x", "y")))
+        >>> texts_to_fit(data, SoftTargets(np.zeros((2, 2)), ("c",), np.zeros((1, 2))))
+        ('a', 'b', 'c')
+    """
+    return (*data.training.texts, *(soft_targets.more_texts if soft_targets else ()))
+
+
+def make_objective(
+    data: TrainingData, rows: NDArray[np.int64], settings: TrainingSettings, soft_targets: SoftTargets | None
+) -> Objective:
+    """The objective for the pieces of `texts_to_fit`.
+
+    Args:
+        data: Data of the training.
+        rows: Number of the text that each piece is from, int64[pieces], ascending.
+        settings: Settings of the training.
+        soft_targets: Answers of a teacher; `None` is training on the labels only.
+
+    Example:
+        >>> from edgedistil.data import LabelledTexts
+        >>> data = TrainingData(LabelledTexts(("a long text", "b"), ("x", "y")))
+        >>> make_objective(data, np.array([0, 0, 1]), TrainingSettings(), None).targets.tolist()
+        [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    # The texts with a label come first, and their pieces too.
+    classes = class_numbers(data.training, data.labels)[rows[rows < len(data.training)]]
+    smoothed = smoothing(settings.label_smoothing, data.training)
+    if soft_targets is None:
+        return label_objective(classes, len(data.labels), settings.class_weights, smoothed)
+    return teacher_objective(classes, soft_targets.all_logits[rows], settings, smoothed)
+
+
+def head_targets(objective: Objective, teacher_share: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets and weights for `fit_linear_head`, with the same minimum as the loss of an objective at temperature 1.
+
+    Args:
+        objective: Objective with a teacher.
+        teacher_share: As in `TrainingSettings`.
+
+    Returns:
+        Probabilities of the classes, float32[rows, classes], and weight of each row, float32[rows].
+
+    Example:
+        >>> objective = teacher_objective(np.array([1]), np.zeros((2, 2)), TrainingSettings(), 0.0)
+        >>> targets, weights = head_targets(objective, 0.5)
+        >>> targets.tolist(), weights.tolist()
+        ([[0.25, 0.75], [0.5, 0.5]], [1.0, 0.5])
+    """
+    labels, teacher = objective.targets[:, 0], softmax(objective.targets[:, 1])
+    mixed = (1 - teacher_share) * labels + teacher_share * teacher
+    weights = mixed.sum(axis=1)
+    return np.asarray(mixed / np.maximum(weights, 1e-9)[:, None], "float32"), np.asarray(weights, "float32")
+
+
+def label_objective(classes: NDArray[np.int64], num_classes: int, kind: str, smoothed: float) -> Objective:
     """Cross-entropy with the labels.
 
     Args:
         classes: Class of each row, int64[rows].
         num_classes: Number of classes.
         kind: Kind of `class_weights`.
-        smoothing: Share of a target that is spread over all classes.
+        smoothed: Share of a target that is spread over all classes.
 
     Example:
         >>> label_objective(np.array([1, 0]), 2, "none", 0.1).targets.tolist()
@@ -97,13 +168,13 @@ def label_objective(classes: NDArray[np.int64], num_classes: int, kind: str, smo
     return Objective(
         np.eye(num_classes, dtype="float32")[classes],
         class_weights(classes, kind),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothed),
         keras.metrics.CategoricalAccuracy(name="accuracy"),
     )
 
 
 def teacher_objective(
-    classes: NDArray[np.int64], logits: NDArray[np.float32], settings: TrainingSettings, smoothing: float
+    classes: NDArray[np.int64], logits: NDArray[np.float32], settings: TrainingSettings, smoothed: float
 ) -> Objective:
     """The teacher's answers for all rows, and cross-entropy with the labels for the first rows, which have some.
 
@@ -111,7 +182,7 @@ def teacher_objective(
         classes: Class of each of the first rows, int64[labelled rows].
         logits: Answers of the teacher, float32[rows, classes].
         settings: Temperature, share of the teacher, kind of loss and class weights are used.
-        smoothing: Share of a label's target that is spread over all classes.
+        smoothed: Share of a label's target that is spread over all classes.
 
     Example:
         >>> objective = teacher_objective(np.array([1]), np.zeros((2, 2)), TrainingSettings(), 0.0)
@@ -120,7 +191,7 @@ def teacher_objective(
     """
     num_classes = logits.shape[1]
     targets = np.zeros((len(logits), 2, num_classes), "float32")
-    labels = (1 - smoothing) * np.eye(num_classes)[classes] + smoothing / num_classes
+    labels = (1 - smoothed) * np.eye(num_classes)[classes] + smoothed / num_classes
     # A weight of a row would count for the teacher too: cross-entropy is linear in its target.
     targets[: len(classes), 0] = labels * class_weights(classes, settings.class_weights)[:, None]
     targets[:, 1] = logits

@@ -12,7 +12,7 @@ from edgedistil.training import FROM_SCRATCH, TrainingSettings
 from edgedistil.training.keras_outputs import predict_probabilities
 from edgedistil.training.loop import steps_per_epoch, train
 from edgedistil.training.objective import LabelledAccuracy, SoftTargets, teacher_objective
-from edgedistil.training.start import from_scratch
+from edgedistil.training.start import from_preset, from_scratch
 from edgedistil_runtime.errors import DataError
 
 SIZE = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
@@ -111,6 +111,22 @@ def test_texts_without_labels_teach_through_their_teacher(texts, kind):
     soft = SoftTargets(np.zeros((3, 3), "float32"), texts.texts, answers)
     train(classifier, data, settings, soft_targets=soft)
     assert (predict_probabilities(classifier, texts.texts).argmax(axis=1) == classes).mean() > 0.9
+
+
+def test_the_new_head_of_a_preset_is_fitted_to_the_teacher_first(tiny_preset, texts, monkeypatch):
+    nonsense = LabelledTexts(("xx", "yy", "zz"), ("lights", "music", "weather"))
+    classes = np.array([sorted(set(texts.labels)).index(label) for label in texts.labels])
+    soft = SoftTargets(np.zeros((3, 3), "float32"), texts.texts, 6 * np.eye(3, dtype="float32")[classes])
+    settings = TrainingSettings(sequence_length=12, teacher_share=1.0, pooling="mean")
+    classifier = from_preset(str(tiny_preset), TrainingData.prepare(nonsense), settings, soft_targets=soft)
+    assert (predict_probabilities(classifier, texts.texts).argmax(axis=1) == classes).mean() > 0.7
+
+    monkeypatch.setattr("edgedistil.training.start._MOST_UNLABELLED", 10)  # others are drawn
+    rows = []
+    monkeypatch.setattr("edgedistil.training.start.fit_linear_head", lambda *given: rows.extend(given[1]) or given)
+    monkeypatch.setattr("edgedistil.training.start.set_linear_head", lambda *given: None)
+    from_preset(str(tiny_preset), TrainingData.prepare(nonsense), settings, soft_targets=soft)
+    assert len(rows) == 3 + 10
 
 
 def test_pieces_of_a_long_text_have_its_targets(data, soft_targets):
