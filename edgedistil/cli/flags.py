@@ -7,6 +7,7 @@ __all__ = ["FLAGS", "with_flags"]
 
 FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
+    "augmented_per_text": "--augment",
     "baseline": "--baseline",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",
@@ -36,6 +37,7 @@ FLAGS: Mapping[str, str] = {
     "strip_labels": "--strip-labels",
     "takes_text_pair": "--text-pair",
     "target": "--target",
+    "teacher": "--teacher",
     "text_column": "--text-column",
     "text_pair_column": "--text-pair-column",
     "tokenizer": "--tokenizer",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgedistil.labelling import Progress
     from edgedistil.training.callbacks import TrainingProgress
 
-__all__ = ["row_progress", "stage_line", "training_progress"]
+__all__ = ["row_progress", "stage_line", "text_progress", "training_progress"]
 
 
 @contextmanager
@@ -95,6 +95,26 @@ def row_progress() -> Iterator[Callable[["Progress"], None]]:
             )
 
         yield show
+
+
+@contextmanager
+def text_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function that shows how many of all texts are done.
+
+    Args:
+        name: What is done to the texts, or by whom.
+    """
+    screen = console()
+    if not screen.is_terminal:
+        yield lambda _done, _total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class _Pace:

@@ -1,13 +1,16 @@
 """`edgedistil train`: labelled texts in, a preset directory with a trained classifier out."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData
@@ -17,6 +20,9 @@ from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSett
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.loop import TrainingResult
 
 __all__ = ["train"]
@@ -84,6 +90,7 @@ class _Logs:
 )
 @click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
 @click.option("--test-data", type=_FILE, help="Labelled texts to measure at the end, once.")
+@teacher_options
 @data_options()
 @click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
@@ -169,21 +176,22 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch, else from a small English encoder that comes with EdgeDistil. It
-    writes a preset directory with the weights, the vocabulary, labels.txt, samples.jsonl, README.md, training.json and
-    training.png, which `edgedistil convert --preset` takes. The state after every epoch is kept beside the directory
-    until it is written, for --resume.
+    Training starts from --preset or --from-scratch, else from a small English encoder that comes with EdgeDistil; with
+    --teacher the classifier also learns the answers of a larger one. It writes a preset directory with the weights, the
+    vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
+    --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
+    edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
     """  # noqa: D301 (click reads the backspace itself)
     from edgedistil_converters.files import check_directory, check_not_an_input
 
-    start = _start(options)
+    start, teaching = _start(options), TeacherOptions.take(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
     # The preset is no input in this sense: a classifier trained from it may replace it.
-    files = (train_data, validation_data, test_data, start.vocabulary)
+    files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
 
@@ -201,10 +209,12 @@ def train(
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
+    unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
     logs = _Logs(csv_log, tensorboard, is_resumed)
-    result = _run(start, data, settings, output, logs, keeps_samples=keeps_samples, force=force)
+    ask = partial(teaching.ask, data, unlabelled, settings, output) if teaching else None
+    result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
     skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
-    _report(result, output, skipped, is_json=is_json)
+    _report(result, answers, output, skipped, is_json=is_json)
 
 
 def _start(options: dict[str, Any]) -> Start:
@@ -243,15 +253,12 @@ def _run(
     output: Path,
     logs: _Logs,
     *,
+    ask: "Callable[[], TeacherAnswers] | None",
     keeps_samples: bool,
     force: bool,
-) -> "TrainingResult":
+) -> "tuple[TrainingResult, TeacherAnswers | None]":
     screen = console()
-    if screen.is_terminal:
-        with screen.status("starting TensorFlow"):
-            import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
-    else:
-        import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+    _start_tensorflow(screen)
     from edgedistil.presets.attribution import read_attribution
     from edgedistil.training.callbacks import ProgressReporter
     from edgedistil.training.loop import steps_per_epoch
@@ -263,24 +270,48 @@ def _run(
         state.unlink(missing_ok=True)
     elif not state.exists():
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
-    classifier, origin = _classifier(start, data, settings)
-    with training_progress(screen, settings.epochs, steps_per_epoch(data, settings, classifier.preprocessor)) as show:
+    answers = ask() if ask else None
+    soft = answers.soft_targets if answers else None
+    classifier, origin = _classifier(start, data, settings, answers)
+    steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
+    with training_progress(screen, settings.epochs, steps) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
         try:
-            result = fit(classifier, data, settings, name=output.name, callbacks=callbacks, checkpoint=state)
+            result = fit(
+                classifier,
+                data,
+                settings,
+                name=output.name,
+                callbacks=callbacks,
+                checkpoint=state,
+                soft_targets=soft,
+            )
         except KeyboardInterrupt:
             if state.exists():
                 click.echo("The same command with --resume goes on after the last whole epoch.", err=True)
             raise
-    attribution = read_attribution(start.preset) if start.preset else ""
     write_training(
-        result, data, output, origin=origin, attribution=attribution, keeps_samples=keeps_samples, force=force
+        result,
+        data,
+        output,
+        origin=origin,
+        teacher=answers.to_dict() if answers else None,
+        attribution=read_attribution(start.preset) if start.preset else "",
+        keeps_samples=keeps_samples,
+        force=force,
     )
     state.unlink(missing_ok=True)
-    return result
+    return result, answers
 
 
-def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
+def _start_tensorflow(screen: "Console") -> None:
+    with screen.status("starting TensorFlow") if screen.is_terminal else nullcontext():
+        import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
+
+
+def _classifier(
+    start: Start, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
+) -> tuple[Any, dict[str, Any]]:
     """The classifier to train, and its origin for training.json."""
     from edgedistil.builder import read_vocabulary
     from edgedistil.training.start import from_preset, from_scratch
@@ -289,7 +320,8 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
         # Only the last part of a path: the others are about this machine.
         is_path = "://" not in start.preset and Path(start.preset).exists()
         name = Path(start.preset).resolve().name if is_path else start.preset
-        return from_preset(start.preset, data, settings), {"preset": name}
+        soft = answers.soft_targets if answers else None
+        return from_preset(start.preset, data, settings, soft_targets=soft), {"preset": name}
     assert start.size is not None
     classifier = from_scratch(
         start.size,
@@ -298,6 +330,7 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
         vocabulary=read_vocabulary(start.vocabulary) if start.vocabulary else start.vocabulary_size,
         lowercase=start.is_lowercase,
         strip_accents=start.is_accents_stripped,
+        more_texts=answers.unlabelled if answers else (),
     )
     origin = {
         "from_scratch": start.size_name,
@@ -309,7 +342,14 @@ def _classifier(start: Start, data: TrainingData, settings: TrainingSettings) ->
     return classifier, origin
 
 
-def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, is_json: bool) -> None:
+def _report(
+    result: "TrainingResult",
+    answers: "TeacherAnswers | None",
+    output: Path,
+    skipped: dict[str, Any],
+    *,
+    is_json: bool,
+) -> None:
     parameters = int(result.trained.classifier.count_params())
     if is_json:
         print_json(
@@ -323,12 +363,15 @@ def _report(result: "TrainingResult", output: Path, skipped: dict[str, Any], *, 
                 "metrics": result.metrics,
                 "never_predicted": list(result.never_predicted),
                 "truncation": result.truncation.to_dict(),
+                **({"teacher": answers.to_dict()} if answers else {}),
             }
         )
         return
     click.echo(f"{output}: {len(result.trained.labels)} classes, {parameters / 1e6:.2f}M parameters")
     if result.truncation.truncated or result.truncation.divided:
         click.echo(f"training data: {result.truncation}")
+    if answers:
+        click.echo(str(answers))
     click.echo(f"best epoch {result.best_epoch} of {len(result.history)}")
     for part, metrics in result.metrics.items():
         click.echo(

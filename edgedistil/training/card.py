@@ -53,6 +53,7 @@ def model_card(record: Mapping[str, Any], *, name: str, attribution: str = "") -
         "",
         *_table(record["metrics"]),
         *_data(record["data"]),
+        *_teacher(record),
         "",
         "```",
         f"edgedistil convert --preset {name} -o {name}.tflite",
@@ -99,3 +100,18 @@ def _table(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _data(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
     parts = [f"{part}: {found['rows']:,} texts" for part, found in data.items()]
     return ["Data: " + "; ".join(parts) + "."]
+
+
+def _teacher(record: Mapping[str, Any]) -> list[str]:
+    if "teacher" not in record:
+        return []
+    teacher, settings = record["teacher"], record["settings"]
+    texts = ", ".join(f"{count:,} {part}" for part, count in teacher["texts"].items() if count)
+    kind = "mean square of the logits' differences"
+    if settings["distillation_loss"] == "kl":
+        kind = f"divergence at temperature {settings['temperature']:g}"
+    return [
+        "",
+        f"Distilled from `{teacher['name']}`, which answered these texts: {texts}. "
+        f"Its share of the loss is {settings['teacher_share']:g} ({kind}).",
+    ]

@@ -21,11 +21,12 @@ from edgedistil.training.head import has_linear_head
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
+from edgedistil.training.objective import Objective, SoftTargets, make_objective, texts_to_fit
 from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
-from edgedistil.training.targets import class_numbers, class_weights, smoothing
+from edgedistil.training.targets import class_numbers
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
@@ -64,6 +65,7 @@ def train(
     name: str = "classifier",
     callbacks: Iterable[Any] = (),
     checkpoint: Path | None = None,
+    soft_targets: SoftTargets | None = None,
 ) -> TrainingResult:
     """Fits a classifier, and keeps the epoch that is best on the validation data.
 
@@ -78,13 +80,15 @@ def train(
         callbacks: Keras callbacks to add, such as a `ProgressReporter`.
         checkpoint: File for the state of the training, written after every epoch. If it exists and is of the same
             training, that training goes on, and ends with the weights that it would have had without a break.
+        soft_targets: Answers of a teacher, which the classifier is fitted to as well; see `edgedistil.distillation`.
 
     Returns:
         The trained classifier with its labels, history and metrics.
 
     Raises:
         PresetError: the classifier has no preprocessor, or another number of outputs than the data have classes.
-        DataError: the loss is not a finite number, or the checkpoint is of another training.
+        DataError: the loss is not a finite number, the checkpoint is of another training, or the soft targets are of
+            other texts or classes.
 
     Example:
         >>> from edgedistil.data import read_labelled_texts
@@ -94,7 +98,7 @@ def train(
         >>> result.metrics["validation"]["accuracy"]
         1.0
     """
-    _check(classifier, data)
+    _check(classifier, data, soft_targets)
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
         classifier.backbone.trainable = False
@@ -104,7 +108,7 @@ def train(
         classifier.backbone.transformer_layers[-1].trainable = False
     if has_linear_head(classifier):
         classifier.pooled_dense.trainable = False
-    run = _Run(classifier, data, settings)
+    run = _Run(classifier, data, settings, soft_targets)
     best = BestEpoch(
         (lambda: run.measure("validation")) if data.validation else None,
         monitor=settings.monitor,
@@ -122,13 +126,19 @@ def train(
     )
 
 
-def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor: Any = None) -> int:
+def steps_per_epoch(
+    data: TrainingData,
+    settings: TrainingSettings,
+    preprocessor: Any = None,
+    soft_targets: SoftTargets | None = None,
+) -> int:
     """Number of batches in an epoch.
 
     Args:
         data: Data to train on.
         settings: Settings of the training.
         preprocessor: Preprocessor of the classifier, to count pieces if `settings.long_texts` is `windows`.
+        soft_targets: Soft targets of the training, whose further texts count too.
 
     Example:
         >>> from edgedistil.data import LabelledTexts
@@ -136,7 +146,7 @@ def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2
     """
-    texts = data.training.texts
+    texts = texts_to_fit(data, soft_targets)
     if settings.long_texts == WINDOWS and preprocessor is not None:
         texts = divide_texts(preprocessor, texts, WINDOWS).texts
     return -(-len(texts) // settings.batch_size)
@@ -145,13 +155,15 @@ def steps_per_epoch(data: TrainingData, settings: TrainingSettings, preprocessor
 class _Run:
     """The network of a training, and what is read of its texts, as rows of the network's table."""
 
-    def __init__(self, classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
-        self._classifier, self._data, self._settings = classifier, data, settings
+    def __init__(
+        self, classifier: Any, data: TrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+    ) -> None:
+        self._classifier, self._data, self._settings, self._soft = classifier, data, settings, soft_targets
         given = {"training": data.training, "validation": data.validation, "test": data.test}
+        to_read = {part: found.texts for part, found in given.items() if found}
+        to_read["training"] = texts_to_fit(data, soft_targets)
         self._divided = {
-            part: divide_texts(classifier.preprocessor, found.texts, settings.long_texts)
-            for part, found in given.items()
-            if found
+            part: divide_texts(classifier.preprocessor, found, settings.long_texts) for part, found in to_read.items()
         }
         texts = {part: tokenize(classifier.preprocessor, divided.texts) for part, divided in self._divided.items()}
         unknown = int(classifier.preprocessor.tokenizer.token_to_id("[UNK]"))
@@ -180,19 +192,15 @@ class _Run:
 
     def fit(self, best: BestEpoch, callbacks: Iterable[Any], checkpoint: Path | None) -> None:
         settings, network = self._settings, self._network
-        classes = self._classes["training"][self._divided["training"].rows]  # int64[pieces of texts]
-        targets = np.eye(network.num_classes, dtype="float32")[classes]
-        weights = class_weights(classes, settings.class_weights)
+        objective = make_objective(self._data, self._divided["training"].rows, settings, self._soft)
         epoch = EpochNumber()
-        batches = self._batches(targets, weights, epoch)
+        batches = self._batches(objective, epoch)
         network.compile(
             optimizer=build_optimizer(
                 settings, steps_per_epoch=len(batches), num_layers=int(self._classifier.backbone.num_layers)
             ),
-            loss=keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=smoothing(settings.label_smoothing, self._data.training)
-            ),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            loss=objective.loss,
+            metrics=[objective.accuracy],
             jit_compile=settings.is_jit_compiled,
         )
         network.optimizer.build(network.trainable_variables)
@@ -213,12 +221,12 @@ class _Run:
             best.restore(network)
             network.write_embeddings()  # type: ignore[no-untyped-call]
 
-    def _batches(self, targets: NDArray[np.float32], weights: NDArray[np.float32], epoch: EpochNumber) -> Any:
+    def _batches(self, objective: Objective, epoch: EpochNumber) -> Any:
         settings = self._settings
         return training_batches(
             self.parts["training"],
-            targets,
-            weights=weights,
+            objective.targets,
+            weights=objective.weights,
             batch_size=settings.batch_size,
             seed=settings.seed,
             epoch=epoch,
@@ -234,6 +242,8 @@ class _Run:
             digest.update(np.ascontiguousarray(self.parts[part].token_ids).data)
             digest.update(self._classes[part].data)
             digest.update(self._divided[part].rows.data)
+        if self._soft is not None:
+            digest.update(self._soft.all_logits.data)
         # Weights from which training starts: another preset of the same sizes is another training.
         digest.update(np.ascontiguousarray(self._classifier.backbone.token_embedding.embeddings).data)
         for variable in self._network.weights:
@@ -252,11 +262,16 @@ class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
 
-def _check(classifier: Any, data: TrainingData) -> None:
+def _check(classifier: Any, data: TrainingData, soft_targets: SoftTargets | None) -> None:
     if classifier.preprocessor is None:
         raise PresetError("Training needs a classifier with a preprocessor, to tokenize the texts. Received: none")
     if classifier.num_classes != len(data.labels):
         raise PresetError(
             f"The classifier has {classifier.num_classes} outputs and the training data have {len(data.labels)} "
             f"classes. Load it with num_classes={len(data.labels)}"
+        )
+    if soft_targets and soft_targets.logits.shape != (len(data.training), len(data.labels)):
+        raise DataError(
+            "Soft targets need a row for each training text and a column for each class: "
+            f"({len(data.training)}, {len(data.labels)}). Received: {soft_targets.logits.shape}"
         )

@@ -30,7 +30,7 @@ from edgedistil.training.curves import draw_curves
 from edgedistil.training.loop import TrainingResult
 from edgedistil_converters.files import atomic_directory
 
-__all__ = ["SCHEMA_VERSION", "write_training"]
+__all__ = ["SCHEMA_VERSION", "file_record", "write_training"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("tensorflow", "keras", "keras-hub", "numpy")
@@ -43,6 +43,7 @@ def write_training(
     *,
     origin: Mapping[str, Any] | None = None,
     attribution: str = "",
+    teacher: Mapping[str, Any] | None = None,
     keeps_samples: bool = True,
     force: bool = False,
 ) -> Path:
@@ -54,6 +55,7 @@ def write_training(
         directory: Directory to write.
         origin: Facts about the start of the training to record, such as `{"preset": "distil_bert_base_en"}`.
         attribution: Page that the licences of the encoder at the start ask for, see `read_attribution`.
+        teacher: Facts about a teacher and the texts that it answered, such as `{"name": "my_teacher"}`.
         keeps_samples: Keep some of the validation texts with their labels in the directory, see `choose_samples`;
             of the training texts if there are no others.
         force: Replace a directory that an earlier call wrote.
@@ -77,7 +79,7 @@ def write_training(
     """
     target = Path(directory)
     # The data files are hashed first: if one is gone, nothing is written.
-    record = _record(result, data, dict(origin or {}))
+    record = _record(result, data, dict(origin or {})) | ({"teacher": dict(teacher)} if teacher else {})
     with atomic_directory(target, force=force) as work:
         result.trained.classifier.save_to_preset(str(work))
         _forget_date(work / "metadata.json")
@@ -112,9 +114,24 @@ def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) 
 def _data_record(texts: LabelledTexts) -> dict[str, Any]:
     if texts.path is None:
         return {"rows": len(texts)}
-    with texts.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": texts.path.name, "sha256": digest, "rows": len(texts)}
+    return {**file_record(texts.path), "rows": len(texts)}
+
+
+def file_record(path: Path) -> dict[str, str]:
+    """Name and digest of a data file, or of a directory with a folder of texts for each class.
+
+    Example:
+        >>> file_record(Path("train.csv"))["file"]
+        'train.csv'
+    """
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    digest = hashlib.sha256()
+    for text in sorted(text for text in path.glob("*/*") if text.suffix.lower() == ".txt"):
+        content = text.read_bytes()
+        digest.update(f"{text.relative_to(path).as_posix()}\n{len(content)}\n".encode() + content)
+    return {"file": path.name, "sha256": digest.hexdigest()}
 
 
 def _forget_date(path: Path) -> None:

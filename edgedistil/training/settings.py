@@ -42,6 +42,14 @@ class TrainingSettings:
             them, for a fixed number of epochs; `None` is 0 with fewer than 30 texts a class, and 0.1 with more.
         pooling: What a new head of a pretrained backbone reads: the `first` token, or the `mean` over all tokens, which
             is one more layer; `auto` is `mean` for sentence encoders trained on it, and `first` for others.
+        temperature: Number by which logits are divided before the teacher's and the student's probabilities are
+            compared; above 1, unlikely classes count more (https://arxiv.org/abs/1503.02531, section 2). Read only with
+            soft targets.
+        teacher_share: Share of the teacher in the loss of a text with a label; the rest is the cross-entropy with the
+            label. Read only with soft targets.
+        distillation_loss: `kl`, the divergence of the probabilities times the square of the temperature, or `mse`, the
+            mean square of the differences of the logits (https://arxiv.org/abs/1903.12136), without a temperature.
+            Read only with soft targets.
         is_backbone_frozen: Train only the head.
         is_jit_compiled: Compile with XLA; every batch then has the full sequence length.
 
@@ -72,6 +80,9 @@ class TrainingSettings:
     class_weights: Literal["none", "balanced"] = "none"
     validation_fraction: float | None = None
     pooling: Literal["auto", "first", "mean"] = "auto"
+    temperature: float = 2.0
+    teacher_share: float = 0.9
+    distillation_loss: Literal["kl", "mse"] = "kl"
     is_backbone_frozen: bool = False
     is_jit_compiled: bool = False
 
@@ -85,7 +96,7 @@ class TrainingSettings:
             ("patience", 1),
         ):
             self._require(name, getattr(self, name) >= lowest, f"a whole number from {lowest} up")
-        for name in ("learning_rate", "clip_norm"):
+        for name in ("learning_rate", "clip_norm", "temperature"):
             self._require(name, 0 < getattr(self, name) < float("inf"), "a number above 0")
         for name in ("warmup_fraction", "weight_decay", "token_dropout", "dropout"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 up and below 1")
@@ -94,6 +105,8 @@ class TrainingSettings:
         self._require("validation_fraction", fraction is None or 0 <= fraction < 1, "from 0 up and below 1, or None")
         self._require("long_texts", self.long_texts in LONG_TEXTS, f"one of {', '.join(LONG_TEXTS)}")
         self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
+        self._require("teacher_share", 0 <= self.teacher_share <= 1, "from 0 to 1")
+        self._require("distillation_loss", self.distillation_loss in ("kl", "mse"), "kl or mse")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
         self._require("monitor", self.monitor in ("macro_f1", "accuracy", "loss"), "macro_f1, accuracy or loss")
         self._require("class_weights", self.class_weights in ("none", "balanced"), "none or balanced")

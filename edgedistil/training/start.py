@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistil.builder import build_backbone, build_classifier, build_preprocessor, learn_vocabulary
 from edgedistil.data import TrainingData
@@ -16,15 +17,23 @@ from edgedistil.training.head import fit_linear_head, linear_head_width, set_lin
 from edgedistil.training.initialization import set_glorot_kernels
 from edgedistil.training.long_texts import divide_texts
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
+from edgedistil.training.objective import SoftTargets, head_targets, make_objective, texts_to_fit
 from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
-from edgedistil.training.targets import class_numbers, class_weights, smoothing
+from edgedistil.training.targets import smoothing
 
 __all__ = ["from_preset", "from_scratch"]
 
+_MOST_UNLABELLED = 20_000  # enough for a linear head, whose fit takes all texts in every step
+
 
 def from_preset(
-    preset: str, data: TrainingData, settings: TrainingSettings, *, keeps_sequence_length: bool = False
+    preset: str,
+    data: TrainingData,
+    settings: TrainingSettings,
+    *,
+    keeps_sequence_length: bool = False,
+    soft_targets: SoftTargets | None = None,
 ) -> Any:
     """A preset's backbone and preprocessor with a new head that has an output for every class of the data.
 
@@ -36,6 +45,7 @@ def from_preset(
         data: Training data; its labels are the classes.
         settings: Seed, dropout, sequence length, long texts, pooling and class weights are used.
         keeps_sequence_length: Cut texts to the preset's sequence length instead of the settings'.
+        soft_targets: Answers of a teacher, to which the head is fitted too.
 
     Raises:
         PresetError: as `load_classifier`.
@@ -65,22 +75,38 @@ def from_preset(
         dropout=settings.dropout,
         hidden_dim=linear_head_width(backbone),
     )
-    _fit_head(classifier, data, settings)
+    _fit_head(classifier, data, settings, soft_targets)
     return classifier
 
 
-def _fit_head(classifier: Any, data: TrainingData, settings: TrainingSettings) -> None:
+def _fit_head(
+    classifier: Any, data: TrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+) -> None:
     """Fits the new head to the outputs of the pretrained encoder, which stays as it is."""
-    divided = divide_texts(classifier.preprocessor, data.training.texts, settings.long_texts)
-    texts = tokenize(classifier.preprocessor, divided.texts)
+    divided = divide_texts(classifier.preprocessor, texts_to_fit(data, soft_targets), settings.long_texts)
+    kept = _rows_for_head(divided.rows, len(data.training), settings.seed)
+    objective = make_objective(data, divided.rows[kept], settings, soft_targets)
+    if soft_targets is None:
+        # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
+        share = np.float32(smoothing(settings.label_smoothing, data.training))
+        targets = objective.targets + share * (np.float32(1 / len(data.labels)) - objective.targets)
+        weights = objective.weights
+    else:
+        targets, weights = head_targets(objective, settings.teacher_share)
+    texts = tokenize(classifier.preprocessor, [divided.texts[row] for row in kept])
     pieces = pieces_that_occur([texts])
     features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))
-    classes = class_numbers(data.training, data.labels)[divided.rows]
-    # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
-    targets = np.eye(len(data.labels), dtype="float32")[classes]
-    share = smoothing(settings.label_smoothing, data.training)
-    targets += np.float32(share) * (np.float32(1 / len(data.labels)) - targets)
-    set_linear_head(classifier, *fit_linear_head(features, targets, class_weights(classes, settings.class_weights)))
+    set_linear_head(classifier, *fit_linear_head(features, targets, weights))
+
+
+def _rows_for_head(rows: NDArray[np.int64], num_labelled: int, seed: int) -> NDArray[np.int64]:
+    """All pieces of texts with a label, and at most 20,000 of the others, which come after them."""
+    labelled = int((rows < num_labelled).sum())
+    others = len(rows) - labelled
+    chosen = np.arange(others)
+    if others > _MOST_UNLABELLED:
+        chosen = np.sort(np.random.default_rng(seed).choice(others, _MOST_UNLABELLED, replace=False))
+    return np.concatenate([np.arange(labelled), labelled + chosen])
 
 
 def from_scratch(
@@ -91,6 +117,7 @@ def from_scratch(
     vocabulary: int | Sequence[str] = 8000,
     lowercase: bool = True,
     strip_accents: bool = False,
+    more_texts: Sequence[str] = (),
 ) -> Any:
     """A new classifier for the data.
 
@@ -101,6 +128,7 @@ def from_scratch(
         vocabulary: Word pieces, or how many to learn at most.
         lowercase: Fold the case of texts.
         strip_accents: Remove the accents of texts.
+        more_texts: Texts without labels, from which the vocabulary is learned too.
 
     Raises:
         PresetError: an unknown size.
@@ -115,7 +143,9 @@ def from_scratch(
     """
     keras.utils.set_random_seed(settings.seed)
     if isinstance(vocabulary, int):
-        vocabulary = learn_vocabulary(data.training.texts, vocabulary, lowercase=lowercase, strip_accents=strip_accents)
+        vocabulary = learn_vocabulary(
+            (*data.training.texts, *more_texts), vocabulary, lowercase=lowercase, strip_accents=strip_accents
+        )
     preprocessor = build_preprocessor(
         vocabulary,
         lowercase=lowercase,

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from edgedistil.cli import VERBS, main
 from edgedistil.cli.border import guarded
 from edgedistil.presets import list_presets
+from edgedistil.training.record import file_record
 from edgedistil_runtime.errors import DataError
 
 SMALL = (
@@ -226,6 +227,20 @@ def test_train_from_scratch_then_fine_tune_what_it_wrote(csv_file, tmp_path):
     assert record["settings"]["is_backbone_frozen"] is True
     assert record["settings"]["sequence_length"] == 8
     assert record["data"]["validation"]["file"] == "texts.csv"
+
+
+def test_train_from_folders_of_texts(texts, tmp_path):
+    for number, (text, label) in enumerate(zip(texts.texts, texts.labels, strict=True)):
+        path = tmp_path / "texts" / label / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    done = train_from_scratch(tmp_path / "texts", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    recorded = json.loads((tmp_path / "out" / "training.json").read_text())["data"]["training"]
+    assert recorded["file"] == "texts"
+    assert recorded["sha256"] == file_record(tmp_path / "texts")["sha256"]
+    path.write_text("something else", encoding="utf-8")
+    assert recorded["sha256"] != file_record(tmp_path / "texts")["sha256"]
 
 
 def test_vocabulary_file_and_case(csv_file, tmp_path, tiny_vocabulary):

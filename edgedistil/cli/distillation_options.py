@@ -1,0 +1,141 @@
+"""Options of `edgedistil train` about a teacher, and how they are followed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgedistil.cli.progress import text_progress
+from edgedistil.data import TrainingData, read_texts
+from edgedistil.training.settings import FINE_TUNING, TrainingSettings
+
+if TYPE_CHECKING:
+    from edgedistil.distillation.soft_targets import TeacherAnswers
+
+__all__ = ["TeacherOptions", "teacher_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_SETTINGS = ("temperature", "teacher_share", "distillation_loss")
+_CACHE_FOLDER = ".teacher_answers"
+
+_OPTIONS = (
+    click.option("--teacher", help="Trained classifier to learn from: a directory that this command wrote."),
+    click.option(
+        "--unlabelled",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="With --teacher: texts without labels, which the teacher labels; can be repeated.",
+    ),
+    click.option(
+        "--augment",
+        type=click.IntRange(min=0),
+        default=0,
+        help="With --teacher: new texts to make from each training text, which the teacher labels. [0]",
+    ),
+    click.option(
+        "--temperature",
+        type=float,
+        help=f"With --teacher: divisor of the logits that are compared. [{FINE_TUNING.temperature}]",
+    ),
+    click.option(
+        "--teacher-share",
+        type=float,
+        help=f"With --teacher: its share in the loss; the rest is the label's. [{FINE_TUNING.teacher_share}]",
+    ),
+    click.option(
+        "--distillation-loss",
+        type=click.Choice(["kl", "mse"]),
+        help="With --teacher: divergence of the probabilities, or mean square of the logits' differences. "
+        f"[{FINE_TUNING.distillation_loss}]",
+    ),
+)
+
+
+def teacher_options(command: _Command) -> _Command:
+    """Adds the options about a teacher to a command.
+
+    Example:
+        >>> @click.command()
+        ... @teacher_options
+        ... def learn(teacher, **others): ...
+        >>> [parameter.name for parameter in learn.params][:3]
+        ['teacher', 'unlabelled', 'augment']
+    """
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class TeacherOptions:
+    """A teacher and the texts that it is asked about.
+
+    Attributes:
+        teacher: Preset of the teacher.
+        unlabelled: Files of texts without labels.
+        augment: New texts for each training text.
+    """
+
+    teacher: str
+    unlabelled: tuple[Path, ...]
+    augment: int
+
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> "TeacherOptions | None":
+        """Takes the options about a teacher out of `options`; settings of the training remain.
+
+        Returns:
+            The options, or None if there is no teacher.
+
+        Raises:
+            click.UsageError: an option needs a teacher, and there is none.
+        """
+        taken = {name: options.pop(name) for name in ("teacher", "unlabelled", "augment")}
+        if taken["teacher"] is not None:
+            return cls(**taken)
+        needing = [name for name in ("unlabelled", "augment") if taken[name]]
+        needing += [name for name in _SETTINGS if options[name] is not None]
+        if needing:
+            flags = ", ".join("--" + name.replace("_", "-") for name in needing)
+            raise click.UsageError(f"There is no teacher to ask: {flags} need --teacher.")
+        return None
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Files and folders that are read."""
+        return Path(self.teacher), *self.unlabelled
+
+    def read_unlabelled(self, text_column: str, delimiter: str | None) -> dict[Path, tuple[str, ...]]:
+        """Reads the texts of each file."""
+        return {path: read_texts(path, text_column, delimiter=delimiter) for path in self.unlabelled}
+
+    def ask(
+        self,
+        data: TrainingData,
+        unlabelled: Mapping[Path, tuple[str, ...]],
+        settings: TrainingSettings,
+        output: Path,
+    ) -> "TeacherAnswers":
+        """Asks the teacher; its answers are kept in a hidden folder beside the output."""
+        from edgedistil.distillation.answer_cache import AnswerCache
+        from edgedistil.distillation.soft_targets import ask_teacher
+        from edgedistil.distillation.teacher import Teacher
+        from edgedistil.training.record import file_record
+
+        teacher = Teacher.load(self.teacher, long_texts=settings.long_texts)
+        with text_progress(f"teacher {teacher.name}") as show:
+            answers = ask_teacher(
+                teacher,
+                data,
+                unlabelled=[text for texts in unlabelled.values() for text in texts],
+                augmented_per_text=self.augment,
+                seed=settings.seed,
+                cache=AnswerCache(output.parent / _CACHE_FOLDER),
+                on_progress=show,
+            )
+        for warning in answers.warnings():
+            click.echo(f"Warning: {warning}", err=True)
+        files = [{**file_record(path), "rows": len(texts)} for path, texts in unlabelled.items()]
+        return replace(answers, files=files)

@@ -1,0 +1,249 @@
+"""A teacher: a trained classifier that is asked for its logits, which a student learns.
+
+Its network is read as training reads it (`edgedistil.training.network`), so a teacher in any format that
+`load_labelled_classifier` takes can be asked, whatever its last activation is.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil.data.spelling import spelled_as
+from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
+from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
+from edgedistil.training.batches import tokenize
+from edgedistil.training.long_texts import divide_texts, mean_by_text
+from edgedistil.training.network import Evaluator, TrainingNetwork
+from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation
+from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_runtime.errors import DataError, PresetError
+from edgedistil_runtime.pieces import CUT
+
+__all__ = ["Coverage", "Teacher"]
+
+_TEXTS_AT_ONCE = 2048
+_KEPT_GROWTH = 1.2
+_LEAST_KNOWN = 0.9
+_LEAST_WHOLE = 0.8
+_MOST_LABELS = 8
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many words of texts a vocabulary has, which shows texts in another language.
+
+    A word that is no piece by itself is spelled in several, down to its letters, so that few words are `[UNK]` if the
+    script is known: BERT's English vocabulary can spell all words of eight German and two Russian sentences, but has
+    44 % and 14 % of them. It has 90 to 98 % of the words of the English data sets in docs/accuracy.md.
+
+    Attributes:
+        words: Number of words and punctuation marks that are read of the texts.
+        whole: Those of them that are one piece of the vocabulary.
+        unknown: Those of them that are `[UNK]`.
+
+    Example:
+        >>> coverage = Coverage(words=200, whole=170, unknown=24)
+        >>> coverage.whole_share, coverage.known_share, coverage.is_low
+        (0.85, 0.88, True)
+    """
+
+    words: int
+    whole: int
+    unknown: int
+
+    @property
+    def whole_share(self) -> float:
+        """Share of the words that are one piece; 1 if there are no words."""
+        return self.whole / self.words if self.words else 1.0
+
+    @property
+    def known_share(self) -> float:
+        """Share of the words that are not `[UNK]`; 1 if there are no words."""
+        return 1 - self.unknown / self.words if self.words else 1.0
+
+    @property
+    def is_low(self) -> bool:
+        """True if fewer than 90 % of the words are known, or fewer than 80 % are one piece."""
+        return self.known_share < _LEAST_KNOWN or self.whole_share < _LEAST_WHOLE
+
+
+class Teacher:
+    """A trained classifier that answers texts with logits.
+
+    Args:
+        trained: The classifier and its labels.
+        long_texts: What it reads of a long text, as in `TextClassifier`. With `windows`, its answer is the mean of the
+            logits of a text's pieces.
+
+    Attributes:
+        name: Name or handle of its preset, or the name of its directory; never a whole path.
+        labels: Class names, in the order of its outputs.
+
+    Raises:
+        PresetError: its outputs are sigmoids, each of a class by itself, or it has no preprocessor.
+
+    Example:
+        >>> teacher = Teacher.load("intents")
+        >>> logits = teacher.logits(["play music", "is it raining ?"], ["weather", "music", "lights"])
+        >>> logits.shape, logits.argmax(axis=1)
+        ((2, 3), array([1, 0]))
+    """
+
+    def __init__(self, trained: LabelledClassifier, *, long_texts: str = CUT) -> None:
+        self.name, self.labels = trained.source, trained.labels
+        if read_output_activation(trained.classifier) == "sigmoid" or trained.classifier.preprocessor is None:
+            raise PresetError(
+                "A teacher (`teacher`) must take texts and choose one class of several. "
+                f"Received: {self.name}, which has sigmoid outputs or no preprocessor"
+            )
+        self._preprocessor, self._long_texts = trained.classifier.preprocessor, long_texts
+        self._classifier = trained.classifier
+        # With all pieces: the table is then the same for all texts, and the network is traced once.
+        pieces = np.arange(int(trained.classifier.backbone.vocabulary_size), dtype="int64")
+        self._evaluator = Evaluator(TrainingNetwork(trained.classifier, pieces))
+
+    @classmethod
+    def load(cls, preset: str | Path, *, long_texts: str = CUT) -> "Teacher":
+        """Loads a teacher.
+
+        Args:
+            preset: A directory that `edgedistil train` wrote, or another preset with a trained head.
+            long_texts: As for the class.
+
+        Raises:
+            PresetError: the preset cannot be found or read, or has no trained head.
+        """
+        try:
+            return cls(load_labelled_classifier(preset), long_texts=long_texts)
+        except NoTrainedHead as error:
+            raise PresetError(
+                "A teacher (`teacher`) must know the classes: a directory that `edgedistil train` wrote. "
+                f"Received: {preset}, which has no trained head. Train it first, with `edgedistil train`"
+            ) from error
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of its weights, its tokenizer and what it reads of long texts: equal digests give equal answers."""
+        settings, vocabulary = read_tokenizer(self._preprocessor)
+        shape = asdict(read_architecture(self._classifier))
+        epsilon = float(self._classifier.backbone.embeddings_layer_norm.epsilon)
+        digest = hashlib.sha256(json.dumps([self._long_texts, asdict(settings), vocabulary, shape, epsilon]).encode())
+        for weight in self._classifier.weights:  # without their paths, which number the models of a process
+            digest.update(str(tuple(weight.shape)).encode())
+            digest.update(np.ascontiguousarray(weight).data)
+        return digest.hexdigest()
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Checks that the teacher has the labels of the data, in any order.
+
+        Raises:
+            DataError: labels are missing, or it has others.
+
+        Example:
+            >>> Teacher.load("intents").check_labels(["lights", "music", "heating"])
+            Traceback (most recent call last):
+            edgedistil_runtime.errors.DataError: A teacher (`teacher`) must have the labels of the training data, ...
+        """
+        asked = set(self._in_own_spelling(labels))
+        missing, extra = sorted(asked - set(self.labels)), sorted(set(self.labels) - asked)
+        if not missing and not extra:
+            return
+        differences = [
+            f"{word} {_listed(names)}" for word, names in (("without", missing), ("with also", extra)) if names
+        ]
+        raise DataError(
+            "A teacher (`teacher`) must have the labels of the training data, in any order. "
+            f"Received: {self.name}, {' and '.join(differences)}. Train a teacher on the same labels"
+        )
+
+    def logits(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        cache: AnswerCache | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> NDArray[np.float32]:
+        """Answers texts.
+
+        Args:
+            texts: Texts.
+            labels: Labels of the data, in the order that the logits shall have.
+            cache: Answers of earlier calls, which are used and kept; those of an interrupted call too.
+            on_progress: Called with the number of texts that are answered, and of all texts.
+
+        Returns:
+            Logits, float32[texts, classes].
+
+        Raises:
+            DataError: the teacher has other labels.
+            OutputError: the answers cannot be kept.
+        """
+        self.check_labels(labels)
+        found = self._answer_all(texts, cache, on_progress or (lambda _done, _total: None))
+        return found[:, [self.labels.index(label) for label in self._in_own_spelling(labels)]]
+
+    def coverage(self, texts: Sequence[str]) -> Coverage:
+        """Counts the words of texts that its vocabulary has.
+
+        Example:
+            >>> Teacher.load("intents").coverage(["play some music louder", "gib mir Musik"])
+            Coverage(words=7, whole=3, unknown=3)
+        """
+        settings, vocabulary = read_tokenizer(self._preprocessor)
+        continues = np.array([piece.startswith(settings.suffix_indicator) for piece in vocabulary])
+        is_word = ~continues  # the first piece of one, or all of it
+        is_word[[settings.start_id, settings.end_id, settings.pad_id]] = False
+        words = whole = unknown = 0
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            ids = tokenize(self._preprocessor, texts[start : start + _TEXTS_AT_ONCE]).token_ids
+            is_unknown = ids == settings.unknown_id
+            goes_on = np.pad(continues[ids[:, 1:]], ((0, 0), (0, 1)))  # [texts, length]: the next piece is of the word
+            words += int(is_word[ids].sum())
+            whole += int((is_word[ids] & ~goes_on & ~is_unknown).sum())
+            unknown += int(is_unknown.sum())
+        return Coverage(words, whole, unknown)
+
+    def _answer_all(
+        self, texts: Sequence[str], cache: AnswerCache | None, on_progress: OnProgress
+    ) -> NDArray[np.float32]:
+        """Logits in the order of the teacher's labels."""
+        digest = texts_digest(self.digest, texts)
+        found = cache.read(digest, (len(texts), len(self.labels))) if cache else self._none()
+        if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
+            found = self._none()  # not written here
+        kept = len(found)
+        while len(found) < len(texts):
+            on_progress(len(found), len(texts))
+            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE])
+            found = np.concatenate([found, more])
+            # Not after every step: the file is written as a whole.
+            if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
+                cache.write(digest, found)
+                kept = len(found)
+        return found
+
+    def _answer(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        divided = divide_texts(self._preprocessor, texts, self._long_texts)
+        return mean_by_text(self._evaluator.logits(tokenize(self._preprocessor, divided.texts)), divided)
+
+    def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""
+        return cast(tuple[str, ...], spelled_as(labels, self.labels))
+
+    def _none(self) -> NDArray[np.float32]:
+        return np.zeros((0, len(self.labels)), "float32")
+
+
+def _listed(names: Sequence[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_MOST_LABELS])
+    return shown if len(names) <= _MOST_LABELS else f"{shown} and {len(names) - _MOST_LABELS} more"
