@@ -127,7 +127,7 @@ def student_basis(directions: Floats, width: int) -> Floats:
 
     Example:
         >>> basis = student_basis(np.eye(4, dtype="float32"), 2)
-        >>> np.round(basis.T @ basis, 6).tolist(), np.round(basis[1], 3).tolist()
+        >>> np.round(basis.T @ basis, 6).tolist(), [round(value, 3) for value in basis[1].tolist()]
         ([[1.0, 0.0], [0.0, 1.0]], [0.707, 0.707])
     """
     # The reflection that swaps the last axis and the direction (1, …, 1).
