@@ -15,6 +15,7 @@ from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.model.read_classifier import ReadClassifier, read_classifier
+from edgedistil_converters.preparation.outlier_channels import scale_outlier_channels
 from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier, failed_path
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
@@ -168,8 +169,10 @@ def convert_prepared(
     rows = cache(lambda: _calibration_rows(prepared, options.interface))
     stage("building the graph and its tokenizer")
     encoder = build_encoder(options.target, source.weights, source.settings, plan, rows, prepared.ranges)
+    is_measured = plan.is_static and prepared.ranges is None  # learned ranges are those of unscaled channels
+    weights = scale_outlier_channels(source.weights, rows()) if is_measured else source.weights
     module = TextClassifierModule(
-        source.weights, source.settings, source.vocabulary, plan, options.interface, encoder.inputs if encoder else None
+        weights, source.settings, source.vocabulary, plan, options.interface, encoder.inputs if encoder else None
     )
 
     def calibrate(model: bytes) -> Ranges:

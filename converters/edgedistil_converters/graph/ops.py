@@ -83,6 +83,8 @@ class TensorFlowOps:
         weights = self._parts[site]
         assert isinstance(weights, LayerNorm)
         with scope(site):
+            if weights.input_scale is not None:
+                x = x * shared_constant(weights.input_scale)
             scaled = self.normalize(x, weights.epsilon) * shared_constant(weights.gamma)
             return tf.subtract(scaled, shared_constant(weights.negative_beta), name="shifted")
 

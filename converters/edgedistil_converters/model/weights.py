@@ -36,6 +36,7 @@ class LayerNorm:
         gamma: Scale, float32[width].
         beta: Offset, float32[width].
         epsilon: Small number that is added to the variance.
+        input_scale: Factor of each channel of x, float32[width]; `None` is 1.
 
     Example:
         >>> norm = LayerNorm(np.ones(2, np.float32), np.array([0.5, -1], np.float32), epsilon=1e-12)
@@ -46,6 +47,7 @@ class LayerNorm:
     gamma: Floats
     beta: Floats
     epsilon: float
+    input_scale: Floats | None = None
 
     @cached_property
     def negative_beta(self) -> Floats:
