@@ -14,7 +14,6 @@ from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.data import TrainingData
-from edgedistil.presets.registry import DEFAULT_ENCODER, is_bundled
 from edgedistil.sizes import SIZES, BackboneSize
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
 from edgedistil_runtime.pieces import LONG_TEXTS
@@ -81,8 +80,7 @@ class _Logs:
 @click.command()
 @click.option(
     "--preset",
-    help="Preset to fine-tune: a name, kaggle://…, hf://… or a directory; without it and --from-scratch: "
-    f"{DEFAULT_ENCODER}.",
+    help="Preset to fine-tune: a name of `edgedistil presets`, kaggle://…, hf://… or a directory.",
 )
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
 @click.option(
@@ -176,8 +174,8 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch, else from a small English encoder that comes with EdgeDistil; with
-    --teacher the classifier also learns the answers of a larger one. It writes a preset directory with the weights, the
+    Training starts from --preset or --from-scratch; with --teacher the classifier also learns the answers of a larger
+    one. It writes a preset directory with the weights, the
     vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
     --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
 
@@ -223,8 +221,6 @@ def _start(options: dict[str, Any]) -> Start:
     numbers = ("num_layers", "hidden_dim", "num_heads", "intermediate_dim")
     taken = {name: options.pop(name) for name in (*names, *numbers)}
     preset, size_name = taken["preset"], taken["from_scratch"]
-    if preset is None and size_name is None and is_bundled(DEFAULT_ENCODER):
-        preset = DEFAULT_ENCODER
     if (preset is None) == (size_name is None):
         raise click.UsageError("Pass either --preset P to fine-tune or --from-scratch SIZE to train a new backbone.")
     given = [name for name in (*names[2:], *numbers) if taken[name] not in (None, False)]

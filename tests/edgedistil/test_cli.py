@@ -92,6 +92,7 @@ def test_wrong_use_exits_with_2(arguments):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ([], "either --preset"),
         (["--preset", "x", "--from-scratch", "tiny"], "either --preset"),
         (["--preset", "x", "--num-layers", "2"], "--num-layers need --from-scratch"),
         (["--preset", "x", "--no-lowercase"], "--lowercase need --from-scratch"),

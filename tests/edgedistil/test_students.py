@@ -188,7 +188,7 @@ def test_encoder_in_8_bits_is_read_again(encoder, preprocessor):
     assert (directory / "model.safetensors").stat().st_size < 2 * weights + 10_000  # header and scales; 4 in float32
 
 
-def test_bundled_encoder_is_listed_and_is_what_training_starts_from(encoder, tmp_path, csv_file, monkeypatch):
+def test_bundled_encoder_is_listed_and_training_starts_from_it(encoder, tmp_path, csv_file, monkeypatch):
     backbone, directory = encoder
     monkeypatch.setattr(registry, "_HERE", directory.parent)
     [info] = [info for info in list_presets() if info.name == "edgedistil_small_en"]
@@ -197,7 +197,8 @@ def test_bundled_encoder_is_listed_and_is_what_training_starts_from(encoder, tmp
     with pytest.raises(PresetError, match="missing"):
         bundled_preset_path("edgedistil_tiny_en")
     output = tmp_path / "trained"
-    arguments = ["train", "--train-data", csv_file, "-o", output, "--epochs", 1, "--sequence-length", 12]
+    arguments = ["train", "--preset", "edgedistil_small_en", "--train-data", csv_file, "-o", output, "--epochs", 1]
+    arguments += ["--sequence-length", 12]
     done = CliRunner().invoke(edgedistil, [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output
     assert json.loads((output / "training.json").read_text())["origin"] == {"preset": "edgedistil_small_en"}
