@@ -14,7 +14,6 @@ from edgedistil_runtime.errors import PresetError
 
 __all__ = [
     "BUNDLED",
-    "DEFAULT_ENCODER",
     "ENCODERS",
     "PresetInfo",
     "bundled_preset_path",
@@ -153,9 +152,8 @@ BUNDLED = {
     "smart_home_tiny_en": ("English", "2 layers; smart-home commands; ready to convert without a network"),
 }
 
-DEFAULT_ENCODER = "edgedistil_small_en"
 ENCODERS = {
-    DEFAULT_ENCODER: ("English", "4 layers; lowercased; distilled from all_minilm_l6_v2_en"),
+    "edgedistil_small_en": ("English", "4 layers; lowercased; distilled from all_minilm_l6_v2_en"),
     "edgedistil_tiny_en": ("English", "2 layers; lowercased; distilled from all_minilm_l6_v2_en"),
 }
 """Encoders without a task, as `edgedistil.presets.int8_encoder` writes them; `tools/distil_students.py` makes them."""
@@ -193,9 +191,8 @@ def list_presets() -> tuple[PresetInfo, ...]:
         >>> {preset.name: preset.has_trained_head for preset in list_presets()}["distil_bert_base_en"]
         False
     """
-    bundled = (_bundled(name) for name in BUNDLED if (_HERE / name / "config.json").is_file())
-    encoders = (_encoder(name) for name in ENCODERS if is_bundled(name))
-    return (*bundled, *encoders, _MINILM, *_KERAS_HUB, *_KERAS_HUB_BERTS)
+    bundled = (_bundled(name) for name in (*BUNDLED, *ENCODERS) if (_HERE / name / "config.json").is_file())
+    return (*bundled, _MINILM, *_KERAS_HUB, *_KERAS_HUB_BERTS)
 
 
 def bundled_preset_path(name: str) -> Path:
@@ -219,9 +216,11 @@ def bundled_preset_path(name: str) -> Path:
 
 
 def _bundled(name: str) -> PresetInfo:
-    language, description = BUNDLED[name]
-    metadata = json.loads((_HERE / name / "metadata.json").read_text(encoding="utf-8"))
-    parameters = int(metadata["parameter_count"])
+    has_head = name in BUNDLED
+    language, description = (BUNDLED if has_head else ENCODERS)[name]
+    # KerasHub's format and Hugging Face's have the number in different files.
+    file, key = ("metadata.json", "parameter_count") if has_head else ("config.json", "num_parameters")
+    parameters = int(json.loads((_HERE / name / file).read_text(encoding="utf-8"))[key])
     return PresetInfo(
         name=name,
         parameters=parameters,
@@ -229,20 +228,5 @@ def _bundled(name: str) -> PresetInfo:
         size_bytes=parameters * _BYTES_PER_PARAMETER,
         source="bundled",
         description=description,
-        has_trained_head=True,
-    )
-
-
-def _encoder(name: str) -> PresetInfo:
-    language, description = ENCODERS[name]
-    config = json.loads((_HERE / name / "config.json").read_text(encoding="utf-8"))
-    parameters = int(config["num_parameters"])
-    return PresetInfo(
-        name=name,
-        parameters=parameters,
-        language=language,
-        size_bytes=parameters * _BYTES_PER_PARAMETER,
-        source="bundled",
-        description=description,
-        has_trained_head=False,
+        has_trained_head=has_head,
     )

@@ -10,7 +10,7 @@ from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.float_outputs import float_probabilities
 from edgedistil_converters.model.keras_hub import read_weights
-from edgedistil_converters.preparation.outlier_channels import _peaks, scale_outlier_channels
+from edgedistil_converters.preparation.outlier_channels import _peaks, _scale, scale_outlier_channels
 from edgedistil_converters.quantization.observation import observed
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.signatures import DEFAULT_SHAPES, TextClassifierModule
@@ -60,6 +60,11 @@ def test_the_classifier_stays_the_same_and_the_channel_becomes_small(outlying, r
 def test_weights_without_outliers_are_returned_as_they_are(classifier, rows):
     weights = read_weights(classifier)
     assert scale_outlier_channels(weights, rows) is weights
+
+
+def test_channels_that_are_mostly_unused_are_left_as_they_are():
+    assert _scale(np.array([0, 0, 0, 5], np.float32)) is None
+    np.testing.assert_allclose(_scale(np.array([1, 1, 1, 20], np.float32)), [1, 1, 1, 5])
 
 
 def static_difference(classifier, weights, rows):

@@ -198,6 +198,11 @@ def test_same_seed_same_run_and_same_bytes(data, result, tmp_path):
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "other" / path).read_bytes(), path
 
 
+def test_kernels_from_scratch_have_glorots_variance(data):
+    kernel = np.array(from_scratch(SIZE, data, SETTINGS, vocabulary=150).pooled_dense.kernel)
+    assert kernel.std() == pytest.approx(np.sqrt(2 / sum(kernel.shape)), rel=0.2)
+
+
 def test_another_seed_another_start(data):
     kernels = [
         np.array(from_scratch(SIZE, data, replace(SETTINGS, seed=seed), vocabulary=150).output_dense.kernel)

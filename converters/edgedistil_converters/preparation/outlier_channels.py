@@ -25,6 +25,7 @@ from edgedistil_converters.graph.embeddings import FloatTable
 from edgedistil_converters.graph.ops import SingleText
 from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM, layer_name
 from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm, Part
+from edgedistil_converters.quantization.calibration import sampled
 
 __all__ = ["scale_outlier_channels"]
 
@@ -69,7 +70,8 @@ def scale_outlier_channels(weights: ClassifierWeights, rows: Sequence[Sequence[i
 def _scale(peaks: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """What the channels of a residual are divided by, float32[width]; None if there is no outlier."""
     typical = float(np.median(peaks))
-    if peaks.max() <= _OUTLIER * typical:
+    # A median of 0 is of channels that are not used: nothing would be gained for them.
+    if typical == 0 or peaks.max() <= _OUTLIER * typical:
         return None
     return np.asarray(np.maximum(1, peaks / (_KEPT * typical)), np.float32)
 
@@ -114,7 +116,7 @@ def _peaks(weights: ClassifierWeights, rows: Sequence[Sequence[int]]) -> dict[st
         return ops.peaks
 
     found: dict[str, NDArray[np.float32]] = {}
-    for row in rows[:_MOST_ROWS]:
+    for row in sampled(rows, _MOST_ROWS):  # not the first ones: a file may be sorted by label
         for site, peaks in observe(tf.constant([row], tf.int32)).items():
             found[site] = np.maximum(found.get(site, np.float32(0)), peaks.numpy())
     return found
