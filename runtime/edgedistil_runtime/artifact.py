@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import mmap
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -51,7 +52,8 @@ from edgedistil_runtime.metadata import (
     GoldenCase,
     TokenizerSettings,
 )
-from edgedistil_runtime.trailing_archive import append_archive, has_archive, read_archive
+from edgedistil_runtime.model_source import ModelSource, describe_model, read_source
+from edgedistil_runtime.trailing_archive import Content, append_archive, has_archive, read_archive
 
 __all__ = [
     "CLASSIFY_TEXT",
@@ -98,11 +100,12 @@ class Artifact:
     """An artifact that was read and found intact.
 
     Attributes:
-        path: File that it was read from.
+        path: File that it was read from; None if it was read from memory, a file object or a resource.
         size: Size of the whole file in bytes.
         metadata: Content of `edgedistil.json`.
         vocabulary: WordPiece pieces, in the order of their ids.
         spans: Encoder flatbuffers in the file, name -> (offset, size) in bytes; empty for the target `cpu`.
+        content: The whole file if `path` is None.
 
     Example:
         >>> artifact = read_artifact("intents.tflite")
@@ -110,11 +113,20 @@ class Artifact:
         ('cpu', '[PAD]', True)
     """
 
-    path: Path
+    path: Path | None
     size: int
     metadata: ArtifactMetadata
     vocabulary: tuple[str, ...]
     spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> Path | bytes:
+        """What a backend opens: the path, or else the content."""
+        if self.path is not None:
+            return self.path
+        assert self.content is not None
+        return self.content
 
     def flatbuffer(self) -> bytes:
         """Return the TFLite model without the archive."""
@@ -128,8 +140,8 @@ class Artifact:
         """
         if ENCODER_MEMBER not in self.spans:
             raise ArtifactError(
-                f"{self.path} has no part for an accelerator: it was converted for the target {self.metadata.target}. "
-                f"Convert again with `target`={GPU!r} or `target`={EDGETPU!r}."
+                f"The file has no part for an accelerator: it was converted for the target {self.metadata.target}. "
+                f"Convert again with `target`={GPU!r} or `target`={EDGETPU!r}. Received: {describe_model(self.model)}."
             )
         model, compiled = (
             self._read(*self.spans[name]) if name in self.spans else None for name in (ENCODER_MEMBER, COMPILED_MEMBER)
@@ -138,6 +150,9 @@ class Artifact:
         return EncoderFlatbuffers(model, compiled)
 
     def _read(self, offset: int, size: int) -> bytes:
+        if self.path is None:
+            assert self.content is not None
+            return self.content[offset : offset + size]
         with self.path.open("rb") as file:
             file.seek(offset)
             content = file.read(size)
@@ -208,13 +223,14 @@ def artifact_bytes(
     return append_archive(flatbuffer, dict(zip(MEMBERS, members)), stored, is_deflated=is_deflated)
 
 
-def read_artifact(path: str | os.PathLike[str]) -> Artifact:
+def read_artifact(path: ModelSource) -> Artifact:
     """Read an artifact and check that it is complete and undamaged.
 
-    Every byte is read once, through a memory map; nothing is extracted to disk.
+    Every byte is read once, through a memory map of a file or in memory; nothing is extracted to disk.
 
     Args:
-        path: A `.tflite` file that EdgeDistil wrote.
+        path: A `.tflite` file that EdgeDistil wrote, or its content: bytes, a file object opened in binary mode, or a
+            resource of a package (see `model_source.read_source`).
 
     Raises:
         ArtifactError: The file does not exist, is not a TFLite model, was not written by EdgeDistil, is truncated or
@@ -223,8 +239,20 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
     Example:
         >>> read_artifact("intents.tflite").metadata.labels
         ('lights', 'music', 'weather')
+        >>> read_artifact(Path("intents.tflite").read_bytes()).path is None
+        True
     """
-    location = Path(path)
+    model = read_source(path)
+    return _read_memory(model) if isinstance(model, bytes) else _read_file(model)
+
+
+def _read_memory(content: bytes) -> Artifact:
+    if len(content) < len(FILE_IDENTIFIER) + 4:
+        raise _not_a_model_error(f"{len(content)} bytes")
+    return _read(content, io.BytesIO(content), None)  # BytesIO shares the bytes until they are written to
+
+
+def _read_file(location: Path) -> Artifact:
     try:
         with location.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -241,7 +269,7 @@ def read_artifact(path: str | os.PathLike[str]) -> Artifact:
         ) from error
 
 
-def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
+def _read(content: Content, file: BinaryIO, path: Path | None) -> Artifact:
     if content[4:8] != FILE_IDENTIFIER:
         raise _not_a_model_error(f"{content[4:8]!r}")
     if not has_archive(content):
@@ -261,7 +289,14 @@ def _read(content: mmap.mmap, file: BinaryIO, path: Path) -> Artifact:
     for name, (offset, _) in archive.spans.items():
         if content[offset + 4 : offset + 8] != FILE_IDENTIFIER:
             raise ArtifactError(f"{name} is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Convert again.")
-    return Artifact(path=path, size=len(content), metadata=metadata, vocabulary=vocabulary, spans=dict(archive.spans))
+    return Artifact(
+        path=path,
+        size=len(content),
+        metadata=metadata,
+        vocabulary=vocabulary,
+        spans=dict(archive.spans),
+        content=content if isinstance(content, bytes) else None,
+    )
 
 
 def _encoder_members(encoder: EncoderFlatbuffers | None) -> dict[str, bytes]:
@@ -289,7 +324,7 @@ def _not_a_model_error(received: str) -> ArtifactError:
     )
 
 
-def _missing_archive_error(content: mmap.mmap) -> ArtifactError:
+def _missing_archive_error(content: Content) -> ArtifactError:
     """Return the error for a TFLite model without an intact end, with the most likely of three causes."""
     if content.rfind(METADATA_MEMBER.encode()) >= 0:
         reason = "EdgeDistil wrote this file, and its end is missing, damaged or followed by other bytes"

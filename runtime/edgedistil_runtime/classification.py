@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgedistil_runtime.arguments import as_integer
 from edgedistil_runtime.errors import InputError
 
 __all__ = ["Classification"]
@@ -18,7 +19,8 @@ class Classification:
         text: The text as it was passed; None if token ids were passed.
         label: The most probable label.
         score: Probability of `label`, from 0 to 1.
-        probabilities: Probability of every label, in the model's order.
+        probabilities: Probability of every label, in the model's order; with `top_k`, of the most probable labels,
+            best first.
         text_pair: The second text as it was passed; None for single texts.
         is_truncated: True if the model did not read all of the text or pair, because it is longer than the model's
             sequence length; None if unknown (`LongTexts`).
@@ -42,8 +44,9 @@ class Classification:
         """Return the `k` most probable labels with their probabilities, best first; all labels if there are fewer.
 
         Raises:
-            InputError: `k` is less than 1.
+            InputError: `k` is not an integer of at least 1.
         """
-        if k < 1:
-            raise InputError(f"`k`, the number of labels, must be at least 1. Received: {k!r}.")
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+        count = as_integer(k)
+        if count is None or count < 1:
+            raise InputError(f"`k`, the number of labels, must be an integer of at least 1. Received: {k!r}.")
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
+from edgedistil_runtime.arguments import as_integer, is_iterable
 from edgedistil_runtime.artifact import ArtifactMetadata, read_artifact
 from edgedistil_runtime.backends.choice import WeightCache
+from edgedistil_runtime.backends.interpreters import thread_count
 from edgedistil_runtime.backends.protocol import Array, Backend
 from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
@@ -19,6 +21,7 @@ from edgedistil_runtime.contract import CPU, NO_TOKENIZER
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
+from edgedistil_runtime.model_source import ModelSource
 from edgedistil_runtime.pieces import CUT, Pieces, check_long_texts
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
@@ -49,9 +52,9 @@ class TextClassifier:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: ModelSource,
         accelerator: str = CPU,
-        num_threads: int | None = None,
+        num_threads: SupportsIndex | None = None,
         *,
         device: str | None = None,
         fallback: bool = False,
@@ -64,7 +67,9 @@ class TextClassifier:
         """Read the file, load the model and replay its golden cases.
 
         Args:
-            path: A `.tflite` file that EdgeDistil wrote.
+            path: A `.tflite` file that EdgeDistil wrote, or its content: bytes, a file object opened in binary mode (a
+                member of a ZIP archive, for instance), or a resource, `importlib.resources.files(package) / name`. A
+                content is checked as a file is and kept in memory once.
             accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`.
             num_threads: Number of threads for one text; None leaves it to the backend.
             device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
@@ -91,6 +96,7 @@ class TextClassifier:
         """
         try:
             check_long_texts(long_texts)
+            threads = thread_count(num_threads)
             artifact = read_artifact(path)
             if long_texts != CUT and artifact.metadata.tokenizer.kind == NO_TOKENIZER:
                 raise InputError(
@@ -102,7 +108,7 @@ class TextClassifier:
             raise
         self.metadata: ArtifactMetadata = artifact.metadata
         self.labels: tuple[str, ...] = self.metadata.labels
-        options = LoadOptions(accelerator, num_threads, device, fallback, verify, probe, weight_cache)
+        options = LoadOptions(accelerator, threads, device, fallback, verify, probe, weight_cache)
         loaded = load_model(artifact, options, backend)
         self._backend, self._runner = loaded.backend, loaded.runner
         self.runtime_info: RuntimeInfo = loaded.info
@@ -113,7 +119,9 @@ class TextClassifier:
         self._pieces = Pieces(self.metadata.tokenizer, self._token_ids)
         self.long_texts: str = long_texts
 
-    def classify(self, text: str, text_pair: str | None = None) -> Classification:
+    def classify(
+        self, text: str, text_pair: str | None = None, *, top_k: SupportsIndex | None = None
+    ) -> Classification:
         """Label one text or one pair of texts.
 
         With `long_texts="cut"`, text beyond the model's sequence length is ignored (`is_truncated`) and costs nothing:
@@ -122,16 +130,29 @@ class TextClassifier:
         Args:
             text: Any string, also an empty one. A NUL ends the text; lone surrogates count as U+FFFD.
             text_pair: Second text, for a model that was converted with `takes_text_pair`.
+            top_k: Number of labels in `probabilities`, the most probable ones; None keeps all.
 
         Raises:
-            InputError: A text is not a string, or the model does not take text or pairs.
+            InputError: A text is not a string, the model does not take text or pairs, or `top_k` is less than 1.
             BackendError: The run failed.
+
+        Example:
+            >>> with TextClassifier("intents.tflite") as classifier:
+            ...     list(classifier.classify("play some music", top_k=1).probabilities)
+            ['music']
         """
+        count = _label_count(top_k)
         self._check(text, text_pair)
         excerpts = self._excerpts(text, text_pair)
-        return self._classification(list(map(self._run, excerpts)), excerpts, text, text_pair)
+        return self._classification(list(map(self._run, excerpts)), excerpts, count, text, text_pair)
 
-    def classify_batch(self, texts: Iterable[str], text_pairs: Iterable[str] | None = None) -> list[Classification]:
+    def classify_batch(
+        self,
+        texts: Iterable[str],
+        text_pairs: Iterable[str] | None = None,
+        *,
+        top_k: SupportsIndex | None = None,
+    ) -> list[Classification]:
         """Label texts or pairs of texts, in their order, several in one run if the model supports it.
 
         Texts of similar length are padded to one length, which changes a probability by a rounding error (at most
@@ -140,38 +161,46 @@ class TextClassifier:
         Args:
             texts: Any number of strings, also none.
             text_pairs: One second text per text, for a model that was converted with `takes_text_pair`.
+            top_k: Number of labels in each `probabilities`, the most probable ones; None keeps all.
 
         Raises:
             InputError: `texts` is one string, an item is not a string, the model does not take text or pairs, or the
                 numbers of texts differ; nothing has run then.
             BackendError: A run failed.
         """
-        pairs = _pairs(texts, text_pairs)
+        count, pairs = _label_count(top_k), _pairs(texts, text_pairs)
         for pair in pairs:
             self._check(*pair)
         if len(pairs) < 2 or not self._runs_texts_together:
-            return [self.classify(*pair) for pair in pairs]
+            return [self.classify(*pair, top_k=count) for pair in pairs]
         excerpts = [self._excerpts(*pair) for pair in pairs]
         rows = iter(self._token_probabilities([self._row(excerpt) for some in excerpts for excerpt in some]))
-        return [self._classification(list(islice(rows, len(some))), some, *pair) for pair, some in zip(pairs, excerpts)]
+        return [
+            self._classification(list(islice(rows, len(some))), some, count, *pair)
+            for pair, some in zip(pairs, excerpts)
+        ]
 
-    def classify_tokens(self, token_ids: Iterable[Sequence[int]]) -> list[Classification]:
+    def classify_tokens(
+        self, token_ids: Iterable[Sequence[int]], *, top_k: SupportsIndex | None = None
+    ) -> list[Classification]:
         """Label rows of token ids from another tokenizer, with special tokens and without padding.
 
         Ids outside the vocabulary are an error; ids of another vocabulary give meaningless labels.
 
         Args:
-            token_ids: Any number of rows of 1 to `sequence_length` ids.
+            token_ids: Any number of rows of 1 to `sequence_length` ids; arrays are rows too.
+            top_k: Number of labels in each `probabilities`, the most probable ones; None keeps all.
 
         Raises:
-            InputError: A row is empty or too long, or an id is not in the vocabulary; nothing has run then.
+            InputError: A row is empty or too long, or an id is not an integer or not in the vocabulary; nothing has run
+                then.
             BackendError: A run failed.
         """
-        rows = [list(row) for row in token_ids]
+        count, rows = _label_count(top_k), _rows(token_ids)
         for number, row in enumerate(rows):
             self._check_row(number, row)
         whole = [Excerpt("", None, is_truncated=False)]
-        return [self._classification([row], whole) for row in self._token_probabilities(rows)]
+        return [self._classification([row], whole, count) for row in self._token_probabilities(rows)]
 
     def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
         """Return the model's token ids for a text or a pair of texts, with special tokens; of a long one, the first.
@@ -263,7 +292,7 @@ class TextClassifier:
             raise InputError(
                 f"A row must have 1 to {settings.sequence_length} token ids. Received: {len(row)} in row {number}."
             )
-        foreign = [token for token in row if not 0 <= int(token) < settings.vocabulary_size]
+        foreign = [token for token in row if not 0 <= token < settings.vocabulary_size]
         if foreign:
             raise InputError(
                 f"Token ids must be from 0 to {settings.vocabulary_size - 1}, as in the vocabulary. "
@@ -271,7 +300,12 @@ class TextClassifier:
             )
 
     def _classification(
-        self, rows: Sequence[Array], excerpts: Sequence[Excerpt], text: str | None = None, text_pair: str | None = None
+        self,
+        rows: Sequence[Array],
+        excerpts: Sequence[Excerpt],
+        top_k: int | None,
+        text: str | None = None,
+        text_pair: str | None = None,
     ) -> Classification:
         """Return the result of a text from the probabilities of its excerpts, one row for each."""
         probabilities = rows[0] if len(rows) == 1 else np.mean(rows, axis=0)
@@ -279,13 +313,14 @@ class TextClassifier:
         label = self.labels[int(np.argmax(probabilities))]
         flags = [excerpt.is_truncated for excerpt in excerpts]
         is_truncated = True if True in flags else None if None in flags else False
-        return Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows))
+        found = Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows))
+        return found if top_k is None else replace(found, probabilities=dict(found.top(top_k)))
 
 
 def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:
     """Return each text with its second text or None."""
-    for given in (texts, text_pairs):
-        if isinstance(given, (str, bytes)):
+    for given in (texts, *(() if text_pairs is None else (text_pairs,))):
+        if not is_iterable(given):
             raise InputError(
                 f"classify_batch takes a list of texts; classify takes one text. Received: {type(given).__name__}."
             )
@@ -296,3 +331,29 @@ def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple
             f"There must be one second text for each text. Received: {len(firsts)} texts, {len(seconds)} second texts."
         )
     return list(zip(firsts, seconds))
+
+
+def _label_count(top_k: SupportsIndex | None) -> int | None:
+    if top_k is None:
+        return None
+    count = as_integer(top_k)
+    if count is None or count < 1:
+        raise InputError(f"`top_k` must be None or an integer of at least 1. Received: {top_k!r}.")
+    return count
+
+
+def _rows(token_ids: Any) -> list[list[int]]:
+    """Return rows of token ids as lists of Python's integers."""
+    if not is_iterable(token_ids):
+        raise InputError(f"classify_tokens takes rows of token ids. Received: {type(token_ids).__name__}.")
+    rows = []
+    for number, row in enumerate(token_ids):
+        if not is_iterable(row):
+            raise InputError(
+                f"A row must be a list of token ids. Received: {row!r}, {type(row).__name__}, in row {number}."
+            )
+        ids = [as_integer(token) for token in row]
+        if None in ids:
+            raise InputError(f"Token ids must be integers. Received: {list(row)[ids.index(None)]!r} in row {number}.")
+        rows.append([token for token in ids if token is not None])
+    return rows

@@ -176,7 +176,7 @@ def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
 
 def _open_backend(artifact: Artifact, options: LoadOptions) -> Backend:
     if options.is_probed and _has_part_for(artifact.metadata, options.accelerator):
-        probe(artifact.path, options.accelerator, num_threads=options.num_threads, device=options.device)
+        probe(artifact.model, options.accelerator, num_threads=options.num_threads, device=options.device)
     return open_backend(
         artifact,
         options.accelerator,

@@ -21,11 +21,12 @@ def main(request: str) -> None:
     """Load the artifact, print the outcome and end the process.
 
     Args:
-        request: JSON object of arguments for `TextClassifier`.
+        request: JSON object of arguments for `TextClassifier`; if `path` is null, the model is read from stdin.
     """
     options = json.loads(request)
     try:
-        TextClassifier(options.pop("path"), **options, probe=False).close()
+        path = options.pop("path")
+        TextClassifier(sys.stdin.buffer if path is None else path, **options, probe=False).close()
     except EdgeDistilError as error:
         answer = {"error": type(error).__name__, "message": str(error)}
     else:

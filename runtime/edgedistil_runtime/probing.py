@@ -23,11 +23,11 @@ _CHILD = "edgedistil_runtime.probe_child"  # by name: it imports the classifier,
 _SECONDS = 300  # the first run on a GPU compiles shaders, which takes half a minute on a slow one
 
 
-def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> None:
+def probe(path: str | os.PathLike[str] | bytes, accelerator: str, **options: Any) -> None:
     """Load a file on an accelerator in a child process and replay its golden cases there.
 
     Args:
-        path: An artifact.
+        path: An artifact or its content, which the child reads from its stdin.
         accelerator: `gpu` or `edgetpu`.
         options: `num_threads` and `device` of `TextClassifier`.
 
@@ -41,10 +41,14 @@ def probe(path: str | os.PathLike[str], accelerator: str, **options: Any) -> Non
         ...
         edgedistil_runtime.errors.AcceleratorUnavailable: The file was converted for the target cpu ...
     """
-    request = json.dumps({"path": os.fspath(path), "accelerator": accelerator, **options})
+    content = path if isinstance(path, bytes) else None
+    location = None if isinstance(path, bytes) else os.fspath(path)
+    request = json.dumps({"path": location, "accelerator": accelerator, **options})
     command = python_module_command(_CHILD, request)
     try:
-        done = subprocess.run(command, env=python_environment(), capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            command, env=python_environment(), input=content, capture_output=True, timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise errors.AcceleratorUnavailable(
             f"The accelerator {accelerator!r} could not be tried in a child process: {error}. Use "

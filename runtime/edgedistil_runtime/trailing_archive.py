@@ -16,11 +16,21 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from edgedistil_runtime.errors import ArtifactError
 
-__all__ = ["COMMENT_SIZE", "LARGEST_MEMBER", "TrailingArchive", "append_archive", "has_archive", "read_archive"]
+__all__ = [
+    "COMMENT_SIZE",
+    "LARGEST_MEMBER",
+    "Content",
+    "TrailingArchive",
+    "append_archive",
+    "has_archive",
+    "read_archive",
+]
+
+Content = Union[mmap.mmap, bytes]  # of a whole file
 
 COMMENT_PREFIX = b"edgedistil sha256:"
 COMMENT_SIZE = len(COMMENT_PREFIX) + 64
@@ -102,7 +112,7 @@ def append_archive(
     return buffer.getvalue()
 
 
-def has_archive(content: mmap.mmap) -> bool:
+def has_archive(content: Content) -> bool:
     """Return True if the file ends in a comment of `append_archive`.
 
     Example:
@@ -114,7 +124,7 @@ def has_archive(content: mmap.mmap) -> bool:
 
 
 def read_archive(
-    content: mmap.mmap, file: BinaryIO, *, names: Collection[str], stored: Collection[str] = ()
+    content: Content, file: BinaryIO, *, names: Collection[str], stored: Collection[str] = ()
 ) -> TrailingArchive:
     """Check the digest of a file for which `has_archive` is true, then read the archive at its end.
 
@@ -160,7 +170,7 @@ def _malformed(reason: str) -> ArtifactError:
     return ArtifactError(f"The archive at the end of the file is malformed: {reason}. Convert again.")
 
 
-def _archive_start(content: mmap.mmap) -> int:
+def _archive_start(content: Content) -> int:
     """Return the start of the first member according to the directory; any offset in the file if it is damaged.
 
     It is read before the digest is checked, so that one pass gives both the model's digest and the whole file's.
@@ -174,7 +184,7 @@ def _archive_start(content: mmap.mmap) -> int:
     return min(int(start), len(content) - COMMENT_SIZE)
 
 
-def _digests(content: mmap.mmap, start: int) -> tuple[str, str]:
+def _digests(content: Content, start: int) -> tuple[str, str]:
     with memoryview(content) as view, view[:start] as front, view[start:-COMMENT_SIZE] as rest:
         digest = hashlib.sha256(front)
         front_sha256 = digest.hexdigest()
@@ -182,7 +192,7 @@ def _digests(content: mmap.mmap, start: int) -> tuple[str, str]:
     return front_sha256, digest.hexdigest()
 
 
-def _check_directory(content: mmap.mmap, *, least: int, most: int) -> None:
+def _check_directory(content: Content, *, least: int, most: int) -> None:
     """Refuse directories that `zipfile` would read at another place, or with more members than expected."""
     end = len(content) - COMMENT_SIZE - _END_SIZE
     if end < 0 or content[end : end + 4] != _END_SIGNATURE:
@@ -196,7 +206,7 @@ def _check_directory(content: mmap.mmap, *, least: int, most: int) -> None:
         raise _malformed(f"its end record does not describe {expected} and a comment of {COMMENT_SIZE} bytes")
 
 
-def _span(content: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
+def _span(content: Content, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Return offset and size of a stored member according to its header, which is checked to be in the file."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise _malformed(f"{entry.filename} is compressed")

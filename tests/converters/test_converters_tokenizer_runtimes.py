@@ -67,7 +67,8 @@ from edgedistil_runtime import TextClassifier, TFLiteRuntimeBackend
 path = sys.argv[1]
 with TextClassifier(path, backend=TFLiteRuntimeBackend(path)) as classifier:
     info = classifier.runtime_info
-backend = TFLiteRuntimeBackend(path)
+with open(path, "rb") as file:
+    backend = TFLiteRuntimeBackend(file.read())  # a model in memory
 answers = []
 for values in json.load(sys.stdin):
     inputs = {"text": np.array(values, np.int32)}
@@ -240,10 +241,11 @@ def in_tflite_runtime(path, texts=()):
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
-def test_the_backend_of_tensorflow(convert, keras_answers):
+@pytest.mark.parametrize("read", [Path, Path.read_bytes])
+def test_the_backend_of_tensorflow(convert, keras_answers, read):
     """The golden cases are replayed as the classifier loads."""
-    path = convert("int8").artifact.path
-    with TextClassifier(path, backend=TensorFlowBackend(path)) as classifier:
+    model = read(convert("int8").artifact.path)
+    with TextClassifier(model, backend=TensorFlowBackend(model)) as classifier:
         info = classifier.runtime_info
         assert (info.backend, info.version[:2]) == ("tensorflow", "2.")
         assert info.golden_cases > 0

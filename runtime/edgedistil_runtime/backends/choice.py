@@ -46,12 +46,12 @@ _log = logging.getLogger(__name__)
 
 
 def default_backend(
-    model_path: str | os.PathLike[str], *, num_threads: int | None = None, tokenizer: str = BUILTIN
+    model_path: str | os.PathLike[str] | bytes, *, num_threads: int | None = None, tokenizer: str = BUILTIN
 ) -> Backend:
     """Return a backend with the best installed interpreter.
 
     Args:
-        model_path: A `.tflite` file.
+        model_path: A `.tflite` file or its content.
         num_threads: Number of threads for one run; None leaves it to the interpreter.
         tokenizer: Kind of the model's tokenizer; `tftext` needs an interpreter with TensorFlow Text's ops.
 
@@ -104,7 +104,7 @@ def open_backend(
             f"again with `target`={accelerator!r}, or use `accelerator`={CPU!r}, which every file supports."
         )
     kind = _interpreter_kind(metadata.tokenizer.kind)
-    host = kind(artifact.path, num_threads=num_threads)
+    host = kind(artifact.model, num_threads=num_threads)
     try:
         encoder: Encoder
         if accelerator == GPU:
@@ -130,7 +130,7 @@ def encoder_on_cpu(artifact: Artifact, *, num_threads: int | None = None) -> Two
     """
     part, kind = artifact.encoder(), _interpreter_kind(artifact.metadata.tokenizer.kind)
     encoder = InterpreterEncoder(part.model, kind, num_threads=num_threads)
-    return _in_two_parts(kind(artifact.path, num_threads=num_threads), encoder, artifact)
+    return _in_two_parts(kind(artifact.model, num_threads=num_threads), encoder, artifact)
 
 
 def _in_two_parts(host: Backend, encoder: Encoder, artifact: Artifact) -> TwoPartBackend:
@@ -182,7 +182,7 @@ def _open_on_cpu(artifact: Artifact, num_threads: int | None, weight_cache: Weig
             return open_compiled_model(artifact, num_threads=num_threads)
         except BackendError as error:
             _log.warning("An interpreter is used instead of CompiledModel and takes more memory: %s", error)
-    return default_backend(artifact.path, num_threads=num_threads, tokenizer=kind)
+    return default_backend(artifact.model, num_threads=num_threads, tokenizer=kind)
 
 
 def _reason_against_compiled_model(artifact: Artifact, weight_cache: WeightCache) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from edgedistil_runtime.backends.interpreters import check_num_threads
+from edgedistil_runtime.backends.interpreters import thread_count
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
 from edgedistil_runtime.contract import PROBABILITIES, TOKEN_IDS
@@ -47,7 +47,7 @@ class CompiledModelBackend(PackageBackend):
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str],
+        model_path: str | os.PathLike[str] | bytes,
         *,
         longest_row: int,
         num_classes: int,
@@ -57,7 +57,7 @@ class CompiledModelBackend(PackageBackend):
         """Load the model and pack its weights, or map those in the cache.
 
         Args:
-            model_path: A `.tflite` file; it is memory-mapped.
+            model_path: A `.tflite` file, which is memory-mapped, or its content, which LiteRT reads in place.
             longest_row: Largest number of token ids that its tokenizer returns.
             num_classes: Number of probabilities per text.
             num_threads: Number of threads for one run; None leaves it to LiteRT.
@@ -68,12 +68,16 @@ class CompiledModelBackend(PackageBackend):
             BackendError: ai-edge-litert is not installed, or it refuses the model or the number of threads.
         """
         super().__init__()
-        check_num_threads(num_threads)
+        num_threads = thread_count(num_threads)
         litert = self._imported()
         cpu = litert.CpuOptions(num_threads=num_threads or 0, xnnpack_weight_cache_path=weight_cache)
         options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
         try:
-            self._model = litert.CompiledModel.from_file(os.fspath(model_path), options=options)
+            if isinstance(model_path, bytes):
+                self._content = model_path  # kept, because LiteRT does not copy it
+                self._model = litert.CompiledModel.from_buffer(model_path, options=options)
+            else:
+                self._model = litert.CompiledModel.from_file(os.fspath(model_path), options=options)
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()

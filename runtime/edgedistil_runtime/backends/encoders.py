@@ -137,7 +137,7 @@ def check_edgetpu_device(device: str | None) -> None:
         ...
         edgedistil_runtime.errors.BackendError: `device` must be usb, pci, or ... Received: 'cpu'.
     """
-    if device is not None and not (device and _EDGETPU_DEVICE.fullmatch(device)):
+    if device is not None and not (isinstance(device, str) and device and _EDGETPU_DEVICE.fullmatch(device)):
         raise BackendError(f"`device` must be usb, pci, or a number as in :0 or usb:1. Received: {device!r}.")
 
 

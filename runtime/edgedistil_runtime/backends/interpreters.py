@@ -8,8 +8,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
+from edgedistil_runtime.arguments import as_integer
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
 from edgedistil_runtime.contract import BUILTIN
@@ -22,31 +23,39 @@ __all__ = [
     "TFLiteRuntimeBackend",
     "TFTextBackend",
     "TensorFlowBackend",
-    "check_num_threads",
+    "thread_count",
 ]
 
 LARGEST_IN_MEMORY = 16_000_000  # bytes; larger files are memory-mapped
 
 
-def check_num_threads(num_threads: int | None) -> None:
-    """Raise an error if `num_threads` is not a number of threads.
+def thread_count(num_threads: SupportsIndex | None) -> int | None:
+    """Return a number of threads as Python's int, also NumPy's integers, or None.
 
     Raises:
         BackendError: `num_threads` is neither None nor an integer of at least 1.
 
     Example:
-        >>> check_num_threads(None)
-        >>> check_num_threads(0)
+        >>> import numpy as np
+        >>> thread_count(np.int64(2))
+        2
+        >>> thread_count(0)
         Traceback (most recent call last):
         ...
         edgedistil_runtime.errors.BackendError: `num_threads` must be None or an integer of at least 1. Received: 0.
     """
-    if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
+    if num_threads is None:
+        return None
+    count = as_integer(num_threads)
+    if count is None or count < 1:
         raise BackendError(f"`num_threads` must be None or an integer of at least 1. Received: {num_threads!r}.")
+    return count
 
 
-def _model_arguments(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the arguments of an interpreter's constructor for a model file."""
+def _model_arguments(path: str | os.PathLike[str] | bytes) -> dict[str, Any]:
+    """Return the arguments of an interpreter's constructor for a model."""
+    if isinstance(path, bytes):
+        return {"model_content": path}
     if Path(path).stat().st_size <= LARGEST_IN_MEMORY:
         return {"model_content": Path(path).read_bytes()}
     return {"model_path": os.fspath(path)}
@@ -60,22 +69,25 @@ class InterpreterBackend(PackageBackend):
     repeated shapes need no allocation and this class need not remember them.
     """
 
-    def __init__(self, model_path: str | os.PathLike[str], *, num_threads: int | None = None) -> None:
+    def __init__(self, model_path: str | os.PathLike[str] | bytes, *, num_threads: int | None = None) -> None:
         """Load the model.
 
         Args:
-            model_path: A `.tflite` file. A file of up to 16 MB is read; a larger one is memory-mapped and must not be
-                shortened while it is open. Renaming another file over it is safe.
+            model_path: A `.tflite` file or its content, which the interpreter reads in place. A file of up to 16 MB is
+                read; a larger one is memory-mapped and must not be shortened while it is open. Renaming another file
+                over it is safe.
             num_threads: Number of threads for one run; None leaves it to the interpreter.
 
         Raises:
             BackendError: The interpreter is not installed, or it refuses the model or the number of threads.
         """
         super().__init__()
-        check_num_threads(num_threads)
+        num_threads = thread_count(num_threads)
         interpreter_class = self.interpreter_class()
         try:
-            self._model = interpreter_class(**_model_arguments(model_path), num_threads=num_threads)
+            arguments = _model_arguments(model_path)
+            self._content = arguments.get("model_content")  # kept, because interpreters do not copy it
+            self._model = interpreter_class(**arguments, num_threads=num_threads)
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()

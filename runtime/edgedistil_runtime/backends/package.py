@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from edgedistil_runtime.backends.protocol import Array, Signature, check_inputs
 from edgedistil_runtime.backends.run_lock import run_lock
 from edgedistil_runtime.errors import BackendError
+from edgedistil_runtime.model_source import describe_model
 
 __all__ = ["PackageBackend"]
 
@@ -30,6 +31,7 @@ class PackageBackend:
     _install: ClassVar[str]
 
     _model: Any  # None once it is closed
+    _content: bytes | None = None  # bytes that the model reads in place
     _signatures: Mapping[str, Signature]
 
     def __init__(self) -> None:
@@ -82,6 +84,7 @@ class PackageBackend:
             for signature in self._signatures:
                 self._forget(signature)
             self._model = None
+            self._content = None  # after the model, which reads it
 
     def _run(self, signature: str, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         raise NotImplementedError
@@ -91,8 +94,8 @@ class PackageBackend:
         raise NotImplementedError
 
     @classmethod
-    def _load_error(cls, model_path: str | os.PathLike[str], error: Exception) -> BackendError:
+    def _load_error(cls, model_path: str | os.PathLike[str] | bytes, error: Exception) -> BackendError:
         return BackendError(
             f"{cls.name} {cls.installed_version()} cannot load the model: {error}. `edgedistil inspect` shows "
-            f"which runtime it needs. Received: {os.fspath(model_path)!r}."
+            f"which runtime it needs. Received: {describe_model(model_path)}."
         )

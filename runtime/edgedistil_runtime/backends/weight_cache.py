@@ -71,7 +71,10 @@ def open_with_weight_cache(
         >>> [path.suffix for path in Path("cache").iterdir()]  # on Linux
         ['.xnnpack']
     """
-    location = Path(folder)
+    try:
+        location = Path(folder)
+    except TypeError as error:
+        raise BackendError(f"`weight_cache` must be a folder, True, False or None. Received: {folder!r}.") from error
     key = _key(artifact)
     kept = _intact_file(location, key)
     if kept is not None:
@@ -99,7 +102,7 @@ def open_compiled_model(
     """
     metadata = artifact.metadata
     return CompiledModelBackend(
-        artifact.path,
+        artifact.model,
         longest_row=metadata.tokenizer.sequence_length,
         num_classes=len(metadata.labels),
         num_threads=num_threads,
