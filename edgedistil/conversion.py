@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, TrainingData
-from edgedistil.data.samples import choose_samples, read_samples
+from edgedistil.data.samples import are_held_out, choose_samples, read_samples
 from edgedistil.data.spelling import spelled_as
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
@@ -30,6 +30,8 @@ __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 Stage = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
+_TRAINING_DATA, _KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
+_NOT_HELD_OUT = (_TRAINING_DATA, _KEPT_TRAINING_DATA)
 _MOST_CALIBRATION_TEXTS = 512  # ranges hardly widen after a few hundred
 
 
@@ -59,6 +61,8 @@ class ConversionRequest:
         name: Name of the model in its metadata; None for the preset's name.
         force: True to replace an existing file.
         seed: Seed of training.
+        calibrate_scores: Divide the logits by the temperature that makes scores probabilities of being right, fitted on
+            `verification_texts` if they have labels, else on the held-out samples that the preset keeps.
 
     Raises:
         DataError: The vocabulary size has no pruning texts, or `int8-qat` no training data.
@@ -87,6 +91,7 @@ class ConversionRequest:
     verification_labels: tuple[str | None, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     keep_failed: bool = False
+    calibrate_scores: bool = False
 
     @property
     def options(self) -> ConversionOptions:
@@ -150,13 +155,19 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     prepared, samples, source = _prepared(request, stage)
     options = _with_samples(request.options, samples, source)
     options = replace(options, verification_labels=spelled_as(options.verification_labels, prepared.labels))
+    score_texts = _score_texts(options, prepared.labels) if request.calibrate_scores else None
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)
     if request.plan.needs == "training data":
         prepared = _trained_with_quantization(prepared, request, options, stage)
+    from edgedistil_converters import calibrate_scores, convert_prepared
+
+    if score_texts is not None:  # after all that changes the weights
+        texts, numbers, source = score_texts
+        stage(f"calibrating the scores on {len(texts):,} texts")
+        prepared = calibrate_scores(prepared, texts, numbers, source=source)
     prepared = _with_calibration_texts(prepared, request)
-    from edgedistil_converters import convert_prepared
 
     conversion = convert_prepared(prepared, options, request.output, on_stage=stage)
     if request.plan.needs == "training data":
@@ -176,6 +187,27 @@ def _with_samples(options: ConversionOptions, samples: LabelledTexts | None, sou
         verification_labels=samples.labels,
         verification_source=source,
     )
+
+
+def _score_texts(options: ConversionOptions, labels: Sequence[str]) -> tuple[list[str], list[int], str]:
+    """Returns held-out texts, the numbers of their classes, and their source, to calibrate scores on."""
+    from edgedistil_converters.preparation.score_calibration import ENOUGH_TEXTS
+    from edgedistil_converters.verification.samples import class_number
+
+    numbers = [class_number(label, labels) for label in options.verification_labels]
+    known = [
+        (text, number)
+        for text, number in zip(options.verification_texts, numbers, strict=bool(numbers))
+        if number is not None
+    ]
+    source = options.verification_source
+    if source in _NOT_HELD_OUT or len(known) < ENOUGH_TEXTS:
+        received = source if source in _NOT_HELD_OUT else f"{len(known)} labelled texts ({source})"
+        raise DataError(
+            f"Scores are calibrated on at least {ENOUGH_TEXTS} labelled texts that the classifier was not trained on. "
+            f"Received: {received}. Pass others (`verification_texts`), or leave out `calibrate_scores`."
+        )
+    return [text for text, _ in known], [number for _, number in known], source
 
 
 def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
@@ -212,9 +244,9 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
         if request.training is None:
             raise
         record["head"] = {"texts": len(request.training), "seed": request.seed}
-        trained, held_out = _with_new_head(request, request.training, stage)
-        samples: LabelledTexts | None = choose_samples(held_out)
-        source = "held-out training data"
+        trained, data = _with_new_head(request, request.training, stage)
+        samples: LabelledTexts | None = choose_samples(data.validation or data.training)
+        source = "held-out training data" if data.validation else _TRAINING_DATA
     else:
         set_sequence_length(trained.classifier, request.sequence_length, request.preset)
         _check_layers(request.plan, trained.classifier)
@@ -233,12 +265,12 @@ def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[Label
     directory = locate(request.preset)
     samples = read_samples(directory)
     if samples is None:
-        return (choose_samples(request.training) if request.training else None), "training data"
+        return (choose_samples(request.training) if request.training else None), _TRAINING_DATA
     if request.labels is not None:
         names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         new_name = dict(zip(names, labels, strict=True))
         samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))
-    return samples, "samples of the preset"
+    return samples, "samples of the preset" if are_held_out(directory) else _KEPT_TRAINING_DATA
 
 
 def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
@@ -248,8 +280,8 @@ def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
 
 def _with_new_head(
     request: ConversionRequest, texts: LabelledTexts, stage: Stage
-) -> "tuple[LabelledClassifier, LabelledTexts]":
-    """Fine-tunes with the default settings; `edgedistil train` has options. Also returns the validation data."""
+) -> "tuple[LabelledClassifier, TrainingData]":
+    """Fine-tunes with the default settings; `edgedistil train` has options. Also returns the data with its parts."""
     if request.labels is not None:
         raise DataError(
             "A head that is trained here has the labels of its training data. Received: `labels` too. Leave them out, "
@@ -269,7 +301,7 @@ def _with_new_head(
     settings = replace(settings, sequence_length=int(classifier.preprocessor.sequence_length))
     _check_layers(request.plan, classifier)
     stage(f"training on {len(data.training):,} texts")
-    return train(classifier, data, settings, name=Path(request.preset).name).trained, data.validation or data.training
+    return train(classifier, data, settings, name=Path(request.preset).name).trained, data
 
 
 def _pruned(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
     from edgedistil_converters.preparation.pruning import PrunedClassifier, PruningReport, prune_classifier
+    from edgedistil_converters.preparation.score_calibration import calibrate_scores
     from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
     from edgedistil_converters.tflite.structure import Structure, read_structure
     from edgedistil_converters.verification.verify import ParityReport
@@ -36,6 +37,7 @@ __all__ = [
     "PruningReport",
     "QuantizationPlan",
     "Structure",
+    "calibrate_scores",
     "convert_classifier",
     "convert_prepared",
     "prune_classifier",
@@ -53,6 +55,7 @@ _LAZY_NAMES = {
     "PruningReport": "preparation.pruning",
     "QuantizationPlan": "quantization.plan",
     "Structure": "tflite.structure",
+    "calibrate_scores": "preparation.score_calibration",
     "convert_classifier": "convert",
     "convert_prepared": "convert",
     "prune_classifier": "preparation.pruning",

@@ -87,6 +87,11 @@ _MOST_TEXTS_SHOWN = 10
 @click.option(
     "--max-accuracy-loss", type=float, help="Largest loss of accuracy, in percentage points. [by scheme: 0.5]"
 )
+@click.option(
+    "--calibrate-scores",
+    is_flag=True,
+    help="Make scores probabilities of being right, by labelled --verification-data, else the preset's samples.",
+)
 @click.option("--keep-failed", is_flag=True, help="Write a file that fails verification as OUTPUT.failed.tflite.")
 @data_options()
 @click.option("--labels", "labels_file", type=_FILE, help="File of class names, one a line, instead of the preset's.")
@@ -160,6 +165,7 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         verification_labels=verification_labels,
         bounds=bounds,
         keep_failed=options["keep_failed"],
+        calibrate_scores=options["calibrate_scores"],
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
         target=options["target"],
@@ -236,6 +242,13 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             f"vocabulary pruned from {pruning['vocabulary_before']:,} to {pruning['vocabulary_after']:,} pieces: token "
             f"ids unchanged on {pruning['unchanged']:.1%} of the texts, and on about {pruning['unchanged_unseen']:.1%} "
             "of others like them"
+        )
+    calibration = artifact.metadata.preparation.get("score_calibration")
+    if calibration:
+        before, after = (calibration[key]["calibration_error"] for key in ("before", "after"))
+        click.echo(
+            f"scores calibrated on {calibration['texts']:,} texts ({calibration['source']}): temperature "
+            f"{calibration['temperature']:.3g}, calibration error in Keras {before:.3f} before, {after:.3f} after"
         )
     kind, different = artifact.metadata.tokenizer.kind, len(parity.differing_texts)
     equal = f"token ids equal on all but {different}" if different else "token ids equal"

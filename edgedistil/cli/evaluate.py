@@ -1,5 +1,6 @@
 """`edgedistil evaluate`: scores of models on labelled texts, side by side."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from edgedistil.data import LabelledTexts
     from edgedistil.measuring.answers import ModelAnswers
     from edgedistil.measuring.baseline import Baseline
+    from edgedistil.measuring.reliability import ScoreQuality
     from edgedistil.scores import Evaluation
 
 __all__ = ["evaluate"]
+
+_BAR = 40  # characters
 
 
 @click.command()
@@ -33,6 +37,7 @@ __all__ = ["evaluate"]
 @click.option(
     "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
 )
+@click.option("--reliability", is_flag=True, help="Print the accuracy at each score: a reliability diagram.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def evaluate(
     models: tuple[Path, ...],
@@ -40,14 +45,19 @@ def evaluate(
     long_texts: str,
     baseline: Path | None,
     confusions: int,
+    reliability: bool,
     as_json: bool,
     **columns: Any,
 ) -> None:
-    """Measure models on labelled texts: accuracy, F1 of each class, and confusions.
+    """Measure models on labelled texts: accuracy, scores, F1 of each class, and confusions.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs. The size of a preset is that
     of its weights in memory; ms/text is the time of all texts in one call, divided by their number. A model that is
     not ahead of the --baseline does not earn its milliseconds.
+
+    A score should be the probability of being right. ECE, the expected calibration error, is the mean difference
+    between the two in 15 bins of equal width; Brier is the mean squared error of all probabilities, 0 to 2. For a file
+    of `convert --calibrate-scores`, both are also given as they would be without it.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
@@ -63,14 +73,16 @@ def evaluate(
         name: evaluate_labels(examples.spelled_as(asked.labels).labels, asked.given, asked.labels)
         for name, asked in answers.items()
     }
+    scores = {name: _scores(examples, asked) for name, asked in answers.items()}
     if as_json:
         results = [
-            {"model": name, **evaluation.to_dict(), **_cost(answers[name])} for name, evaluation in evaluations.items()
+            {"model": name, **evaluation.to_dict(), "scores": _as_dict(scores[name]), **_cost(answers[name])}
+            for name, evaluation in evaluations.items()
         ]
         skipped = examples.remarks.skipped.to_dict()
         print_json({"data": data.name, "skipped": skipped, "models": results, **_baseline_facts(trained)})
         return
-    _print(evaluations, answers, confusions)
+    _print(evaluations, answers, scores, confusions, has_diagrams=reliability)
 
 
 def _ask(
@@ -102,6 +114,19 @@ def _ask(
     return {**answers, BASELINE_NAME: ask_baseline(trained, examples.texts)}, trained
 
 
+def _scores(examples: "LabelledTexts", asked: "ModelAnswers") -> "ScoreQuality | None":
+    from edgedistil.measuring.reliability import measure_scores
+
+    if asked.probabilities is None:
+        return None
+    expected = examples.spelled_as(asked.labels).labels
+    return measure_scores(asked.probabilities, expected, asked.labels, temperature=asked.temperature)
+
+
+def _as_dict(scores: "ScoreQuality | None") -> dict[str, Any] | None:
+    return None if scores is None else asdict(scores)
+
+
 def _cost(asked: "ModelAnswers") -> dict[str, Any]:
     truncation = asked.truncation and asked.truncation.to_dict()
     return {"size": asked.size, "ms_per_text": round(asked.ms_per_text, 4), "truncation": truncation}
@@ -114,29 +139,71 @@ def _baseline_facts(trained: "Baseline | None") -> dict[str, Any]:
     return {"baseline": {**facts, "scikit_learn": trained.version}}
 
 
-def _print(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"], confusions: int) -> None:
+def _print(
+    evaluations: dict[str, "Evaluation"],
+    answers: dict[str, "ModelAnswers"],
+    scores: dict[str, "ScoreQuality | None"],
+    confusions: int,
+    *,
+    has_diagrams: bool,
+) -> None:
     from rich.text import Text
 
     console = stdout_console()
-    console.print(_summary(evaluations, answers))
+    console.print(_summary(evaluations, answers, scores))
+    for name, quality in scores.items():
+        if quality and quality.uncalibrated:
+            before = quality.uncalibrated
+            console.print(
+                Text(
+                    f"{name}: scores are calibrated, temperature {quality.temperature:.3g}; without it, ECE "
+                    f"{before.calibration_error:.4f}, Brier {before.brier_score:.4f}"
+                )
+            )
     for name, asked in answers.items():
         if asked.truncation and (asked.truncation.truncated or asked.truncation.divided):
             console.print(Text(f"{name}: {asked.truncation}"))
     for name, evaluation in evaluations.items():
         console.print(Text(f"\n{name}", style="bold"))
+        quality = scores[name]
+        if has_diagrams and quality:
+            console.print(_diagram(quality))
         console.print(_per_class(evaluation))
         for line in _worst_confusions(evaluation, confusions):
             console.print(Text(line))
 
 
-def _summary(evaluations: dict[str, "Evaluation"], answers: dict[str, "ModelAnswers"]) -> "Table":
+def _summary(
+    evaluations: dict[str, "Evaluation"],
+    answers: dict[str, "ModelAnswers"],
+    scores: dict[str, "ScoreQuality | None"],
+) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("model", "texts", "accuracy", "macro F1", "MB", "ms/text", box=None, header_style="bold")
+    columns = ("model", "texts", "accuracy", "macro F1", "ECE", "Brier", "MB", "ms/text")
+    table = Table(*columns, box=None, header_style="bold")
     for name, evaluation in evaluations.items():
-        scores = (f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
-        table.add_row(Text(name), *scores, f"{answers[name].size / 1e6:.2f}", f"{answers[name].ms_per_text:.2f}")
+        right = (f"{evaluation.texts:,}", f"{evaluation.accuracy:.2%}", f"{evaluation.macro_f1:.4f}")
+        given = quality.given if (quality := scores[name]) else None
+        sure = (f"{given.calibration_error:.4f}", f"{given.brier_score:.4f}") if given else ("–", "–")
+        cost = (f"{answers[name].size / 1e6:.2f}", f"{answers[name].ms_per_text:.2f}")
+        table.add_row(Text(name), *right, *sure, *cost)
+    return table
+
+
+def _diagram(quality: "ScoreQuality") -> "Table":
+    """The accuracy at each score; a bar of `=`, and a `|` where it would end if the score were the accuracy."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("score", "texts", "mean score", "accuracy", "", box=None, header_style="bold")
+    for one in quality.given.bins:
+        if one.texts:
+            bar = list(("=" * round(one.accuracy * _BAR)).ljust(_BAR + 1))
+            bar[round(one.mean_score * _BAR)] = "|"
+            numbers = (f"{one.texts:,}", f"{one.mean_score:.3f}", f"{one.accuracy:.3f}", Text("".join(bar)))
+            table.add_row(f"{one.low:.2f} - {one.high:.2f}", *numbers)
     return table
 
 

@@ -9,6 +9,7 @@ FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
     "augmented_per_text": "--augment",
     "baseline": "--baseline",
+    "calibrate_scores": "--calibrate-scores",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",
     "delimiter": "--delimiter",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edgedistil.cli.output import print_json, stdout_console
+from edgedistil_runtime.contract import SCORE_CALIBRATION
 
 _SECTIONS = (
     "quantization",
@@ -125,6 +126,9 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_row("model", Text(f"{facts['name']}  ({facts['bytes'] / 1e6:.2f} MB)"))
     table.add_row("labels", Text(", ".join(facts["labels"])))
     for key in _SECTIONS:
+        if key == "preparation" and SCORE_CALIBRATION in facts[key]:
+            facts[key] = dict(facts[key])
+            table.add_row("score calibration", Text(_score_calibration(facts[key].pop(SCORE_CALIBRATION))))
         if facts[key]:
             values = (f"{name} {_number(value)}" for name, value in facts[key].items() if value not in ("", {}, []))
             table.add_row(key.replace("_", " "), Text(", ".join(values)))
@@ -134,6 +138,16 @@ def _print(facts: dict[str, Any]) -> None:
         table.add_row(Text(name), Text(f"{inputs} -> {outputs}"))
     table.add_row("ops", Text(", ".join(f"{op['op']} v{op['version']} x{op['count']}" for op in facts["ops"])))
     console.print(table)
+
+
+def _score_calibration(record: dict[str, Any]) -> str:
+    """The temperature that the logits are divided by, and its effect in Keras on the texts that it was fitted on."""
+    effects = (
+        f"{name.replace('_', ' ')} {value:.3g} before, {record['after'][name]:.3g} after"
+        for name, value in record["before"].items()
+    )
+    fitted = f"temperature {record['temperature']:.3g}, fitted on {record['texts']:,} texts ({record['source']})"
+    return f"{fitted}; in Keras: {', '.join(effects)}"
 
 
 def _number(value: Any) -> str:

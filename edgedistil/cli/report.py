@@ -53,7 +53,7 @@ def report(
     as_json: bool,
     **columns: Any,
 ) -> None:
-    """Compare models on one page: accuracy, size, speed, and what changed.
+    """Compare models on one page: accuracy, size, speed, scores, and what changed.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs. The others are compared with
     the first preset, or else with the first file. A model that is not ahead of the --baseline does not earn its

@@ -10,7 +10,7 @@ from typing import Final
 
 from edgedistil.data.reading import LabelledTexts, read_labelled_texts
 
-__all__ = ["SAMPLES_FILE", "choose_samples", "read_samples", "write_samples"]
+__all__ = ["SAMPLES_FILE", "are_held_out", "choose_samples", "read_samples", "write_samples"]
 
 SAMPLES_FILE: Final = "samples.jsonl"
 _SAMPLES = 300
@@ -75,3 +75,19 @@ def read_samples(directory: Path) -> LabelledTexts | None:
     """
     path = directory / SAMPLES_FILE
     return read_labelled_texts(path) if path.is_file() else None
+
+
+def are_held_out(directory: Path) -> bool:
+    """Return False if the samples of a preset directory are training texts, because nothing was held out.
+
+    Example:
+        >>> _ = Path("training.json").write_text('{"data": {"training": {"rows": 20}}}')
+        >>> are_held_out(Path()), are_held_out(Path("intents"))
+        (False, True)
+    """
+    try:
+        record = json.loads((directory / "training.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no record: the preset was not written by `train`
+        return True
+    data = record.get("data") if isinstance(record, dict) else None
+    return not isinstance(data, dict) or "validation" in data

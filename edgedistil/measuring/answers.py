@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgedistil.measuring.baseline import Baseline
 from edgedistil.truncation import Truncation, TruncationCounter
@@ -28,6 +31,9 @@ class ModelAnswers:
         size: Bytes of the file, of the weights of a Keras preset, or of the pickled baseline.
         seconds: Time to label all texts in one call.
         truncation: Texts that are longer than the model's sequence length; `None` for the baseline, which has none.
+        probabilities: Probability of every label for every text, float32 [texts, labels]; `None` for the baseline.
+        temperature: What the logits of a calibrated file are divided by; 1 if they are not, or if probabilities are
+            means over the pieces of a text.
     """
 
     labels: tuple[str, ...]
@@ -35,6 +41,8 @@ class ModelAnswers:
     size: int
     seconds: float
     truncation: Truncation | None = None
+    probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    temperature: float = 1.0
 
     @property
     def ms_per_text(self) -> float:
@@ -70,7 +78,11 @@ def ask_file(
         counter = TruncationCounter(classifier)
         counter.add(answers)
         given = tuple(answer.label for answer in answers)
-        return ModelAnswers(classifier.labels, given, path.stat().st_size, seconds, counter.result())
+        probabilities = np.array([list(answer.probabilities.values()) for answer in answers], np.float32)
+        temperature = classifier.metadata.temperature if long_texts == CUT else 1.0
+        return ModelAnswers(
+            classifier.labels, given, path.stat().st_size, seconds, counter.result(), probabilities, temperature
+        )
 
 
 def ask_preset(
@@ -101,14 +113,15 @@ def ask_preset(
     classifier = trained.classifier
     preprocessor, predictor = classifier.preprocessor, Predictor(classifier)
 
-    def best(some: Sequence[str]) -> tuple[str, ...]:
+    def ask(some: Sequence[str]) -> NDArray[np.float32]:
         pieces = divide_texts(preprocessor, some, long_texts)
-        probabilities = mean_by_text(predictor.probabilities(tokenize(preprocessor, pieces.texts)), pieces)
-        return tuple(trained.labels[number] for number in probabilities.argmax(axis=1))
+        return mean_by_text(predictor.probabilities(tokenize(preprocessor, pieces.texts)), pieces)
 
-    given, seconds = _timed(lambda: best(texts), warm_up=lambda: best(texts[:1]))
+    probabilities, seconds = _timed(lambda: ask(texts), warm_up=lambda: ask(texts[:1]))
+    given = tuple(trained.labels[number] for number in probabilities.argmax(axis=1))
     size = sum(int(weight.numpy().nbytes) for weight in classifier.weights)
-    return ModelAnswers(trained.labels, given, size, seconds, measure_truncation(preprocessor, texts, long_texts))
+    truncation = measure_truncation(preprocessor, texts, long_texts)
+    return ModelAnswers(trained.labels, given, size, seconds, truncation, probabilities)
 
 
 def ask_baseline(baseline: Baseline, texts: Sequence[str]) -> ModelAnswers:

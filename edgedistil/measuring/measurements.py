@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgedistil.measuring.machine import Machine
+from edgedistil.measuring.reliability import ScoreQuality
 from edgedistil.measuring.speed import BenchmarkSettings, CallSpeed, ModelSpeed
 from edgedistil.measuring.texts import TimedTexts
 from edgedistil.scores import Evaluation
@@ -188,6 +189,7 @@ class MeasuredModel:
         file: Facts about a file; `None` for another model.
         keras: Facts about a Keras preset; `None` for another model.
         baseline: Facts about the baseline; `None` for another model.
+        scores: Measures of the scores; `None` for the baseline.
     """
 
     name: str
@@ -197,6 +199,7 @@ class MeasuredModel:
     file: FileFacts | None = None
     keras: KerasFacts | None = None
     baseline: BaselineFacts | None = None
+    scores: ScoreQuality | None = None
 
     @property
     def size(self) -> int:

@@ -2,10 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts
@@ -29,6 +33,7 @@ from edgedistil.measuring.measurements import (
     Measurements,
     OpCount,
 )
+from edgedistil.measuring.reliability import measure_scores
 from edgedistil.measuring.speed import (
     Benchmark,
     BenchmarkSettings,
@@ -101,9 +106,10 @@ def measure(
         baseline = baseline.spelled_as(labels[reference])
         check_baseline_data(baseline, examples, labels[reference], reference.name)
     chosen = settings or BenchmarkSettings()
-    answers = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
+    asked = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
     speeds, answered = _measure_files(files, examples, chosen, on_progress)
-    answers |= answered
+    asked |= answered
+    answers = {path: one.given for path, one in asked.items()}
     measured = [
         MeasuredModel(
             name=name,
@@ -114,6 +120,9 @@ def measure(
             speed=speeds.models[files.index(path)] if speeds and path in files else None,
             file=_file_facts(path) if path in files else None,
             keras=_keras_facts(presets[path]) if path in presets else None,
+            scores=measure_scores(
+                asked[path].probabilities, examples.labels, labels[path], temperature=asked[path].temperature
+            ),
         )
         for name, path in zip(display_names(models), models, strict=True)
     ]
@@ -199,25 +208,37 @@ def _load_preset(path: Path, on_progress: Progress) -> Any:
     return load_labelled_classifier(path)
 
 
-def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Asked:
+    """Label of each text, the probability of every label, and what the logits were divided by."""
+
+    given: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    temperature: float = 1.0
+
+
+def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> _Asked:
     from edgedistil.training.keras_outputs import predict_probabilities
 
     on_progress(f"{preset.name}: Keras labels {len(examples):,} texts")
-    best = predict_probabilities(preset.classifier, examples.texts).argmax(axis=1)
-    return tuple(preset.labels[i] for i in best)
+    probabilities = predict_probabilities(preset.classifier, examples.texts)
+    return _Asked(tuple(preset.labels[i] for i in probabilities.argmax(axis=1)), probabilities)
 
 
 def _measure_files(
     files: Sequence[Path], examples: LabelledTexts, settings: BenchmarkSettings, on_progress: Progress
-) -> tuple[Benchmark | None, dict[Path, tuple[str, ...]]]:
-    """Speeds of all files, and the label of each text from each."""
+) -> tuple[Benchmark | None, dict[Path, _Asked]]:
+    """Speeds of all files, and the answers of each."""
     if not files:
         return None, {}
     answers = {}
     with open_classifiers(files, settings) as classifiers:
         for path, classifier in zip(files, classifiers, strict=True):
             on_progress(f"{path.name} labels {len(examples):,} texts")
-            answers[path] = tuple(answer.label for answer in classifier.classify_batch(examples.texts))
+            found = classifier.classify_batch(examples.texts)
+            probabilities = np.array([list(answer.probabilities.values()) for answer in found], np.float32)
+            given = tuple(answer.label for answer in found)
+            answers[path] = _Asked(given, probabilities, classifier.metadata.temperature)
         speeds = time_classifiers(
             classifiers, files, examples.texts, source=examples.name, settings=settings, on_progress=on_progress
         )

@@ -3,6 +3,7 @@
     page         the page: its sections in order
     tradeoffs    sections on accuracy, size and speed
     quality      sections on classes, changed texts and confusions
+    scores       section on scores and their calibration
     provenance   sections on the files and the measurement
     tables       tables of the sections
     plots, axes  plots as inline SVG

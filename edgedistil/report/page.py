@@ -7,6 +7,7 @@ from edgedistil.measuring.measurements import Measurements
 from edgedistil.report.markup import Child, Markup, element, joined
 from edgedistil.report.provenance import circumstances_section, files_section, origin_section
 from edgedistil.report.quality import changes_section, confusion_section
+from edgedistil.report.scores import scores_section
 from edgedistil.report.style import style_sheet
 from edgedistil.report.tradeoffs import latency_section, summary_section, tradeoff_section
 from edgedistil_converters.files import atomic_path
@@ -19,6 +20,7 @@ _SECTIONS = (
     ("summary", "Models", summary_section),
     ("tradeoffs", "Accuracy against size and time", tradeoff_section),
     ("latency", "Latency by text length", latency_section),
+    ("scores", "Scores", scores_section),
     ("classes", "Classes", changes_section),
     ("confusion", "Confusions", confusion_section),
     ("files", "Inside the files", files_section),

@@ -34,6 +34,7 @@ __all__ = [
     "ROUND_ROBIN",
     "RULES",
     "SCHEMA_VERSION",
+    "SCORE_CALIBRATION",
     "SEGMENT_IDS",
     "SERVING_DEFAULT",
     "TARGETS",
@@ -76,6 +77,8 @@ METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER = "edgedistil.json", "labels.t
 MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)  # in every artifact
 ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"  # for accelerators
 FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_identifier` in its schema
+
+SCORE_CALIBRATION = "score_calibration"  # key of `preparation` in edgedistil.json: scores were calibrated, and how
 
 BUILTIN, TFTEXT, NO_TOKENIZER = "builtin", "tftext", "none"
 TOKENIZER_KINDS = (BUILTIN, TFTEXT, NO_TOKENIZER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from edgedistil_runtime.contract import (
     METADATA_MEMBER,
     RULES,
     SCHEMA_VERSION,
+    SCORE_CALIBRATION,
     TARGETS,
     TOKENIZER_KINDS,
     TRUNCATIONS,
@@ -218,6 +220,21 @@ class ArtifactMetadata:
     flatbuffer_size: int = 0
     flatbuffer_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def temperature(self) -> float:
+        """What the logits were divided by to calibrate scores; 1 if they were not. The division is in the model.
+
+        Example:
+            >>> from edgedistil_runtime import read_artifact
+            >>> read_artifact("intents.tflite").metadata.temperature
+            1.0
+        """
+        record = self.preparation.get(SCORE_CALIBRATION)
+        found = record.get("temperature") if isinstance(record, Mapping) else None
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not 0 < found < math.inf:
+            return 1.0
+        return float(found)
 
     def to_json(self) -> str:
         """Return the metadata as a JSON document: two-space indent, keys in the order above.

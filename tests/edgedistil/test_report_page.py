@@ -5,6 +5,7 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgedistil.data import LabelledTexts
@@ -12,6 +13,7 @@ from edgedistil.measuring.load_cost import LoadCost
 from edgedistil.measuring.machine import Machine
 from edgedistil.measuring.measurements import DataFacts, FileFacts, KerasFacts, MeasuredModel, OpCount
 from edgedistil.measuring.models import count_changes
+from edgedistil.measuring.reliability import measure_scores
 from edgedistil.measuring.speed import BenchmarkSettings, LengthLatency, ModelSpeed
 from edgedistil.measuring.texts import TimedTexts
 from edgedistil.report import Measurements, render_page, write_report
@@ -20,7 +22,7 @@ from edgedistil_runtime.errors import DataError, OutputError
 
 from .report_page import check_page
 
-SECTIONS = ["summary", "tradeoffs", "latency", "classes", "confusion", "files", "origin", "measured"]
+SECTIONS = ["summary", "tradeoffs", "latency", "scores", "classes", "confusion", "files", "origin", "measured"]
 EVIL = (
     "<script>alert(1)</script>",
     '" onload="alert(2)',
@@ -66,6 +68,11 @@ def make_file(name, number):
     )
 
 
+def make_scores(given, expected, labels, **options):
+    probabilities = np.array([[0.8 if label == one else 0.2 / (len(labels) - 1) for label in labels] for one in given])
+    return measure_scores(probabilities, expected, labels, **options)
+
+
 def make_measurements(labels, names, *, texts_of=6, has_keras=False, num_examples=4):
     chance = random.Random(5)
     expected = [label for label in labels for _ in range(texts_of)]
@@ -84,6 +91,7 @@ def make_measurements(labels, names, *, texts_of=6, has_keras=False, num_example
                 speed=None if is_keras else make_speed(name, number),
                 file=None if is_keras else make_file(name, number),
                 keras=KerasFacts(name, 521878, 2_087_512, 48, {"keras": "3.15.1"}) if is_keras else None,
+                scores=make_scores(given, expected, labels, temperature=2.0 if number else 1.0),
             )
         )
     return Measurements(
@@ -133,8 +141,34 @@ def test_every_section_is_there_once(measurements):
     assert [section["id"] for section in page.named("section")] == SECTIONS
     assert len(page.named("h1")) == 1
     pictures = [svg for svg in page.named("svg") if svg.get("role") == "img"]
-    assert len(pictures) == 3 + 1 + 3  # trade-offs and latency, dtypes, matrices
+    assert len(pictures) == 3 + 3 + 1 + 3  # trade-offs and latency, scores, dtypes, matrices
     assert len(page.named("desc")) == len(pictures)
+
+
+def test_scores(measurements):
+    page = check_page(render_page(measurements))
+    for model, row in zip(measurements.models, page.table("Scores of each model")[1:], strict=True):
+        given, before = model.scores.given, model.scores.uncalibrated
+        accuracy = model.evaluation.accuracy
+        assert given.calibration_error == pytest.approx(abs(accuracy - 0.8))
+        assert given.brier_score == pytest.approx(
+            accuracy * (0.2**2 + 0.02) + (1 - accuracy) * (0.8**2 + 0.9**2 + 0.01)
+        )
+        assert row[1:4] == [f"{given.calibration_error:.4f}", f"{given.brier_score:.4f}", "0.8000"]
+        if model is measurements.models[0]:
+            assert row[4:] == ["–"] * 3
+            continue
+        sure = 0.8**2 / (0.8**2 + 2 * 0.1**2)  # softmax of twice the logits
+        assert before.calibration_error == pytest.approx(abs(accuracy - sure))
+        assert row[4:] == ["2", f"{before.calibration_error:.4f}", f"{before.brier_score:.4f}"]
+    lines = [line for line in page.named("polyline") if line.get("class") == "leader"]
+    assert len(lines) == 2  # of the calibrated files, without calibration
+
+
+def test_models_without_scores(measurements):
+    models = tuple(dataclasses.replace(model, scores=None) for model in measurements.models)
+    page = check_page(render_page(dataclasses.replace(measurements, models=models)))
+    assert "scores" not in [section["id"] for section in page.named("section")]
 
 
 def test_numbers_are_those_measured(measurements):
@@ -234,7 +268,7 @@ def test_one_model_has_nothing_to_be_compared_with():
 def test_keras_alone_has_no_speed():
     page = check_page(render_page(make_measurements(["ham", "spam"], ["preset"], has_keras=True)))
     ids = [section["id"] for section in page.named("section")]
-    assert ids == ["summary", "classes", "confusion", "origin", "measured"]
+    assert ids == ["summary", "scores", "classes", "confusion", "origin", "measured"]
     assert page.table("Size")[1] == ["preset", "2.09"]
 
 
