@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("edgedistil.cli.train:train", "Train a classifier on labelled texts."),
     "convert": ("edgedistil.cli.convert:convert", "Convert a classifier into one verified .tflite file."),
     "predict": ("edgedistil.cli.predict:predict", "Label texts with a .tflite file."),
+    "explain": ("edgedistil.cli.explain:explain", "Show which words of a text speak for its label."),
     "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),
     "benchmark": ("edgedistil.cli.benchmark:benchmark", "Measure latency, throughput, start-up and memory."),
     "inspect": ("edgedistil.cli.inspect:inspect", "Show what is inside a .tflite file."),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         EdgeDistilError,
         InputError,
     )
+    from edgedistil_runtime.explanation import Explanation, WordEffect, explain
     from edgedistil_runtime.loading import RuntimeInfo
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "BackendError",
     "Classification",
     "EdgeDistilError",
+    "Explanation",
     "FakeBackend",
     "GoldenCase",
     "InputError",
@@ -62,7 +64,9 @@ __all__ = [
     "TensorFlowBackend",
     "TextClassifier",
     "TokenizerSettings",
+    "WordEffect",
     "__version__",
+    "explain",
     "read_artifact",
 ]
 
@@ -76,6 +80,7 @@ _LAZY_NAMES = {
     "BackendError": "errors",
     "Classification": "classification",
     "EdgeDistilError": "errors",
+    "Explanation": "explanation",
     "FakeBackend": "backends",
     "GoldenCase": "metadata",
     "InputError": "errors",
@@ -87,6 +92,8 @@ _LAZY_NAMES = {
     "TensorFlowBackend": "backends",
     "TextClassifier": "classifier",
     "TokenizerSettings": "metadata",
+    "WordEffect": "explanation",
+    "explain": "explanation",
     "read_artifact": "artifact",
 }
 
