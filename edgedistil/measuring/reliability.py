@@ -43,7 +43,7 @@ def measure_scores(
     Example:
         >>> scores = measure_scores(np.array([[0.8, 0.2], [0.7, 0.3]]), ["on", "off"], ["on", "off"], temperature=0.5)
         >>> round(scores.given.brier_score, 2), round(scores.uncalibrated.brier_score, 2)
-        (0.53, 0.51)
+        (0.53, 0.48)
     """
     if len(labels) == 1:
         classes = [int(label == labels[0]) for label in expected]
