@@ -213,10 +213,11 @@ def load_width(preset: str) -> int:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: means over seeds."""
     lines = [
-        "| data | texts a class | on | student | arm | seeds | Keras | int8 file | MB | times faster | processor min |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| data | texts a class | on | student | arm | new | corpus | epochs | rate | seeds | Keras | int8 "
+        "| MB | times faster | processor min |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    names = ("data", "per_class", "on", "student", "arm")
+    names = ("data", "per_class", "on", "student", "arm", "augment", "unlabelled", "epochs", "learning_rate")
     for key in dict.fromkeys(tuple(row[name] for name in names) for row in rows):
         found = [row for row in rows if tuple(row[name] for name in names) == key]
 
@@ -227,7 +228,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         def cell(value: float | None, scale: float = 1.0) -> str:
             return "" if value is None else f"{scale * value:.2f}"
 
-        cells = [key[0], str(key[1] or "all"), *key[2:], ", ".join(str(row["seed"]) for row in found)]
+        cells = [key[0], str(key[1] or "all"), *("default" if value is None else str(value) for value in key[2:])]
+        cells.append(", ".join(str(row["seed"]) for row in found))
         cells += [cell(mean("accuracy"), 100), cell(mean("file_accuracy"), 100), cell(mean("bytes"), 1e-6)]
         cells += [cell(mean("times_faster")), cell(mean("processor_seconds"), 1 / 60)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -251,6 +253,7 @@ def main() -> None:
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument("--work", type=Path, default=Path("build/distillation"), help="folder for results")
+    parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     results = options.work / "results.jsonl"
@@ -269,6 +272,11 @@ def main() -> None:
                     with results.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(row) + "\n")
                     print(json.dumps(row), file=sys.stderr, flush=True)
+    if options.table:
+        before, _, rest = options.table.read_text("utf-8").partition("<!-- students -->\n")
+        after = rest.partition("<!-- end of students -->")[2]
+        marked = f"{before}<!-- students -->\n{table(rows)}\n<!-- end of students -->{after}"
+        options.table.write_text(marked, "utf-8")
     print(table(rows))
 
 
