@@ -39,15 +39,22 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scr
 MINILM = "all_minilm_l6_v2_en"
 STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_tiny_en", "tiny")}
 ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
+SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss")
 TIMED_TEXTS = 200
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Settings that the command line changes, for the arms that start from a general encoder."""
+    return {name: getattr(options, name) for name in SETTINGS}
 
 
 def settings_of(arm: str, options: argparse.Namespace, seed: int, size: str) -> TrainingSettings:
     """Settings of an arm's training."""
     if arm in ("no general start", "convolutional"):
         return replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
-    changes = {"learning_rate": options.learning_rate, "epochs": options.epochs}
-    return replace(FINE_TUNING, seed=seed, **{name: value for name, value in changes.items() if value is not None})
+    return replace(
+        FINE_TUNING, seed=seed, **{name: value for name, value in chosen(options).items() if value is not None}
+    )
 
 
 def other_texts(folder: Path, data: TrainingData, measured: LabelledTexts, options: argparse.Namespace) -> list[str]:
@@ -213,13 +220,14 @@ def load_width(preset: str) -> int:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: means over seeds."""
     lines = [
-        "| data | texts a class | on | student | arm | new | corpus | epochs | rate | seeds | Keras | int8 "
+        "| data | texts a class | on | student | arm | new | corpus | epochs | rate "
+        "| temperature | share | loss | seeds | Keras | int8 "
         "| MB | times faster | processor min |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    names = ("data", "per_class", "on", "student", "arm", "augment", "unlabelled", "epochs", "learning_rate")
-    for key in dict.fromkeys(tuple(row[name] for name in names) for row in rows):
-        found = [row for row in rows if tuple(row[name] for name in names) == key]
+    names = ("data", "per_class", "on", "student", "arm", "augment", "unlabelled", *SETTINGS)
+    for key in dict.fromkeys(tuple(row.get(name) for name in names) for row in rows):
+        found = [row for row in rows if tuple(row.get(name) for name in names) == key]
 
         def mean(name: str, found: Sequence[Mapping[str, Any]] = found) -> float | None:
             values = [row[name] for row in found if name in row]
@@ -250,6 +258,9 @@ def main() -> None:
     parser.add_argument("--augment", type=int, default=4, help="new texts for each training text")
     parser.add_argument("--epochs", type=int, help="of the arms that start from a general encoder")
     parser.add_argument("--learning-rate", type=float, help="of the arms that start from a general encoder")
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--teacher-share", type=float)
+    parser.add_argument("--distillation-loss", choices=["kl", "mse"])
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument("--work", type=Path, default=Path("build/distillation"), help="folder for results")
@@ -258,14 +269,14 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     results = options.work / "results.jsonl"
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.is_file() else []
-    changes = {name: getattr(options, name) for name in ("augment", "unlabelled", "epochs", "learning_rate")}
+    changes = {"augment": options.augment, "unlabelled": options.unlabelled, **chosen(options)}
     for seed in options.seeds:
         for folder in options.data:
             for student in options.students:
                 for arm in options.arms:
                     key = {"data": folder.name, "per_class": options.per_class, "on": options.on, "student": student}
                     key |= {"arm": arm, "seed": seed, **changes}
-                    if any(all(row[name] == value for name, value in key.items()) for row in rows):
+                    if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
                         continue
                     row = {**key, **measure(folder, student, arm, options, seed)}
                     rows.append(row)
