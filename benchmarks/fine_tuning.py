@@ -27,6 +27,7 @@ from edgedistil.data import LabelledTexts, TrainingData, read_labelled_texts, sp
 from edgedistil.sizes import SIZES
 from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
 
+RATE = 1e-4  # the default at the width of all_minilm_l6_v2_en
 BASELINE = "TF-IDF + linear"
 SCRATCH = {f"{size} from scratch": size for size in ("tiny", "mini")}
 ARMS: Mapping[str, Mapping[str, Any]] = {
@@ -35,8 +36,8 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     "frozen": {"epochs": 1, "is_backbone_frozen": True, "learning_rate": 1e-9},
     "first token": {"pooling": "first"},
     "smoothing 0.1": {"label_smoothing": 0.1},
-    "rate / 3": {"learning_rate": FINE_TUNING.learning_rate / 3},
-    "rate x 2": {"learning_rate": FINE_TUNING.learning_rate * 2},
+    "rate / 3": {"learning_rate": RATE / 3},
+    "rate x 2": {"learning_rate": RATE * 2},
     "layer decay 0.85": {"layer_decay": 0.85},
     "batches of 16": {"batch_size": 16},
     "twice the epochs": {"epochs": 2 * FINE_TUNING.epochs},

@@ -12,10 +12,10 @@ from pathlib import Path
 from keras_hub.src.utils.preset_utils import get_file
 
 from edgedistil.presets.packaged import INSTALL, MINILM, MINILM_HANDLE, packaged_files
-from edgedistil.presets.registry import bundled_preset_path, is_bundled, list_presets
+from edgedistil.presets.registry import DEFAULT_ENCODER, bundled_preset_path, is_bundled, list_presets
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["locate"]
+__all__ = ["PresetUnreachable", "default_preset", "locate"]
 
 _KERAS_FILES = (
     "metadata.json",
@@ -46,6 +46,15 @@ _HANDLE_FORMS = {
     ),
     "hf": (re.compile(r"[\w.-]+(/[\w.-]+)?"), "hf://ORGANISATION/MODEL"),
 }
+
+
+class PresetUnreachable(PresetError):
+    """The files of a preset are not here, and no hub gives them.
+
+    Example:
+        >>> issubclass(PresetUnreachable, PresetError)
+        True
+    """
 
 
 def locate(preset: str, *, load_weights: bool = True) -> Path:
@@ -92,6 +101,26 @@ def locate(preset: str, *, load_weights: bool = True) -> Path:
     return directory
 
 
+def default_preset() -> str:
+    """Returns the preset that training starts from if none is asked for, and downloads it if needed.
+
+    It is `all_minilm_l6_v2_en` if its files are here or a hub gives them, else the small encoder that comes with
+    EdgeDistil.
+
+    Raises:
+        PresetError: the files of `all_minilm_l6_v2_en` are here and damaged.
+
+    Example:
+        >>> default_preset() in ("all_minilm_l6_v2_en", "edgedistil_small_en")
+        True
+    """
+    try:
+        locate(MINILM)
+    except PresetUnreachable:
+        return DEFAULT_ENCODER
+    return MINILM
+
+
 def _locate_minilm(*, load_weights: bool) -> Path:
     """The hub's cache, the hub, or the package that has the files, in this order."""
     cached = _cached(MINILM_HANDLE)
@@ -103,7 +132,7 @@ def _locate_minilm(*, load_weights: bool) -> Path:
         installed = packaged_files()
         if installed is not None:
             return installed
-        raise PresetError(
+        raise type(error)(
             f"{error} Or install the package that has the files of this preset; its dependencies are not needed: "
             f"{INSTALL}"
         ) from error
@@ -178,9 +207,9 @@ def _require_hugging_face(preset: str, repository: str) -> None:
         raise _unreachable(preset, error) from error
 
 
-def _unreachable(preset: str, error: Exception) -> PresetError:
+def _unreachable(preset: str, error: Exception) -> PresetUnreachable:
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    return PresetError(
+    return PresetUnreachable(
         f"The preset {preset} could not be fetched: the hub could not be reached, or it refused "
         f"({reason[0]:.200}). Check the network and the name; or download the preset elsewhere and pass the path of "
         "its directory (`preset`)."

@@ -14,6 +14,7 @@ from edgedistil_runtime.errors import PresetError
 
 __all__ = [
     "BUNDLED",
+    "DEFAULT_ENCODER",
     "ENCODERS",
     "PresetInfo",
     "bundled_preset_path",
@@ -157,6 +158,9 @@ ENCODERS = {
     "edgedistil_tiny_en": ("English", "2 layers; lowercased; distilled from all_minilm_l6_v2_en"),
 }
 """Encoders without a task, as `edgedistil.presets.int8_encoder` writes them; `tools/distil_students.py` makes them."""
+
+DEFAULT_ENCODER = "edgedistil_small_en"
+"""What training starts from if no preset is asked for and `all_minilm_l6_v2_en` is not here nor on a hub in reach."""
 
 
 def is_bundled(name: str) -> bool:

@@ -99,6 +99,7 @@ def train(
         1.0
     """
     _check(classifier, data, soft_targets)
+    settings = settings.with_rate(int(classifier.backbone.hidden_dim))
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
         classifier.backbone.trainable = False

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from edgedistil.training.settings import TrainingSettings
+from edgedistil_runtime.errors import DataError
 
 __all__ = ["LayerwiseAdamW", "WarmupLinearDecay", "build_optimizer", "rate_factor"]
 
@@ -108,15 +109,20 @@ def build_optimizer(settings: TrainingSettings, *, steps_per_epoch: int, num_lay
     """AdamW for a run of `settings.epochs` epochs.
 
     Args:
-        settings: Settings.
+        settings: Settings, with a learning rate.
         steps_per_epoch: Batches in an epoch.
         num_layers: Layers of the backbone; read only if `layer_decay` is not 1.
+
+    Raises:
+        DataError: the settings have no learning rate.
 
     Example:
         >>> optimizer = build_optimizer(TrainingSettings(epochs=2), steps_per_epoch=50)
         >>> optimizer.weight_decay, optimizer.global_clipnorm
         (0.01, 1.0)
     """
+    if settings.learning_rate is None:
+        raise DataError("An optimizer needs a `learning_rate`, see `TrainingSettings.with_rate`. Received: None")
     accumulated = settings.accumulated_batches
     total = steps_per_epoch * settings.epochs // accumulated  # updates: the other steps only add up gradients
     optimizer = LayerwiseAdamW(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.pieces import CUT, LONG_TEXTS
 
-__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "from_scratch_settings"]
+__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "fine_tuning_rate", "from_scratch_settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,8 @@ class TrainingSettings:
         epochs: Number of passes over the data, at most.
         batch_size: Texts in a step.
         accumulated_batches: Steps whose gradients are averaged before the weights change; 1 changes them every step.
-        learning_rate: Peak of the learning rate, reached after the warm-up; it falls to 0 by the last step.
+        learning_rate: Peak of the learning rate, reached after the warm-up; it falls to 0 by the last step. `None` is
+            `fine_tuning_rate` of the backbone's width.
         layer_decay: Factor of the learning rate from a layer to the one below it (https://arxiv.org/abs/1801.06146).
         warmup_fraction: Share of all steps in which the learning rate rises.
         weight_decay: Decay of AdamW (https://arxiv.org/abs/1711.05101), on matrices only.
@@ -64,7 +65,7 @@ class TrainingSettings:
     epochs: int = 4
     batch_size: int = 32
     accumulated_batches: int = 1
-    learning_rate: float = 5e-5
+    learning_rate: float | None = 5e-5
     layer_decay: float = 1.0
     warmup_fraction: float = 0.1
     weight_decay: float = 0.01
@@ -96,8 +97,10 @@ class TrainingSettings:
             ("patience", 1),
         ):
             self._require(name, getattr(self, name) >= lowest, f"a whole number from {lowest} up")
-        for name in ("learning_rate", "clip_norm", "temperature"):
+        for name in ("clip_norm", "temperature"):
             self._require(name, 0 < getattr(self, name) < float("inf"), "a number above 0")
+        rate = self.learning_rate
+        self._require("learning_rate", rate is None or 0 < rate < float("inf"), "a number above 0, or None")
         for name in ("warmup_fraction", "weight_decay", "token_dropout", "dropout"):
             self._require(name, 0 <= getattr(self, name) < 1, "from 0 up and below 1")
         smoothing, fraction = self.label_smoothing, self.validation_fraction
@@ -115,15 +118,47 @@ class TrainingSettings:
         """The settings by name, for JSON."""
         return asdict(self)
 
+    def with_rate(self, hidden_dim: int) -> "TrainingSettings":
+        """The settings for a backbone of a width, with a learning rate that is a number.
+
+        Example:
+            >>> FINE_TUNING.with_rate(384).learning_rate, TrainingSettings().with_rate(384).learning_rate
+            (0.0001, 5e-05)
+        """
+        if self.learning_rate is not None:
+            return self
+        return replace(self, learning_rate=fine_tuning_rate(hidden_dim))
+
     def _require(self, name: str, is_legal: bool, legal: str) -> None:
         if not is_legal:
             raise DataError(f"{name} must be {legal}. Received: {getattr(self, name)!r}")
 
 
-FINE_TUNING = TrainingSettings(epochs=6, learning_rate=1e-4, label_smoothing=None, patience=6)
+FINE_TUNING = TrainingSettings(epochs=6, learning_rate=None, label_smoothing=None, patience=6)
 """Defaults for a pretrained backbone; docs/training.md has what was measured of them."""
 
-FROM_SCRATCH = TrainingSettings(epochs=12, batch_size=64, learning_rate=1e-3, token_dropout=0.15, patience=4)
+_RATE_OF_FINE_TUNING, _WIDTH_OF_FINE_TUNING = 1e-4, 384  # of all_minilm_l6_v2_en, on which it was chosen
+_HIGHEST_RATE = 1e-3
+
+
+def fine_tuning_rate(hidden_dim: int) -> float:
+    """Learning rate for a pretrained backbone: it falls with the square of the width.
+
+    At the width of a base BERT, 768, it is 2.5e-5, within the 2e-5 to 5e-5 of its authors
+    (https://arxiv.org/abs/1810.04805, appendix A.3); docs/training.md has what was measured of narrower ones.
+
+    Example:
+        >>> [float(f"{fine_tuning_rate(width):.1e}") for width in (64, 128, 256, 384, 768)]
+        [0.001, 0.0009, 0.00023, 0.0001, 2.5e-05]
+    """
+    return min(_HIGHEST_RATE, _RATE_OF_FINE_TUNING * (_WIDTH_OF_FINE_TUNING / hidden_dim) ** 2)
+
+
+_RATE_OF_FROM_SCRATCH = 1e-3
+
+FROM_SCRATCH = TrainingSettings(
+    epochs=12, batch_size=64, learning_rate=_RATE_OF_FROM_SCRATCH, token_dropout=0.15, patience=4
+)
 """Defaults for a backbone of width 128 with random weights, from measurements on snips and sms_spam."""
 
 _WIDTH_OF_FROM_SCRATCH = 128
@@ -140,4 +175,4 @@ def from_scratch_settings(hidden_dim: int) -> TrainingSettings:
         (0.001, 0.00025)
     """
     scale = min(1.0, _WIDTH_OF_FROM_SCRATCH / hidden_dim)
-    return replace(FROM_SCRATCH, learning_rate=FROM_SCRATCH.learning_rate * scale)
+    return replace(FROM_SCRATCH, learning_rate=_RATE_OF_FROM_SCRATCH * scale)

@@ -92,8 +92,8 @@ def test_wrong_use_exits_with_2(arguments):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "either --preset"),
-        (["--preset", "x", "--from-scratch", "tiny"], "either --preset"),
+        (["--num-layers", "2"], "--num-layers need --from-scratch"),
+        (["--preset", "x", "--from-scratch", "tiny"], "not both"),
         (["--preset", "x", "--num-layers", "2"], "--num-layers need --from-scratch"),
         (["--preset", "x", "--no-lowercase"], "--lowercase need --from-scratch"),
         (["--from-scratch", "tiny", "--vocabulary", "v", "--vocabulary-size", "9"], "not both"),

@@ -13,7 +13,7 @@ from edgedistil.cli import main as edgedistil
 from edgedistil.distillation.sentence_training import SentenceTrainer, TeacherVectors, sentence_vectors
 from edgedistil.distillation.students import principal_directions, student_basis, student_from
 from edgedistil.distillation.words import continuation_pieces, mean_by_word, word_numbers
-from edgedistil.presets import bundled_preset_path, list_presets, registry
+from edgedistil.presets import bundled_preset_path, download, list_presets, registry
 from edgedistil.presets.int8_encoder import write_encoder
 from edgedistil.presets.loading import load_classifier
 from edgedistil.presets.pooling import pools_by_mean
@@ -197,14 +197,38 @@ def test_bundled_encoder_is_listed_and_training_starts_from_it(encoder, tmp_path
     with pytest.raises(PresetError, match="missing"):
         bundled_preset_path("edgedistil_tiny_en")
     output = tmp_path / "trained"
-    arguments = ["train", "--preset", "edgedistil_small_en", "--train-data", csv_file, "-o", output, "--epochs", 1]
-    arguments += ["--sequence-length", 12]
+    arguments = ["train", "--train-data", csv_file, "-o", output, "--epochs", 1, "--sequence-length", 12]
+
+    def unreachable(*, load_weights):
+        raise download.PresetUnreachable("no network")
+
+    monkeypatch.setattr(download, "_locate_minilm", unreachable)
     done = CliRunner().invoke(edgedistil, [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output
+    assert "starts from edgedistil_small_en; --preset or --from-scratch" in done.stderr
     assert json.loads((output / "training.json").read_text())["origin"] == {"preset": "edgedistil_small_en"}
     assert (output / "ATTRIBUTION.md").read_text() == "# Attribution of it\n\nTexts by Ada.\n"
     assert "\n## Attribution of it\n\nTexts by Ada.\n" in (output / "README.md").read_text()
     assert load_classifier(output).backbone.num_layers == SIZE.num_layers + 1  # mean pooling
+
+
+def test_texts_in_another_language_are_warned_about(encoder, tmp_path):
+    rows = [f"{word} bitte,{label}" for label in ("an", "aus") for word in ("licht", "radio", "herd", "lampe")]
+    (tmp_path / "german.csv").write_text("\n".join(["text,label", *rows]))
+    arguments = ["train", "--preset", encoder[1], "--train-data", tmp_path / "german.csv", "-o", tmp_path / "trained"]
+    arguments += ["--epochs", 1, "--sequence-length", 12]
+    done = CliRunner().invoke(edgedistil, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    assert "Warning: the vocabulary of edgedistil_small_en has" in done.stderr
+    assert "are [UNK] to it. If they are in another language, pass a --preset of theirs" in done.stderr
+
+
+def test_axes_of_a_student_have_about_the_same_variance():
+    """8 bits with one scale for all axes lose those that vary little beside others."""
+    variances = np.geomspace(100, 1, 64)  # of the directions
+    basis = student_basis(np.eye(64, dtype="float32"), 33)
+    of_axes = (variances[:, None] * basis**2).sum(0)
+    assert of_axes.max() / of_axes.min() < 6 < variances[0] / variances[32]
 
 
 # The script

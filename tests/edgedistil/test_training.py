@@ -13,7 +13,7 @@ from edgedistil.data import TrainingData, read_labelled_texts
 from edgedistil.presets.loading import load_labelled_classifier
 from edgedistil.scores import score_probabilities
 from edgedistil.sizes import BackboneSize
-from edgedistil.training import FROM_SCRATCH, TrainingSettings, fit, from_scratch_settings
+from edgedistil.training import FINE_TUNING, FROM_SCRATCH, TrainingSettings, fit, from_scratch_settings
 from edgedistil.training.batches import TokenizedTexts, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.head import has_linear_head
@@ -381,3 +381,5 @@ def test_the_learning_rate_falls_with_the_width():
     rates = [from_scratch_settings(width).learning_rate for width in (16, 128, 256, 512)]
     assert rates == [1e-3, 1e-3, 5e-4, 2.5e-4]
     assert from_scratch_settings(128) == FROM_SCRATCH
+    assert [FINE_TUNING.with_rate(width).learning_rate for width in (384, 192, 96)] == [1e-4, 4e-4, 1e-3]
+    assert replace(FINE_TUNING, learning_rate=3e-5).with_rate(96).learning_rate == 3e-5

@@ -1,0 +1,295 @@
+"""Distillation: small students as int8 files, with and without each thing that they learn from.
+
+    python benchmarks/distillation.py ../shared/data/banking77 --corpus ../shared/corpus --seeds 0 1 2 --on test
+
+For each data set and seed: the teacher (`all_minilm_l6_v2_en`, fine-tuned, or found in --teachers, where
+`benchmarks/fine_tuning.py --save` keeps presets), and two students of it, with these arms:
+
+- `full`: starts from the general encoder, learns the teacher's answers to the training texts, to --augment new texts
+  for each of them, and to --unlabelled texts of the corpus; with --per-class, to the other training texts instead;
+- `no teacher`: fine-tunes the general encoder on the labels only;
+- `no general start`: the same texts and answers, from scratch;
+- `no augmentation`, `no unlabelled texts`: without these texts;
+- `convolutional`: the same texts and answers, and a network of constant weights only, measured in Keras.
+
+Files are pruned to the pieces of the texts that the student has seen. Accuracies are of the Keras model and of the file
+through the runtime; milliseconds are medians over test texts, the student's and the teacher's file in turn for each.
+Results are appended to --work/results.jsonl, and what is there is not measured again.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import time_in_turn
+from fine_tuning import accuracy, read_parts
+
+from edgedistil.data import LabelledTexts, TrainingData, read_labelled_texts
+from edgedistil.sizes import SIZES
+from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
+
+MINILM = "all_minilm_l6_v2_en"
+STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_tiny_en", "tiny")}
+ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
+SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss")
+TIMED_TEXTS = 200
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Settings that the command line changes, for the arms that start from a general encoder."""
+    return {name: getattr(options, name) for name in SETTINGS}
+
+
+def settings_of(arm: str, options: argparse.Namespace, seed: int, size: str) -> TrainingSettings:
+    """Settings of an arm's training."""
+    if arm in ("no general start", "convolutional"):
+        return replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
+    return replace(
+        FINE_TUNING, seed=seed, **{name: value for name, value in chosen(options).items() if value is not None}
+    )
+
+
+def other_texts(folder: Path, data: TrainingData, measured: LabelledTexts, options: argparse.Namespace) -> list[str]:
+    """Texts without labels: the other training texts if there are only some of each class, else some of the corpus."""
+    if options.per_class is not None:
+        known = {*data.training.texts, *measured.texts}
+        return [text for text in read_labelled_texts(folder / "train.csv").texts if text not in known]
+    if options.corpus is None:
+        return []
+    texts = [line for path in sorted(options.corpus.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
+    return random.Random(0).sample(texts, options.unlabelled)
+
+
+def find_teacher(folder: Path, data: TrainingData, options: argparse.Namespace, seed: int) -> Path:
+    """Directory of the fine-tuned teacher, which is trained unless it is there."""
+    name = f"{folder.name}_{options.per_class or 'all'}_default_{seed}"
+    for parent in (*options.teachers, options.work):
+        if (parent / name).is_dir():
+            return Path(parent / name)
+    from edgedistil.training.loop import train
+    from edgedistil.training.record import write_training
+    from edgedistil.training.start import from_preset
+
+    settings = replace(FINE_TUNING, seed=seed)
+    result = train(from_preset(MINILM, data, settings), data, settings)
+    write_training(result, data, options.work / name, origin={"preset": MINILM})
+    return Path(options.work / name)
+
+
+def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """One row: an arm of a student, trained with one seed."""
+    from edgedistil.distillation.answer_cache import AnswerCache
+    from edgedistil.distillation.soft_targets import ask_teacher
+    from edgedistil.distillation.teacher import Teacher
+
+    preset, size = STUDENTS[student]
+    data, measured = read_parts(folder, options.on, options.per_class, seed)
+    settings = settings_of(arm, options, seed, size)
+    teacher, soft = find_teacher(folder, data, options, seed), None
+    unlabelled = [] if arm == "no unlabelled texts" else other_texts(folder, data, measured, options)
+    if arm != "no teacher":
+        answers = ask_teacher(
+            Teacher.load(teacher),
+            data,
+            unlabelled=[text for text in unlabelled if text not in set(measured.texts)],
+            augmented_per_text=0 if arm == "no augmentation" else options.augment,
+            seed=seed,
+            cache=AnswerCache(options.work / "answers"),
+        )
+        soft = answers.soft_targets
+    started = time.process_time()
+    if arm == "convolutional":
+        given = train_convolutional(preset, data, settings, soft, measured)
+        row: dict[str, Any] = {"accuracy": accuracy([data.labels[index] for index in given], measured.labels)}
+        return row | {"processor_seconds": round(time.process_time() - started)}
+    return train_student(teacher, preset, size, arm, data, measured, settings, soft, options)
+
+
+def train_student(
+    teacher: Path,
+    preset: str,
+    size: str,
+    arm: str,
+    data: TrainingData,
+    measured: LabelledTexts,
+    settings: TrainingSettings,
+    soft: Any,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Trains, converts and measures a student that can be converted."""
+    from edgedistil.training.keras_outputs import predict_probabilities
+    from edgedistil.training.loop import train
+    from edgedistil.training.record import write_training
+    from edgedistil.training.start import from_preset, from_scratch
+
+    started = time.process_time()
+    if arm == "no general start":
+        classifier = from_scratch(size, data, settings, more_texts=soft.more_texts)
+    else:
+        classifier = from_preset(preset, data, settings, soft_targets=soft)
+    result = train(classifier, data, settings, soft_targets=soft)
+    seconds = time.process_time() - started
+    keras = predict_probabilities(classifier, measured.texts).argmax(axis=1)
+    row: dict[str, Any] = {
+        "accuracy": accuracy([data.labels[index] for index in keras], measured.labels),
+        "processor_seconds": round(seconds),
+        "texts": len(data.training) + (len(soft.more_texts) if soft else 0),
+        "best_epoch": result.best_epoch,
+        "history": [round(epoch["val_accuracy"], 4) for epoch in result.history if "val_accuracy" in epoch],
+    }
+    if options.file:
+        write_training(result, data, options.work / "student", origin={"preset": preset}, force=True)
+        seen = (*data.training.texts, *(soft.more_texts if soft else ()))
+        row |= ask_file(options.work / "student", teacher, seen, measured, options)
+    return row
+
+
+def ask_file(
+    student: Path, teacher: Path, seen: Sequence[str], measured: LabelledTexts, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Accuracy, size and speed of a student's file, beside its teacher's file."""
+    from edgedistil.conversion import ConversionRequest, convert_preset
+    from edgedistil_converters import QuantizationPlan
+    from edgedistil_runtime import TextClassifier
+
+    path = options.work / "student.tflite"
+    request = ConversionRequest(
+        str(student), path, QuantizationPlan(options.file), pruning_texts=tuple(seen), force=True
+    )
+    convert_preset(request)
+    of_teacher = options.work / f"{teacher.name}.tflite"
+    if not of_teacher.is_file():
+        convert_preset(ConversionRequest(str(teacher), of_teacher, QuantizationPlan("int8"), keep_failed=True))
+    with TextClassifier(path, num_threads=1) as model, TextClassifier(of_teacher, num_threads=1) as large:
+        given = [model.classify(text).label for text in measured.texts]
+        times = time_in_turn({"student": model, "teacher": large}, measured.texts[:TIMED_TEXTS])
+    return {
+        "file": options.file,
+        "file_accuracy": accuracy(given, measured.labels),
+        "bytes": path.stat().st_size,
+        "times_faster": round(times["teacher"] / times["student"], 2),
+    }
+
+
+def train_convolutional(
+    preset: str, data: TrainingData, settings: TrainingSettings, soft: Any, measured: LabelledTexts
+) -> Any:
+    """Trains a network of an embedding, two convolutions and a maximum over time; returns its classes."""
+    import keras
+
+    from edgedistil.presets.loading import load_classifier
+    from edgedistil.training.batches import tokenize
+    from edgedistil.training.objective import make_objective, texts_to_fit
+
+    keras.utils.set_random_seed(settings.seed)
+    preprocessor = load_classifier(preset, num_classes=len(data.labels), sequence_length=64).preprocessor
+    texts = texts_to_fit(data, soft)
+    ids, asked = (tokenize(preprocessor, part).token_ids for part in (texts, measured.texts))
+    length = max(ids.shape[1], asked.shape[1])
+    ids, asked = (np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in (ids, asked))
+    width = 2 * load_width(preset)
+    layers = [
+        keras.layers.Embedding(preprocessor.tokenizer.vocabulary_size(), width),
+        keras.layers.SpatialDropout1D(0.1),
+    ]
+    layers += [keras.layers.Conv1D(width, kernel, padding="same", activation="relu") for kernel in (3, 5)]
+    layers += [keras.layers.GlobalMaxPooling1D(), keras.layers.Dropout(0.3), keras.layers.Dense(len(data.labels))]
+    model = keras.Sequential(layers)
+    objective = make_objective(data, np.arange(len(texts)), settings, soft)
+    model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=objective.loss, metrics=[objective.accuracy])
+    order = np.random.default_rng(settings.seed).permutation(len(ids))
+    model.fit(ids[order], objective.targets[order], batch_size=64, epochs=settings.epochs, verbose=0)
+    return np.asarray(model.predict(asked, verbose=0)).argmax(axis=1)
+
+
+def load_width(preset: str) -> int:
+    """Width of a preset's hidden states."""
+    from edgedistil.presets.loading import load_classifier
+
+    return int(load_classifier(preset, num_classes=2).backbone.hidden_dim)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: means over seeds."""
+    lines = [
+        "| data | texts a class | on | student | arm | new | corpus | epochs | rate "
+        "| temperature | share | loss | seeds | Keras | int8 "
+        "| MB | times faster | processor min |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    names = ("data", "per_class", "on", "student", "arm", "augment", "unlabelled", *SETTINGS)
+    for key in dict.fromkeys(tuple(row.get(name) for name in names) for row in rows):
+        found = [row for row in rows if tuple(row.get(name) for name in names) == key]
+
+        def mean(name: str, found: Sequence[Mapping[str, Any]] = found) -> float | None:
+            values = [row[name] for row in found if name in row]
+            return statistics.mean(values) if values else None
+
+        def cell(value: float | None, scale: float = 1.0) -> str:
+            return "" if value is None else f"{scale * value:.2f}"
+
+        cells = [key[0], str(key[1] or "all"), *("default" if value is None else str(value) for value in key[2:])]
+        cells.append(", ".join(str(row["seed"]) for row in found))
+        cells += [cell(mean("accuracy"), 100), cell(mean("file_accuracy"), 100), cell(mean("bytes"), 1e-6)]
+        cells += [cell(mean("times_faster")), cell(mean("processor_seconds"), 1 / 60)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measures the students and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="*", type=Path, help="folders with train.csv, test.csv, perhaps validation.csv")
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=list(STUDENTS))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--per-class", type=int, help="texts of every class to train on (default: all)")
+    parser.add_argument("--on", choices=["validation", "test"], default="validation")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--corpus", type=Path, help="folder of .txt files with a text in each line")
+    parser.add_argument("--unlabelled", type=int, default=10_000, help="texts of the corpus")
+    parser.add_argument("--augment", type=int, default=4, help="new texts for each training text")
+    parser.add_argument("--epochs", type=int, help="of the arms that start from a general encoder")
+    parser.add_argument("--learning-rate", type=float, help="of the arms that start from a general encoder")
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--teacher-share", type=float)
+    parser.add_argument("--distillation-loss", choices=["kl", "mse"])
+    parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
+    parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
+    parser.add_argument("--work", type=Path, default=Path("build/distillation"), help="folder for results")
+    parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    results = options.work / "results.jsonl"
+    rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.is_file() else []
+    changes = {"augment": options.augment, "unlabelled": options.unlabelled, **chosen(options)}
+    for seed in options.seeds:
+        for folder in options.data:
+            for student in options.students:
+                for arm in options.arms:
+                    key = {"data": folder.name, "per_class": options.per_class, "on": options.on, "student": student}
+                    key |= {"arm": arm, "seed": seed, **changes}
+                    if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
+                        continue
+                    row = {**key, **measure(folder, student, arm, options, seed)}
+                    rows.append(row)
+                    with results.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(row) + "\n")
+                    print(json.dumps(row), file=sys.stderr, flush=True)
+    if options.table:
+        before, _, rest = options.table.read_text("utf-8").partition("<!-- students -->\n")
+        after = rest.partition("<!-- end of students -->")[2]
+        marked = f"{before}<!-- students -->\n{table(rows)}\n<!-- end of students -->{after}"
+        options.table.write_text(marked, "utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
