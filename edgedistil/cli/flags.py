@@ -9,6 +9,8 @@ FLAGS: Mapping[str, str] = {
     "accelerator": "--accelerator",
     "augmented_per_text": "--augment",
     "baseline": "--baseline",
+    "budget_mb": "--budget-mb",
+    "budget_ms": "--budget-ms",
     "calibration_texts": "--calibration-data",
     "column_prefix": "--column-prefix",
     "delimiter": "--delimiter",
@@ -32,9 +34,11 @@ FLAGS: Mapping[str, str] = {
     "preset": "--preset",
     "pruning_texts": "--prune-vocabulary",
     "scheme": "--quantize",
+    "schemes": "--quantize",
     "seed": "--seed",
     "sequence_length": "--sequence-length",
     "strip_labels": "--strip-labels",
+    "students": "--student",
     "takes_text_pair": "--text-pair",
     "target": "--target",
     "teacher": "--teacher",
@@ -42,9 +46,11 @@ FLAGS: Mapping[str, str] = {
     "text_pair_column": "--text-pair-column",
     "tokenizer": "--tokenizer",
     "training": "--train-data",
+    "unlabelled": "--unlabelled",
     "validation": "--validation-data",
     "verification_texts": "--verification-data",
     "vocabulary_size": "--vocabulary-size",
+    "within": "--within",
 }
 """Parameter of a library call -> flag of the commands that pass it on."""
 

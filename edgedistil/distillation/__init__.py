@@ -1,6 +1,7 @@
 """Distillation: a student learns the answers or the vectors of a teacher (https://arxiv.org/abs/1503.02531).
 
     teacher            Teacher: a trained classifier, asked for its logits
+    coverage           Coverage: the words of texts that a vocabulary has
     answer_cache       its answers, kept in files
     augmentation       new texts from training texts
     soft_targets       teacher, data and texts without labels -> SoftTargets of `edgedistil.training.loop.train`

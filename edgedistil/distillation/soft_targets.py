@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
 from edgedistil.distillation.augmentation import augment
-from edgedistil.distillation.teacher import Coverage, Teacher
+from edgedistil.distillation.coverage import Coverage
+from edgedistil.distillation.teacher import Teacher
 from edgedistil.scores import score_probabilities
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.objective import SoftTargets
@@ -85,11 +86,7 @@ class TeacherAnswers:
             The vocabulary of the teacher big has 50 % of the words of the unlabelled texts; it spells 30 % in ...
         """
         return tuple(
-            f"The vocabulary of the teacher {self.teacher} has {100 * found.whole_share:.0f} % of the words of the "
-            f"{part} texts; it spells {100 * (found.known_share - found.whole_share):.0f} % in pieces, and "
-            f"{100 * (1 - found.known_share):.0f} % are [UNK] to it. Are they in another language?"
-            for part, found in self.coverage.items()
-            if found.is_low
+            found.warning(f"teacher {self.teacher}", part) for part, found in self.coverage.items() if found.is_low
         )
 
 

@@ -7,7 +7,7 @@ Its network is read as training reads it (`edgedistil.training.network`), so a t
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgedistil.data.spelling import spelled_as
 from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
+from edgedistil.distillation.coverage import Coverage, measure_coverage
 from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
 from edgedistil.training.batches import tokenize
 from edgedistil.training.long_texts import divide_texts, mean_by_text
@@ -26,54 +27,13 @@ from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import CUT
 
-__all__ = ["Coverage", "Teacher"]
+__all__ = ["Teacher"]
 
 _TEXTS_AT_ONCE = 2048
 _KEPT_GROWTH = 1.2
-_LEAST_KNOWN = 0.9
-_LEAST_WHOLE = 0.8
 _MOST_LABELS = 8
 
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How many words of texts a vocabulary has, which shows texts in another language.
-
-    A word that is no piece by itself is spelled in several, down to its letters, so that few words are `[UNK]` if the
-    script is known: BERT's English vocabulary can spell all words of eight German and two Russian sentences, but has
-    44 % and 14 % of them. It has 90 to 98 % of the words of the English data sets in docs/accuracy.md.
-
-    Attributes:
-        words: Number of words and punctuation marks that are read of the texts.
-        whole: Those of them that are one piece of the vocabulary.
-        unknown: Those of them that are `[UNK]`.
-
-    Example:
-        >>> coverage = Coverage(words=200, whole=170, unknown=24)
-        >>> coverage.whole_share, coverage.known_share, coverage.is_low
-        (0.85, 0.88, True)
-    """
-
-    words: int
-    whole: int
-    unknown: int
-
-    @property
-    def whole_share(self) -> float:
-        """Share of the words that are one piece; 1 if there are no words."""
-        return self.whole / self.words if self.words else 1.0
-
-    @property
-    def known_share(self) -> float:
-        """Share of the words that are not `[UNK]`; 1 if there are no words."""
-        return 1 - self.unknown / self.words if self.words else 1.0
-
-    @property
-    def is_low(self) -> bool:
-        """True if fewer than 90 % of the words are known, or fewer than 80 % are one piece."""
-        return self.known_share < _LEAST_KNOWN or self.whole_share < _LEAST_WHOLE
 
 
 class Teacher:
@@ -199,19 +159,7 @@ class Teacher:
             >>> Teacher.load("intents").coverage(["play some music louder", "gib mir Musik"])
             Coverage(words=7, whole=3, unknown=3)
         """
-        settings, vocabulary = read_tokenizer(self._preprocessor)
-        continues = np.array([piece.startswith(settings.suffix_indicator) for piece in vocabulary])
-        is_word = ~continues  # the first piece of one, or all of it
-        is_word[[settings.start_id, settings.end_id, settings.pad_id]] = False
-        words = whole = unknown = 0
-        for start in range(0, len(texts), _TEXTS_AT_ONCE):
-            ids = tokenize(self._preprocessor, texts[start : start + _TEXTS_AT_ONCE]).token_ids
-            is_unknown = ids == settings.unknown_id
-            goes_on = np.pad(continues[ids[:, 1:]], ((0, 0), (0, 1)))  # [texts, length]: the next piece is of the word
-            words += int(is_word[ids].sum())
-            whole += int((is_word[ids] & ~goes_on & ~is_unknown).sum())
-            unknown += int(is_unknown.sum())
-        return Coverage(words, whole, unknown)
+        return measure_coverage(self._preprocessor, texts)
 
     def _answer_all(
         self, texts: Sequence[str], cache: AnswerCache | None, on_progress: OnProgress
