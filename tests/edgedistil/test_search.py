@@ -203,32 +203,33 @@ def test_other_texts_make_students_again_and_no_teacher(found, data, settings, t
     assert (found / "stages" / "teacher" / "config.json").stat().st_mtime_ns == teacher
 
 
-def test_an_interrupted_search_goes_on_and_ends_alike(found, data, settings, more, tmp_path, monkeypatch, trainings):
+def test_an_interrupted_search_goes_on_and_ends_alike(found, data, settings, more, monkeypatch, trainings):
     """Ctrl-C after the first epoch of the second student: the first one is kept, and so is that epoch."""
+    before = {file.name: file.sha256 for file in read_record(found).files}
+    stages = found / "stages"
+    for path in (stages / "narrow", stages / "narrow.pruned", found / "preset"):
+        shutil.rmtree(path)
+    for path in (*stages.glob("narrow*"), *(path for path in found.iterdir() if path.is_file())):
+        path.unlink()
     stop = making.ProgressReporter.on_epoch_end
 
     def interrupt(self, epoch, logs=None):
         stop(self, epoch, logs)
-        if trainings[-1] == "narrow":
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
-    other = tmp_path / "interrupted"
     with monkeypatch.context() as patch:
         patch.setattr(making.ProgressReporter, "on_epoch_end", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            find_student(data, settings, other, unlabelled=more, benchmark=SHORT)
-    assert sorted(path.name for path in other.iterdir()) == ["stages"]
-    assert not (other / "stages" / "narrow").exists()
-    assert (other / "stages" / "narrow.training.npz").exists()
-    assert not [path for path in other.rglob("*") if path.name.startswith(".")]
+            find_student(data, settings, found, unlabelled=more, benchmark=SHORT)
+    assert sorted(path.name for path in found.iterdir()) == ["stages"]
+    assert not (stages / "narrow").exists()
+    assert (stages / "narrow.training.npz").exists()
+    assert not [path for path in found.rglob("*") if path.name.startswith(".")]
 
-    find_student(data, settings, other, unlabelled=more, benchmark=SHORT)
-    assert trainings == ["same", "narrow", "narrow"]
-    assert not (other / "stages" / "narrow.training.npz").exists()
-    before, after = (
-        {(file.name, file.accuracy, file.size) for file in read_record(folder).files} for folder in (found, other)
-    )
-    assert before == after
+    find_student(data, settings, found, unlabelled=more, benchmark=SHORT)
+    assert trainings == ["narrow", "narrow"]
+    assert not (stages / "narrow.training.npz").exists()
+    assert {file.name: file.sha256 for file in read_record(found).files} == before
 
 
 def test_an_interruption_while_measuring_leaves_no_result(found, data, settings, more, monkeypatch):
@@ -263,12 +264,25 @@ def test_products_are_made_once_for_each_digest(tmp_path):
     assert stages.is_made("facts", "1")
 
 
-def test_the_ablation_trains_the_chosen_student_on_less(found, data, settings, more, trainings):
-    record = find_student(data, replace(settings, has_ablation=True), found, unlabelled=more, benchmark=SHORT)
-    assert trainings == ["same.labels", "same.teacher"]
-    assert [arm.name for arm in record.arms] == ["labels only", "and the teacher"]
-    names = [name for name, *_ in step_rows(record)]
-    assert names[1:4] == ["same, labels only", "same, and the teacher", "same"]
+def test_the_ablation_trains_the_chosen_student_on_less(found, data, settings, more, monkeypatch):
+    learned = {}
+    train = making.Workshop._train
+
+    def note(self, start, name, digest, training, ask):
+        if name == "same":
+            return train(self, start, name, digest, training, ask)  # which is there
+        answers = ask()
+        learned[name] = dict(answers.texts) if answers else None
+        return making.Made(found, digest, {"accuracy": 0.5 + len(learned) / 10})
+
+    monkeypatch.setattr(making.Workshop, "_train", note)
+    with_arms = replace(settings, has_ablation=True, students=settings.students[:1])
+    record = find_student(data, with_arms, found, unlabelled=more, benchmark=SHORT)
+    assert learned == {"same.labels": None, "same.teacher": {"training": 48, "unlabelled": 0, "augmented": 0}}
+    assert [(arm.name, arm.accuracy) for arm in record.arms] == [("labels only", 0.6), ("and the teacher", 0.7)]
+    rows = list(step_rows(record))
+    assert [name for name, *_ in rows][1:4] == ["same, labels only", "same, and the teacher", "same"]
+    assert rows[2][3] == pytest.approx(10) and rows[3][3] == pytest.approx(100 * (rows[3][2] - 0.7))
 
 
 # What is refused
@@ -323,9 +337,12 @@ def test_a_teacher_with_other_labels_is_refused(data, settings, tmp_path):
 def test_texts_in_another_language_are_named(found, data, settings):
     german = ("schalte das licht im flur bitte wieder ein", "spiele etwas von bach und dann von mozart")
     warnings = []
-    alone = replace(settings, students=settings.students[:1])
-    find_student(data, alone, found, unlabelled=german, benchmark=SHORT, on_warning=warnings.append)
-    assert any("of the words of the unlabelled texts" in warning for warning in warnings)
+    workshop = making.Workshop(
+        data, german, settings, open_stages(found), name="found", say=lambda _: None, warn=warnings.append
+    )
+    assert workshop.answers.texts["unlabelled"] == 2
+    [warning] = warnings
+    assert "of the words of the unlabelled texts" in warning and "another language" in warning
 
 
 @pytest.mark.parametrize("content", ["file", "folder", "stages"])
