@@ -39,7 +39,9 @@ def write_presets(folder, texts, vocabulary):
     pairs = [(f"{text}{ending}", label) for ending in ENDINGS for text, label in zip(*texts, strict=True)]
     rows = "".join(f"{text},{label}\n" for text, label in dict.fromkeys(pairs))
     (folder / "train.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
-    (folder / "more.csv").write_text("text\nturn off the music\nis the light on\nplay louder\nplay louder\nplay music\n")
+    (folder / "more.csv").write_text(
+        "text\nturn off the music\nis the light on\nplay louder\nplay louder\nplay music\n"
+    )
     data = TrainingData(read_labelled_texts(folder / "train.csv"))
     vocabulary = [*vocabulary, *(f"unused{number}" for number in range(400))]
     for name, layers, width in (("teacher", 2, 32), ("narrow", 1, 16)):
