@@ -164,19 +164,26 @@ def _report(record: "Distillation", output: Path, *, is_json: bool) -> None:
     if is_json:
         print_json({"output": str(output), **record.to_dict()})
         return
-    teacher, limits = record.teacher, record.limits
-    click.echo(f"teacher {teacher.name}: accuracy {teacher.accuracy:.2%} on {record.texts['validation']:,} texts")
+    teacher, texts = record.teacher, record.texts
+    click.echo(f"teacher {teacher.name}: accuracy {teacher.accuracy:.2%} on {texts['validation']:,} texts")
+    if texts["left_out"]:
+        left_out = f"{texts['left_out']:,} left out, which are in the data or repeated"
+        click.echo(f"unlabelled texts: {texts['unlabelled']:,}; {left_out}")
+    _report_files(record)
+    if teacher.test_accuracy is not None and record.test_accuracy is not None:
+        click.echo(f"test data: teacher {teacher.test_accuracy:.2%}, chosen file {record.test_accuracy:.2%}")
+    click.echo(f"wrote {output / 'model.tflite'}, and {output / 'report.html'}: open it in a browser")
+    click.echo(f'next: edgedistil predict {output / "model.tflite"} "some text"')
+
+
+def _report_files(record: "Distillation") -> None:
     for file in record.files:
         mark = "  <- chosen" if file.name == record.chosen else ""
         click.echo(
             f"{file.name}: {file.size / 1e6:.2f} MB, {file.ms:.3g} ms, accuracy {file.accuracy:.2%}, "
-            f"{limits.gap(file.candidate):.2f} points below the teacher{mark}"
+            f"{record.limits.gap(file.candidate):.2f} points below the teacher{mark}"
         )
     for one in record.skipped:
         click.echo(f"{one.name}: not trained, its layers need {one.least_bytes / 1e6:.2f} MB")
     for refused in record.refused:
         click.echo(f"{refused.name}: refused. {refused.reason}")
-    if teacher.test_accuracy is not None and record.test_accuracy is not None:
-        click.echo(f"test data: teacher {teacher.test_accuracy:.2%}, chosen file {record.test_accuracy:.2%}")
-    click.echo(f"wrote {output / 'model.tflite'}, and {output / 'report.html'}: open it in a browser")
-    click.echo(f'next: edgedistil predict {output / "model.tflite"} "some text"')

@@ -214,6 +214,8 @@ def find_student(
     data = hold_out(data, seed=settings.seed)
     known = {text for part in (data.training, data.validation, data.test) if part for text in part.texts}
     usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
+    if unlabelled and not usable:
+        on_warning(f"None of the {len(unlabelled):,} texts without labels is used: all are in the data, or repeated")
     search = _Search(data, usable, len(unlabelled) - len(usable), settings, Path(directory), benchmark, on_stage)
     stages = open_stages(search.target)
     with sole_use(stages.folder) as is_ours:

@@ -181,6 +181,14 @@ def test_a_second_call_reads_what_is_there(found, data, settings, more, monkeypa
     assert find_student(data, settings, found, unlabelled=more) == read_record(found)
 
 
+def test_unlabelled_texts_that_are_all_in_the_data_are_named(found, data, settings, monkeypatch):
+    monkeypatch.setattr(run, "_make", lambda *_: 1 / 0)
+    warnings = []
+    with pytest.raises(ZeroDivisionError):
+        find_student(data, settings, found, unlabelled=data.training.texts[:2], on_warning=warnings.append)
+    assert warnings == ["None of the 2 texts without labels is used: all are in the data, or repeated"]
+
+
 def test_another_tolerance_chooses_among_the_students_that_are_there(found, data, settings, more, trainings):
     record = find_student(data, replace(settings, within=100), found, unlabelled=more, benchmark=SHORT)
     assert trainings == []
@@ -393,6 +401,7 @@ def test_the_command_makes_what_the_library_makes(presets, found):
     assert result == json.loads(json.dumps({"output": output, **record.to_dict()}))
     assert record.chosen == "same.pruned.int8.tflite" and record.texts["test"] == 0
     shown = command(presets, output)
+    assert "unlabelled texts: 3; 2 left out" in shown.output
     assert "<- chosen" in shown.output and f"wrote {output}/model.tflite" in shown.output
 
 
