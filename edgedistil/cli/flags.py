@@ -17,6 +17,7 @@ FLAGS: Mapping[str, str] = {
     "device": "--device",
     "fallback": "--fallback",
     "force": "--force",
+    "from_teacher": "--from-teacher",
     "input": "--input",
     "interface": "--tokenizer",
     "is_resumed": "--resume",

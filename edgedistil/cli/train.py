@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
+from edgedistil.cli.start_options import DEFAULT_VOCABULARY_SIZE, Start
 from edgedistil.data import TrainingData
-from edgedistil.sizes import SIZES, BackboneSize
-from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, from_scratch_settings
+from edgedistil.sizes import SIZES
+from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_DEFAULT_VOCABULARY_SIZE = 8000
 _FILE = click.Path(path_type=Path)
 
 
@@ -37,24 +37,6 @@ def _default(field: str) -> str:
 
 def _setting(flag: str, field: str, kind: type, text: str) -> Callable[[Any], Any]:
     return click.option(flag, field, type=kind, default=None, help=f"{text} {_default(field)}")
-
-
-@dataclass(frozen=True)
-class Start:
-    """The start of a training: a preset, or a backbone with random weights and its vocabulary."""
-
-    preset: str | None
-    size: BackboneSize | None
-    size_name: str | None
-    vocabulary: Path | None
-    vocabulary_size: int
-    is_lowercase: bool
-    is_accents_stripped: bool
-
-    @property
-    def defaults(self) -> TrainingSettings:
-        """The settings for options that were not given."""
-        return FINE_TUNING if self.size is None else from_scratch_settings(self.size.hidden_dim)
 
 
 @dataclass(frozen=True)
@@ -84,6 +66,12 @@ class _Logs:
 )
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
 @click.option(
+    "--from-teacher",
+    metavar="LAYERSxWIDTH",
+    help="With --teacher: size of a backbone that starts from the teacher's, such as 4x256, with the word pieces that "
+    "the texts need; trained like one from scratch.",
+)
+@click.option(
     "--train-data", type=_FILE, required=True, help="Labelled texts: a file or a directory, as in docs/data.md."
 )
 @click.option("--validation-data", type=_FILE, help="Labelled texts that choose the best epoch.")
@@ -94,7 +82,9 @@ class _Logs:
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
 @click.option("--vocabulary", type=_FILE, help="From scratch: file of word pieces to use instead of learning them.")
 @click.option(
-    "--vocabulary-size", type=int, help=f"From scratch: word pieces to learn, at most. [{_DEFAULT_VOCABULARY_SIZE}]"
+    "--vocabulary-size",
+    type=int,
+    help=f"From scratch: word pieces to learn, at most [{DEFAULT_VOCABULARY_SIZE}]; from the teacher: pieces to keep.",
 )
 @click.option("--lowercase/--no-lowercase", "is_lowercase", default=None, help="From scratch: fold case. [yes]")
 @click.option("--strip-accents", "is_accents_stripped", is_flag=True, help="From scratch: remove accents.")
@@ -174,19 +164,20 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch; with --teacher the classifier also learns the answers of a larger
-    one. It writes a preset directory with the weights, the
-    vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
+    Training starts from --preset, --from-scratch or --from-teacher; with --teacher the classifier also learns the
+    answers of a larger one. It writes a preset directory with the weights, the vocabulary, labels.txt, samples.jsonl,
+    README.md, training.json and training.png, which `edgedistil convert
     --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
 
     \b
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
+    edgedistil train --from-teacher 4x256 --teacher my_classifier --train-data train.csv -o my_student
     """  # noqa: D301 (click reads the backspace itself)
     from edgedistil_converters.files import check_directory, check_not_an_input
 
-    start, teaching = _start(options), TeacherOptions.take(options)
+    start, teaching = Start.take(options), TeacherOptions.take(options)
     settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
     # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
@@ -215,33 +206,6 @@ def train(
     _report(result, answers, output, skipped, is_json=is_json)
 
 
-def _start(options: dict[str, Any]) -> Start:
-    """Takes the options about the start out of `options`; settings remain."""
-    names = ("preset", "from_scratch", "vocabulary", "vocabulary_size", "is_lowercase", "is_accents_stripped")
-    numbers = ("num_layers", "hidden_dim", "num_heads", "intermediate_dim")
-    taken = {name: options.pop(name) for name in (*names, *numbers)}
-    preset, size_name = taken["preset"], taken["from_scratch"]
-    if (preset is None) == (size_name is None):
-        raise click.UsageError("Pass either --preset P to fine-tune or --from-scratch SIZE to train a new backbone.")
-    given = [name for name in (*names[2:], *numbers) if taken[name] not in (None, False)]
-    if taken["is_lowercase"] is False:
-        given.append("is_lowercase")
-    if preset and given:
-        flags = ", ".join("--" + name.removeprefix("is_").replace("_", "-") for name in given)
-        raise click.UsageError(f"A preset brings its own backbone and vocabulary: {flags} need --from-scratch.")
-    if taken["vocabulary"] and taken["vocabulary_size"]:
-        raise click.UsageError("Pass --vocabulary to use a vocabulary or --vocabulary-size to learn one, not both.")
-    return Start(
-        preset=preset,
-        size=SIZES[size_name].with_numbers(**{name: taken[name] for name in numbers}) if size_name else None,
-        size_name=size_name,
-        vocabulary=taken["vocabulary"],
-        vocabulary_size=taken["vocabulary_size"] or _DEFAULT_VOCABULARY_SIZE,
-        is_lowercase=taken["is_lowercase"] is not False,
-        is_accents_stripped=taken["is_accents_stripped"],
-    )
-
-
 def _run(
     start: Start,
     data: TrainingData,
@@ -268,7 +232,7 @@ def _run(
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     answers = ask() if ask else None
     soft = answers.soft_targets if answers else None
-    classifier, origin = _classifier(start, data, settings, answers)
+    classifier, origin = start.build(data, settings, answers)
     steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
     with training_progress(screen, settings.epochs, steps) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
@@ -292,7 +256,7 @@ def _run(
         output,
         origin=origin,
         teacher=answers.to_dict() if answers else None,
-        attribution=read_attribution(start.preset) if start.preset else "",
+        attribution=read_attribution(start.source) if start.source else "",
         keeps_samples=keeps_samples,
         force=force,
     )
@@ -303,39 +267,6 @@ def _run(
 def _start_tensorflow(screen: "Console") -> None:
     with screen.status("starting TensorFlow") if screen.is_terminal else nullcontext():
         import_quietly("edgedistil.builder", "edgedistil.training.record", "edgedistil.training.start")
-
-
-def _classifier(
-    start: Start, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
-) -> tuple[Any, dict[str, Any]]:
-    """The classifier to train, and its origin for training.json."""
-    from edgedistil.builder import read_vocabulary
-    from edgedistil.training.start import from_preset, from_scratch
-
-    if start.preset is not None:
-        # Only the last part of a path: the others are about this machine.
-        is_path = "://" not in start.preset and Path(start.preset).exists()
-        name = Path(start.preset).resolve().name if is_path else start.preset
-        soft = answers.soft_targets if answers else None
-        return from_preset(start.preset, data, settings, soft_targets=soft), {"preset": name}
-    assert start.size is not None
-    classifier = from_scratch(
-        start.size,
-        data,
-        settings,
-        vocabulary=read_vocabulary(start.vocabulary) if start.vocabulary else start.vocabulary_size,
-        lowercase=start.is_lowercase,
-        strip_accents=start.is_accents_stripped,
-        more_texts=answers.unlabelled if answers else (),
-    )
-    origin = {
-        "from_scratch": start.size_name,
-        **asdict(start.size),
-        "vocabulary_size": classifier.backbone.vocabulary_size,
-        "lowercase": start.is_lowercase,
-        "strip_accents": start.is_accents_stripped,
-    }
-    return classifier, origin
 
 
 def _report(

@@ -6,6 +6,7 @@
     augmentation       new texts from training texts
     soft_targets       teacher, data and texts without labels -> SoftTargets of `edgedistil.training.loop.train`
     students           a smaller backbone that starts from a larger one
+    from_teacher       a classifier that starts from its teacher, with a head fitted to its answers
     words              the words of texts that two vocabularies divide differently
     token_network      outputs of a backbone for every token
     sentence_training  a student learns the vectors of a sentence encoder
