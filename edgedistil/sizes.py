@@ -4,12 +4,13 @@ Heads are 64 wide and the feed-forward layer is four times as wide as the backbo
 no TensorFlow, so the command line can list the sizes in its help.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["SIZES", "BackboneSize"]
+__all__ = ["SIZES", "BackboneSize", "parse_size"]
 
 _HEAD_WIDTH = 64
 _INTERMEDIATE_FACTOR = 4
@@ -87,3 +88,22 @@ SIZES: Mapping[str, BackboneSize] = {
     "medium": BackboneSize.of_width(8, 512),
     "base": BackboneSize.of_width(6, 768),
 }
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads layers and width.
+
+    Raises:
+        PresetError: the text is no size.
+
+    Example:
+        >>> parse_size("4x256")
+        (4, 256)
+        >>> parse_size("small")
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.PresetError: The size of a student (`from_teacher`) is LAYERSxWIDTH, such as ...
+    """
+    found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,5})", text)
+    if found is None:
+        raise PresetError(f"The size of a student (`from_teacher`) is LAYERSxWIDTH, such as 4x256. Received: {text!r}")
+    return int(found[1]), int(found[2])

@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "presets": ("edgedistil.cli.presets:presets", "List the presets that --preset takes by name."),
     "train": ("edgedistil.cli.train:train", "Train a classifier on labelled texts."),
     "convert": ("edgedistil.cli.convert:convert", "Convert a classifier into one verified .tflite file."),
+    "distil": ("edgedistil.cli.distil:distil", "Make the smallest file that is almost as good as its teacher."),
     "predict": ("edgedistil.cli.predict:predict", "Label texts with a .tflite file."),
     "explain": ("edgedistil.cli.explain:explain", "Show which words of a text speak for its label."),
     "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),

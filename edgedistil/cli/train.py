@@ -13,7 +13,7 @@ from edgedistil.cli.data_options import data_options, read_examples
 from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
-from edgedistil.cli.training_start import DEFAULT_VOCABULARY_SIZE, Start
+from edgedistil.cli.start_options import DEFAULT_VOCABULARY_SIZE, Start
 from edgedistil.data import TrainingData
 from edgedistil.presets.packaged import MINILM
 from edgedistil.presets.registry import DEFAULT_ENCODER
@@ -65,9 +65,15 @@ class _Logs:
 @click.option(
     "--preset",
     help="Preset to fine-tune: a name of `edgedistil presets`, kaggle://…, hf://… or a directory. "
-    f"[without --from-scratch: {MINILM} if it is here or on a hub in reach, else {DEFAULT_ENCODER}]",
+    f"[without another start: {MINILM} if it is here or on a hub in reach, else {DEFAULT_ENCODER}]",
 )
 @click.option("--from-scratch", type=click.Choice(list(SIZES)), help="Size of a new backbone to train.")
+@click.option(
+    "--from-teacher",
+    metavar="LAYERSxWIDTH",
+    help="With --teacher: size of a backbone that starts from the teacher's, such as 4x256, with the word pieces that "
+    "the texts need; trained like one from scratch.",
+)
 @click.option(
     "--train-data", type=_FILE, required=True, help="Labelled texts: a file or a directory, as in docs/data.md."
 )
@@ -79,7 +85,9 @@ class _Logs:
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
 @click.option("--vocabulary", type=_FILE, help="From scratch: file of word pieces to use instead of learning them.")
 @click.option(
-    "--vocabulary-size", type=int, help=f"From scratch: word pieces to learn, at most. [{DEFAULT_VOCABULARY_SIZE}]"
+    "--vocabulary-size",
+    type=int,
+    help=f"From scratch: word pieces to learn, at most [{DEFAULT_VOCABULARY_SIZE}]; from the teacher: pieces to keep.",
 )
 @click.option("--lowercase/--no-lowercase", "is_lowercase", default=None, help="From scratch: fold case. [yes]")
 @click.option("--strip-accents", "is_accents_stripped", is_flag=True, help="From scratch: remove accents.")
@@ -163,16 +171,17 @@ def train(
 ) -> None:
     """Train a classifier on labelled texts.
 
-    Training starts from --preset or --from-scratch, else from a pretrained English encoder; with --teacher the
-    classifier also learns the answers of a larger one. It writes a preset directory with the weights, the vocabulary,
-    labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert --preset` takes. The
-    state after every epoch is kept beside the directory until it is written, for --resume.
+    Training starts from --preset, --from-scratch or --from-teacher, else from a pretrained English encoder; with
+    --teacher the classifier also learns the answers of a larger one. It writes a preset directory with the weights, the
+    vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
+    --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
 
     \b
     edgedistil train --train-data train.csv -o my_classifier
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
+    edgedistil train --from-teacher 4x256 --teacher my_classifier --train-data train.csv -o my_student
     """  # noqa: D301 (click reads the backspace itself)
     from edgedistil_converters.files import check_directory, check_not_an_input
 
@@ -232,7 +241,7 @@ def _run(
     start = start.found()
     answers = ask() if ask else None
     soft = answers.soft_targets if answers else None
-    classifier, origin = start.classifier(data, settings, answers)
+    classifier, origin = start.build(data, settings, answers)
     steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
     with training_progress(screen, settings.epochs, steps) as show:
         callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
@@ -256,7 +265,7 @@ def _run(
         output,
         origin=origin,
         teacher=answers.to_dict() if answers else None,
-        attribution=read_attribution(start.preset) if start.preset else "",
+        attribution=read_attribution(start.source) if start.source else "",
         keeps_samples=keeps_samples,
         force=force,
     )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
 from edgedistil.distillation.augmentation import augment
+from edgedistil.distillation.coverage import Coverage
 from edgedistil.distillation.teacher import Teacher
 from edgedistil.scores import score_probabilities
-from edgedistil.training.coverage import Coverage
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.objective import SoftTargets
 from edgedistil.training.targets import class_numbers
@@ -86,9 +86,7 @@ class TeacherAnswers:
             The vocabulary of the teacher big has 50 % of the words of the unlabelled texts; it spells 30 % in ...
         """
         return tuple(
-            f"The vocabulary of the teacher {self.teacher} {found.describe(part)}. Are they in another language?"
-            for part, found in self.coverage.items()
-            if found.is_low
+            found.warning(f"teacher {self.teacher}", part) for part, found in self.coverage.items() if found.is_low
         )
 
 

@@ -125,9 +125,6 @@ def principal_directions(teacher: Any, texts: TokenizedTexts) -> Floats:
 def student_basis(directions: Floats, width: int) -> Floats:
     """Returns an orthonormal basis of the first directions, turned so that the last of them is the mean of all axes.
 
-    The other directions are mixed by a fixed random rotation, so that each axis has about the same variance. Without
-    it, the first axes have most of the variance, and 8 bits with one scale for all axes lose the others.
-
     Example:
         >>> basis = student_basis(np.eye(4, dtype="float32"), 2)
         >>> np.round(basis.T @ basis, 6).tolist(), [round(value, 3) for value in basis[1].tolist()]
@@ -140,16 +137,8 @@ def student_basis(directions: Floats, width: int) -> Floats:
     if norm == 0:  # width 1
         return directions[:, :1]
     unit = difference / norm
-    chosen = directions[:, :width].astype("float64")
-    chosen[:, :-1] = chosen[:, :-1] @ _random_rotation(width - 1)
-    turned = chosen @ (np.eye(width) - 2 * np.outer(unit, unit))
+    turned = directions[:, :width] @ (np.eye(width) - 2 * np.outer(unit, unit))
     return np.asarray(turned, "float32")
-
-
-def _random_rotation(width: int) -> NDArray[np.float64]:
-    """A fixed orthogonal matrix, float64[width, width], uniform over all of them (https://arxiv.org/abs/math-ph/0609050)."""
-    q, r = np.linalg.qr(np.random.default_rng(0).standard_normal((width, width)))
-    return np.asarray(q * np.sign(np.diag(r)))
 
 
 class _Seen:

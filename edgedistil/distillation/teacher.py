@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from edgedistil.data.spelling import spelled_as
 from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
+from edgedistil.distillation.coverage import Coverage, measure_coverage
 from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
 from edgedistil.training.batches import tokenize
-from edgedistil.training.coverage import Coverage, measure_coverage
 from edgedistil.training.long_texts import divide_texts, mean_by_text
 from edgedistil.training.network import Evaluator, TrainingNetwork
 from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation

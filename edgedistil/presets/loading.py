@@ -15,6 +15,7 @@ __all__ = [
     "LABELS_FILE",
     "LabelledClassifier",
     "NoTrainedHead",
+    "has_trained_head",
     "load_classifier",
     "load_labelled_classifier",
     "set_sequence_length",
@@ -137,6 +138,25 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
     is_path = "://" not in name and Path(name).exists()
     source = directory.resolve().name.removesuffix(KERAS_SUFFIX) if is_path else name
     return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source)
+
+
+def has_trained_head(preset: str | Path) -> bool:
+    """True if a preset knows classes; its weights are not read.
+
+    Args:
+        preset: As in `load_classifier`.
+
+    Raises:
+        PresetError: the preset cannot be found or reached, or is no DistilBERT and no BERT.
+
+    Example:
+        >>> has_trained_head("intents"), has_trained_head("edgedistil_tiny_en")
+        (True, False)
+    """
+    name = str(preset)
+    directory = locate(name)
+    with _read_errors_of(name):
+        return _Source.open(directory, name).has_trained_head()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The page: one HTML file without scripts that loads nothing."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgedistil.measuring.measurements import Measurements
@@ -12,7 +14,7 @@ from edgedistil.report.style import style_sheet
 from edgedistil.report.tradeoffs import latency_section, summary_section, tradeoff_section
 from edgedistil_converters.files import atomic_path
 
-__all__ = ["render_page", "write_report"]
+__all__ = ["Section", "render_page", "write_report"]
 
 # Nothing may be loaded and nothing may run, whatever a label contains (https://www.w3.org/TR/CSP3/).
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -29,10 +31,32 @@ _SECTIONS = (
 )
 
 
-def render_page(measurements: Measurements) -> str:
-    """Returns the page as HTML; equal measurements give equal pages."""
+@dataclass(frozen=True)
+class Section:
+    """A section that a caller adds to the page.
+
+    Attributes:
+        key: Its id, unique on the page.
+        heading: Its heading.
+        body: Its content.
+    """
+
+    key: str
+    heading: str
+    body: Markup
+
+
+def render_page(measurements: Measurements, *, title: str | None = None, first: Sequence[Section] = ()) -> str:
+    """Returns the page as HTML; equal measurements give equal pages.
+
+    Args:
+        measurements: Measurements to show.
+        title: Title of the page; `None` for one about its models.
+        first: Sections before those of the measurements.
+    """
     drawn = [(key, heading, draw(measurements)) for key, heading, draw in _SECTIONS]
-    present = [(key, heading, body) for key, heading, body in drawn if body]
+    present = [*((one.key, one.heading, one.body) for one in first), *(found for found in drawn if found[2])]
+    title = title or _title(measurements)
     links = (element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in present)
     main = element(
         "main",
@@ -43,17 +67,27 @@ def render_page(measurements: Measurements) -> str:
             for key, heading, body in present
         ),
     )
-    body = [_header(measurements, joined(links)), main, element("footer", f"edgedistil {measurements.edgedistil}")]
-    return f"<!DOCTYPE html>\n{element('html', _head(measurements), element('body', *body), lang='en')}\n"
+    header = _header(measurements, joined(links), title)
+    body = [header, main, element("footer", f"edgedistil {measurements.edgedistil}")]
+    return f"<!DOCTYPE html>\n{element('html', _head(measurements, title), element('body', *body), lang='en')}\n"
 
 
-def write_report(measurements: Measurements, path: Path, *, force: bool = False) -> None:
+def write_report(
+    measurements: Measurements,
+    path: Path,
+    *,
+    force: bool = False,
+    title: str | None = None,
+    first: Sequence[Section] = (),
+) -> None:
     """Writes the page to a file.
 
     Args:
         measurements: Measurements to show.
         path: File to write.
         force: Replace a file at `path`.
+        title: As in `render_page`.
+        first: As in `render_page`.
 
     Raises:
         OutputError: the file exists and `force` is false, or cannot be written.
@@ -68,7 +102,7 @@ def write_report(measurements: Measurements, path: Path, *, force: bool = False)
         >>> "<script" in Path("report.html").read_text()
         False
     """
-    page = render_page(measurements)
+    page = render_page(measurements, title=title, first=first)
     with atomic_path(path, force=force) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -78,7 +112,7 @@ def _title(measurements: Measurements) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} models compared on {measurements.data.name}"
 
 
-def _head(measurements: Measurements) -> Markup:
+def _head(measurements: Measurements, title: str) -> Markup:
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -87,12 +121,12 @@ def _head(measurements: Measurements) -> Markup:
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content=f"edgedistil {measurements.edgedistil}"),
         element("link", rel="icon", href="data:,"),
-        element("title", f"{_title(measurements)} · EdgeDistil report"),
+        element("title", f"{title} · EdgeDistil report"),
         element("style", Markup(style_sheet())),
     )
 
 
-def _header(measurements: Measurements, links: Markup) -> Markup:
+def _header(measurements: Measurements, links: Markup, title: str) -> Markup:
     data = measurements.data
     day = re.sub(r"T.*", "", measurements.measured_at)
     line: list[Child] = [
@@ -102,7 +136,7 @@ def _header(measurements: Measurements, links: Markup) -> Markup:
     ]
     return element(
         "header",
-        element("h1", _title(measurements)),
+        element("h1", title),
         element("p", *line, class_="muted"),
         element("nav", element("ul", links), aria_label="Sections"),
     )

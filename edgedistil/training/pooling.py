@@ -19,7 +19,7 @@ from edgedistil.sizes import BackboneSize
 from edgedistil_converters.model.folded_bert import gelu_kind
 from edgedistil_converters.model.keras_hub import backbone_layers
 
-__all__ = ["has_mean_pooling", "with_mean_pooling"]
+__all__ = ["has_mean_pooling", "with_mean_pooling", "without_mean_pooling"]
 
 # Weight of the mean beside the first token's 1, so large that the mean decides.
 _MEAN_WEIGHT = 16.0
@@ -42,22 +42,8 @@ def with_mean_pooling(backbone: Any) -> Any:
         >>> bool(np.corrcoef(mean, pooled)[0, 1] > 0.9)
         True
     """
-    [first, *_] = backbone.transformer_layers
-    pooled = build_backbone(
-        BackboneSize(backbone.num_layers + 1, backbone.hidden_dim, backbone.num_heads, backbone.intermediate_dim),
-        vocabulary_size=backbone.vocabulary_size,
-        max_sequence_length=backbone.max_sequence_length,
-        dropout=backbone.dropout,
-        layer_norm_epsilon=float(backbone.embeddings_layer_norm.epsilon),
-        gelu=gelu_kind(first._feedforward_intermediate_dense.activation),
-    )
-    pooled.token_embedding.embeddings.assign(backbone.token_embedding.embeddings)
-    positions = backbone.embeddings.position_embedding.position_embeddings
-    pooled.embeddings.position_embedding.position_embeddings.assign(positions)
+    pooled = _copy(backbone, num_layers=int(backbone.num_layers) + 1)
     layers = dict(backbone_layers(pooled))
-    for site, layer in backbone_layers(backbone):
-        for variable, copied in zip(layer.weights, layers[site].weights, strict=True):
-            copied.assign(variable)
     last = f"transformer_layer_{backbone.num_layers}"
     _set_kernel(layers[f"{last}/query"], 0.0)
     _set_kernel(layers[f"{last}/value"], 1.0)
@@ -66,6 +52,17 @@ def with_mean_pooling(backbone: Any) -> Any:
     output = layers[f"{last}/output"]
     output.kernel.assign(np.zeros(output.kernel.shape, "float32"))
     return pooled
+
+
+def without_mean_pooling(backbone: Any) -> Any:
+    """Copies a backbone without the layer that `with_mean_pooling` added; a backbone without that layer is returned.
+
+    Example:
+        >>> backbone = build_backbone(BackboneSize(2, 4, 1, 8), vocabulary_size=9, max_sequence_length=8)
+        >>> without_mean_pooling(with_mean_pooling(backbone)).num_layers, without_mean_pooling(backbone) is backbone
+        (2, True)
+    """
+    return _copy(backbone, num_layers=int(backbone.num_layers) - 1) if has_mean_pooling(backbone) else backbone
 
 
 def has_mean_pooling(backbone: Any) -> bool:
@@ -82,6 +79,28 @@ def has_mean_pooling(backbone: Any) -> bool:
         bool((np.asarray(layers[f"{last}/{part}"].kernel) == _diagonal(layers[f"{last}/{part}"], number)).all())
         for part, number in kernels.items()
     )
+
+
+def _copy(backbone: Any, *, num_layers: int) -> Any:
+    """Copies a backbone; layers beyond its own stay random, and those beyond the number are left out."""
+    [first, *_] = backbone.transformer_layers
+    copied = build_backbone(
+        BackboneSize(num_layers, backbone.hidden_dim, backbone.num_heads, backbone.intermediate_dim),
+        vocabulary_size=backbone.vocabulary_size,
+        max_sequence_length=backbone.max_sequence_length,
+        dropout=backbone.dropout,
+        layer_norm_epsilon=float(backbone.embeddings_layer_norm.epsilon),
+        gelu=gelu_kind(first._feedforward_intermediate_dense.activation),
+    )
+    copied.token_embedding.embeddings.assign(backbone.token_embedding.embeddings)
+    positions = backbone.embeddings.position_embedding.position_embeddings
+    copied.embeddings.position_embedding.position_embeddings.assign(positions)
+    layers = dict(backbone_layers(copied))
+    for site, layer in backbone_layers(backbone):
+        if site in layers:
+            for variable, target in zip(layer.weights, layers[site].weights, strict=True):
+                target.assign(variable)
+    return copied
 
 
 def _set_kernel(layer: Any, diagonal: float) -> None:

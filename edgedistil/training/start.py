@@ -22,7 +22,7 @@ from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.targets import smoothing
 
-__all__ = ["from_preset", "from_scratch"]
+__all__ = ["from_preset", "from_scratch", "with_new_head"]
 
 _MOST_UNLABELLED = 20_000  # enough for a linear head, whose fit takes all texts in every step
 
@@ -67,11 +67,38 @@ def from_preset(
     if pooling == "auto":
         pooling = "mean" if pools_by_mean(preset) else "first"
     backbone = with_mean_pooling(loaded.backbone) if pooling == "mean" else loaded.backbone
+    return with_new_head(backbone, loaded.preprocessor, data, settings, soft_targets=soft_targets)
+
+
+def with_new_head(
+    backbone: Any,
+    preprocessor: Any,
+    data: TrainingData,
+    settings: TrainingSettings,
+    *,
+    soft_targets: SoftTargets | None = None,
+) -> Any:
+    """A classifier of an encoder, with a head that is fitted to the encoder's outputs.
+
+    Args:
+        backbone: A `keras_hub.models.DistilBertBackbone`; its first output position is read.
+        preprocessor: Its preprocessor.
+        data: As in `from_preset`.
+        settings: As in `from_preset`.
+        soft_targets: As in `from_preset`.
+
+    Example:
+        >>> from edgedistil.data import read_labelled_texts
+        >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
+        >>> loaded = load_classifier("intents")
+        >>> with_new_head(loaded.backbone, loaded.preprocessor, data, TrainingSettings(sequence_length=16)).num_classes
+        3
+    """
     keras.utils.set_random_seed(settings.seed)
     classifier = build_classifier(
         backbone,
         len(data.labels),
-        preprocessor=loaded.preprocessor,
+        preprocessor=preprocessor,
         dropout=settings.dropout,
         hidden_dim=linear_head_width(backbone),
     )

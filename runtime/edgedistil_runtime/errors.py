@@ -8,6 +8,7 @@
     │   ├── StructureError      the converted graph does not follow the plan (float instead of int8, a foreign op)
     │   └── ParityError         the converted graph does not compute what the Keras classifier computes
     ├── ArtifactError           a model file is not an intact EdgeDistil artifact
+    ├── BudgetError             no student is small, fast and accurate enough
     ├── InputError              a text cannot be classified
     └── BackendError            no interpreter on this machine can run the artifact
         ├── AcceleratorUnavailable  the requested accelerator is unavailable, on this machine or for this file
@@ -22,6 +23,7 @@ __all__ = [
     "AcceleratorUnavailable",
     "ArtifactError",
     "BackendError",
+    "BudgetError",
     "ConversionError",
     "DataError",
     "EdgeDistilError",
@@ -77,6 +79,10 @@ class ParityError(ConversionError):
 
 class ArtifactError(EdgeDistilError):
     """A model file is not an intact EdgeDistil artifact."""
+
+
+class BudgetError(EdgeDistilError):
+    """No student is small, fast and accurate enough; the nearest one is named."""
 
 
 class InputError(EdgeDistilError):

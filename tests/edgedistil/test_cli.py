@@ -93,7 +93,7 @@ def test_wrong_use_exits_with_2(arguments):
     ("options", "message"),
     [
         (["--num-layers", "2"], "--num-layers need --from-scratch"),
-        (["--preset", "x", "--from-scratch", "tiny"], "not both"),
+        (["--preset", "x", "--from-scratch", "tiny"], "several of them"),
         (["--preset", "x", "--num-layers", "2"], "--num-layers need --from-scratch"),
         (["--preset", "x", "--no-lowercase"], "--lowercase need --from-scratch"),
         (["--from-scratch", "tiny", "--vocabulary", "v", "--vocabulary-size", "9"], "not both"),

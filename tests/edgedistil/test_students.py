@@ -219,16 +219,8 @@ def test_texts_in_another_language_are_warned_about(encoder, tmp_path):
     arguments += ["--epochs", 1, "--sequence-length", 12]
     done = CliRunner().invoke(edgedistil, [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output
-    assert "Warning: the vocabulary of edgedistil_small_en has" in done.stderr
-    assert "are [UNK] to it. If they are in another language, pass a --preset of theirs" in done.stderr
-
-
-def test_axes_of_a_student_have_about_the_same_variance():
-    """8 bits with one scale for all axes lose those that vary little beside others."""
-    variances = np.geomspace(100, 1, 64)  # of the directions
-    basis = student_basis(np.eye(64, dtype="float32"), 33)
-    of_axes = (variances[:, None] * basis**2).sum(0)
-    assert of_axes.max() / of_axes.min() < 6 < variances[0] / variances[32]
+    assert "Warning: The vocabulary of the preset edgedistil_small_en has" in done.stderr
+    assert "Are they in another language? If so, pass a --preset of theirs" in done.stderr
 
 
 # The script

@@ -391,7 +391,8 @@ def check_click_options(words: list[str]) -> None:
         values, *_ = command.make_parser(context).parse_args(args=arguments)
         for parameter in command.params:
             if isinstance(parameter.type, click.Choice) and values.get(parameter.name):
-                assert values[parameter.name] in parameter.type.choices, words
+                given = values[parameter.name]
+                assert {*(given if parameter.multiple else [given])} <= {*parameter.type.choices}, words
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How many words of texts a vocabulary has, which shows texts in another language."""
+"""How many words of texts a vocabulary has: texts in another language are found by it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,22 +54,30 @@ class Coverage:
         """True if fewer than 90 % of the words are known, or fewer than 80 % are one piece."""
         return self.known_share < _LEAST_KNOWN or self.whole_share < _LEAST_WHOLE
 
-    def describe(self, part: str) -> str:
-        """The shares of the words of some texts, as a sentence.
+    def warning(self, whose: str, part: str) -> str:
+        """A sentence for a person whose texts are hardly covered.
+
+        Args:
+            whose: Whose vocabulary it is, such as `teacher big`.
+            part: Which texts these are, such as `training`.
 
         Example:
-            >>> print(Coverage(words=100, whole=50, unknown=20).describe("training"))
-            has 50 % of the words of the training texts; it spells 30 % in pieces, and 20 % are [UNK] to it
+            >>> print(Coverage(words=100, whole=50, unknown=20).warning("teacher big", "training"))
+            The vocabulary of the teacher big has 50 % of the words of the training texts; it spells 30 % in ...
         """
         return (
-            f"has {100 * self.whole_share:.0f} % of the words of the {part} texts; it spells "
-            f"{100 * (self.known_share - self.whole_share):.0f} % in pieces, and "
-            f"{100 * (1 - self.known_share):.0f} % are [UNK] to it"
+            f"The vocabulary of the {whose} has {100 * self.whole_share:.0f} % of the words of the {part} texts; it "
+            f"spells {100 * (self.known_share - self.whole_share):.0f} % in pieces, and "
+            f"{100 * (1 - self.known_share):.0f} % are [UNK] to it. Are they in another language?"
         )
 
 
 def measure_coverage(preprocessor: Any, texts: Sequence[str]) -> Coverage:
     """Counts the words of texts that a preprocessor's vocabulary has.
+
+    Args:
+        preprocessor: A `keras_hub.models.DistilBertTextClassifierPreprocessor`.
+        texts: Texts; only what it reads of a long one counts.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier

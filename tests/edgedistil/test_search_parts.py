@@ -1,0 +1,94 @@
+"""Parts of a search that need no classifier: settings, stages, and the choice."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgedistil.search.choosing import Candidate, Limits, explain_failure, smallest_within
+from edgedistil.search.settings import SearchSettings
+from edgedistil.search.stages import open_stages
+from edgedistil_runtime.errors import DataError, OutputError
+
+
+def test_products_are_made_once_for_each_digest(tmp_path):
+    stages = open_stages(tmp_path / "new")
+
+    def make(path):
+        path.write_text("x")
+        return {"made": True}
+
+    stages.make("a", "1", make)
+    assert stages.is_made("a", "1") and not stages.is_made("a", "2") and not stages.is_made("b", "1")
+    stages.path("a").unlink()
+    assert not stages.is_made("a", "1")
+    stages.checkpoint("a").write_text("state")
+    with pytest.raises(ZeroDivisionError):
+        stages.make("a", "1", lambda _: 1 / 0)
+    assert stages.checkpoint("a").exists()  # of the same inputs
+    with pytest.raises(ZeroDivisionError):
+        stages.make("a", "2", lambda _: 1 / 0)
+    assert not stages.checkpoint("a").exists()
+    assert stages.make("facts", "1", lambda _: {"made": False}) == {"made": False}
+    assert stages.is_made("facts", "1")
+
+
+@pytest.mark.parametrize("content", ["file", "folder", "stages"])
+def test_a_directory_with_something_else_is_refused(tmp_path, content):
+    target = tmp_path / "mine"
+    if content == "file":
+        target.write_text("x")
+    else:
+        inner = target if content == "folder" else target / "stages"
+        inner.mkdir(parents=True)
+        (inner / "thesis.txt").write_text("x")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="directory"):
+        open_stages(target)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"budget_mb": 0}, "budget_mb"),
+        ({"budget_ms": -1.0}, "budget_ms"),
+        ({"budget_mb": float("inf")}, "budget_mb"),
+        ({"within": -0.1}, "within"),
+        ({"students": ()}, "students"),
+        ({"students": ("tiny", "tiny")}, "students"),
+        ({"schemes": ("int9",)}, "schemes"),
+        ({"augmented_per_text": -1}, "augmented_per_text"),
+        ({"epochs": 0}, "epochs"),
+    ],
+)
+def test_settings_are_checked(changes, named):
+    with pytest.raises(DataError, match=named):
+        SearchSettings(**{"budget_mb": 1, **changes})
+
+
+def test_the_choice_is_the_smallest_then_the_fastest():
+    limits = Limits(1000, 2.0, 0.9, 1.0)
+    files = [
+        Candidate("slow", 100, 2.1, 0.9),
+        Candidate("bad", 200, 1.0, 0.889),
+        Candidate("b", 300, 1.5, 0.89),
+        Candidate("a", 300, 1.0, 0.89),
+        Candidate("large", 1001, 1.0, 1.0),
+    ]
+    assert smallest_within(files, limits).name == "a"
+    assert smallest_within(files, replace(limits, ms=None)).name == "slow"
+    assert smallest_within([], limits) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([Candidate("a", 2000, 1.0, 0.9), Candidate("b", 900, 1.0, 0.7)], ["Nearest in the budget: b", "enough: a"]),
+        ([Candidate("a", 2000, 9.0, 0.7)], ["Nearest: a, 0.00 MB, 9 ms, accuracy 70.00 %, 20.00 points below"]),
+        ([Candidate("a", 900, 9.0, 0.9)], ["enough: a", "`budget_mb` or `budget_ms`"]),
+        ([], ["No student is within"]),
+    ],
+)
+def test_the_nearest_files_are_named(files, words):
+    message = explain_failure(files, Limits(1000, 2.0, 0.9, 1.0))
+    assert [word for word in words if word not in message] == []
