@@ -39,6 +39,7 @@ def test_names_that_files_depend_on():
             "round_robin",
             ("keras_hub", "hugging_face"),
             1,
+            "score_calibration",
             "segment_ids",
             "serving_default",
             ("cpu", "gpu", "edgetpu"),
