@@ -42,7 +42,7 @@ class SearchSettings:
         ('edgedistil_small_en', 'edgedistil_tiny_en')
         >>> SearchSettings(budget_mb=0)
         Traceback (most recent call last):
-        edgedistil_runtime.errors.DataError: `budget_mb` must be a number above 0. Received: 0
+        edgedistil_runtime.errors.DataError: `budget_mb` must be a number above 0. Received: 0.0
     """
 
     budget_mb: float
@@ -58,6 +58,9 @@ class SearchSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("budget_mb", "budget_ms", "within"):  # 2 and 2.0 are one budget, also to a digest
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
         for name in ("budget_mb", "budget_ms"):
             value = getattr(self, name)
             self._require(name, value is None or 0 < value < math.inf, "a number above 0")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edgedistil.search.choosing import Candidate, Limits, explain_failure, smallest_within
+from edgedistil.search.digests import digest_of
 from edgedistil.search.settings import SearchSettings
 from edgedistil.search.stages import open_stages
 from edgedistil_runtime.errors import DataError, OutputError
@@ -92,3 +93,9 @@ def test_the_choice_is_the_smallest_then_the_fastest():
 def test_the_nearest_files_are_named(files, words):
     message = explain_failure(files, Limits(1000, 2.0, 0.9, 1.0))
     assert [word for word in words if word not in message] == []
+
+
+def test_equal_settings_have_one_digest():
+    whole, broken = SearchSettings(budget_mb=2, within=1), SearchSettings(budget_mb=2.0, within=1.0)
+    assert digest_of(whole.to_dict()) == digest_of(broken.to_dict())
+    assert digest_of(whole.to_dict()) != digest_of(replace(whole, budget_ms=1).to_dict())
