@@ -97,7 +97,7 @@ class TextClassifier:
         """
         try:
             check_long_texts(long_texts)
-            threads = thread_count(num_threads)
+            threads = None if num_threads is None else thread_count(num_threads)
             artifact = read_artifact(path)
             if long_texts != CUT and artifact.metadata.tokenizer.kind == NO_TOKENIZER:
                 raise InputError(
