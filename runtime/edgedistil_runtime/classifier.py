@@ -71,7 +71,8 @@ class TextClassifier:
                 member of a ZIP archive, for instance), or a resource, `importlib.resources.files(package) / name`. A
                 content is checked as a file is and kept in memory once.
             accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`.
-            num_threads: Number of threads for one text; None leaves it to the backend.
+            num_threads: Number of threads for one text; None is 1, which is fastest for short texts and on a busy
+                machine.
             device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
             fallback: Use the CPU if the accelerator is unavailable or fails the golden cases. `runtime_info` and a
                 warning in the log report it.
@@ -96,7 +97,7 @@ class TextClassifier:
         """
         try:
             check_long_texts(long_texts)
-            threads = thread_count(num_threads)
+            threads = None if num_threads is None else thread_count(num_threads)
             artifact = read_artifact(path)
             if long_texts != CUT and artifact.metadata.tokenizer.kind == NO_TOKENIZER:
                 raise InputError(

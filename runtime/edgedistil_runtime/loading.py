@@ -32,7 +32,7 @@ class RuntimeInfo:
         backend: Name of the backend, for instance `ai-edge-litert`.
         version: Version of the backend.
         accelerator: Accelerator in use: `cpu`, `gpu` or `edgetpu`.
-        num_threads: Requested number of threads; None leaves it to the backend.
+        num_threads: Requested number of threads; None is 1 on a CPU.
         golden_cases: Number of golden cases replayed; 0 if `verify` was false.
         largest_difference: Largest absolute difference of a probability in the replay.
         load_seconds: Seconds until the model was loaded, with the trial in a child process.

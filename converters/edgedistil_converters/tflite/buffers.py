@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 
-__all__ = ["declare_shapes", "normalize_flatbuffer", "packed"]
+__all__ = ["called_subgraphs", "declare_shapes", "normalize_flatbuffer", "packed"]
 
 _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
 # The version for float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
@@ -80,20 +80,26 @@ def _order_branches(content: Any) -> None:
     order = sorted({signature.subgraphIndex for signature in content.signatureDefs})
     for index in order:  # grows while branches are found, which may call others
         for op in content.subgraphs[index].operators:
-            order += [called for called in _called_subgraphs(op).values() if called not in order]
+            order += [called for called in called_subgraphs(op).values() if called not in order]
     order += [index for index in range(len(content.subgraphs)) if index not in order]
     moved_to = {before: after for after, before in enumerate(order)}
     for subgraph in content.subgraphs:
         for op in subgraph.operators:
-            for name, index in _called_subgraphs(op).items():
+            for name, index in called_subgraphs(op).items():
                 setattr(op.builtinOptions, name, moved_to[index])
     for signature in content.signatureDefs:
         signature.subgraphIndex = moved_to[signature.subgraphIndex]
     content.subgraphs = [content.subgraphs[index] for index in order]
 
 
-def _called_subgraphs(op: Any) -> dict[str, int]:
-    """Option of an op that names a subgraph -> its index: `thenSubgraphIndex` and `elseSubgraphIndex` of an IF."""
+def called_subgraphs(op: Any) -> dict[str, int]:
+    """Return option -> index for the options of an op that name a subgraph, those of an IF.
+
+    Example:
+        >>> branches = schema.IfOptionsT(thenSubgraphIndex=1, elseSubgraphIndex=2)
+        >>> called_subgraphs(schema.OperatorT(builtinOptions=branches))
+        {'thenSubgraphIndex': 1, 'elseSubgraphIndex': 2}
+    """
     options = vars(op.builtinOptions) if op.builtinOptions is not None else {}
     return {name: int(value) for name, value in options.items() if name.endswith("SubgraphIndex")}
 

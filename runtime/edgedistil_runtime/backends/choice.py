@@ -52,7 +52,7 @@ def default_backend(
 
     Args:
         model_path: A `.tflite` file or its content.
-        num_threads: Number of threads for one run; None leaves it to the interpreter.
+        num_threads: Number of threads for one run; None is 1.
         tokenizer: Kind of the model's tokenizer; `tftext` needs an interpreter with TensorFlow Text's ops.
 
     Raises:

@@ -60,7 +60,7 @@ class CompiledModelBackend(PackageBackend):
             model_path: A `.tflite` file, which is memory-mapped, or its content, which LiteRT reads in place.
             longest_row: Largest number of token ids that its tokenizer returns.
             num_classes: Number of probabilities per text.
-            num_threads: Number of threads for one run; None leaves it to LiteRT.
+            num_threads: Number of threads for one run; None is 1.
             weight_cache: File that LiteRT reads, or writes if it is missing or from another LiteRT. The caller checks
                 that it is intact.
 
@@ -68,9 +68,9 @@ class CompiledModelBackend(PackageBackend):
             BackendError: ai-edge-litert is not installed, or it refuses the model or the number of threads.
         """
         super().__init__()
-        num_threads = thread_count(num_threads)
+        threads = thread_count(num_threads)
         litert = self._imported()
-        cpu = litert.CpuOptions(num_threads=num_threads or 0, xnnpack_weight_cache_path=weight_cache)
+        cpu = litert.CpuOptions(num_threads=threads, xnnpack_weight_cache_path=weight_cache)
         options = litert.Options(hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=cpu)
         try:
             if isinstance(model_path, bytes):
@@ -122,6 +122,7 @@ class CompiledModelBackend(PackageBackend):
         shapes = {name: values.shape for name, values in inputs.items()}
         call = self._calls.get(signature)
         if call is None or call.shapes != shapes:
+            self._forget(signature)  # its buffers fit no other shape, also if this preparation fails
             call = self._calls[signature] = self._prepare_call(signature, inputs)
         for name, values in inputs.items():
             call.inputs[name].write(values)
@@ -130,16 +131,32 @@ class CompiledModelBackend(PackageBackend):
         return {name: self._read(output, details[name]) for name, output in call.outputs.items()}
 
     def _prepare_call(self, signature: str, inputs: Mapping[str, Array]) -> _Call:
-        """Resize the inputs and make buffers, which can be used until a shape changes."""
+        """Resize the inputs and make buffers, which can be used until a shape changes.
+
+        A write that is shorter than its input is no error in LiteRT, and the run reads what the rest held before. So
+        every input has the shape of its values before a buffer is made for it.
+
+        Raises:
+            BackendError: An input cannot be resized.
+        """
         buffers = {}
-        details = self._model.get_input_tensor_details(signature)
         for name, values in inputs.items():
-            if tuple(details[name]["shape"]) != values.shape:  # an input of fixed shape cannot be resized
+            if self._input_shape(signature, name) != values.shape:  # an input of fixed shape cannot be resized
                 self._model.resize_input_tensor_by_name(signature, name, list(values.shape))
+            shape = self._input_shape(signature, name)
+            if shape != values.shape:
+                raise BackendError(
+                    f"{self.name} did not resize the input {name!r} of {signature}. "
+                    f"Received: shape {values.shape}, and the input has {shape}."
+                )
             buffers[name] = self._model.create_input_buffer_by_name(signature, name)
         rows = inputs[TOKEN_IDS].shape[0] if TOKEN_IDS in inputs else 1
         outputs = {name: self._output(name, rows) for name in self._signatures[signature].outputs}
         return _Call({name: values.shape for name, values in inputs.items()}, buffers, outputs)
+
+    def _input_shape(self, signature: str, name: str) -> tuple[int, ...]:
+        """Return the shape that an input has now."""
+        return tuple(self._model.get_input_tensor_details(signature)[name]["shape"])
 
     def _output(self, name: str, rows: int) -> Any:
         """Return a buffer for the largest output of `rows` rows.

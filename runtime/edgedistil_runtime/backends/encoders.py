@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgedistil_runtime.artifact import EncoderFlatbuffers
-from edgedistil_runtime.backends.interpreters import InterpreterBackend
+from edgedistil_runtime.backends.interpreters import InterpreterBackend, thread_count
 from edgedistil_runtime.backends.protocol import Array
 from edgedistil_runtime.backends.run_lock import run_lock
 from edgedistil_runtime.contract import CPU, PROBABILITIES, encoder_signature
@@ -72,7 +72,7 @@ class InterpreterEncoder:
         Args:
             model: TFLite flatbuffer.
             kind: Class of the interpreter.
-            num_threads: Number of threads for one run; None leaves it to the interpreter.
+            num_threads: Number of threads for one run; None is 1.
             delegate: Result of `kind.load_delegate`.
 
         Raises:
@@ -83,7 +83,7 @@ class InterpreterEncoder:
         delegates = None if delegate is None else [delegate]
         try:
             self._interpreter = kind.interpreter_class()(
-                model_content=model, num_threads=num_threads, experimental_delegates=delegates
+                model_content=model, num_threads=thread_count(num_threads), experimental_delegates=delegates
             )
             self._has_signatures = bool(self._interpreter.get_signature_list())
             if not self._has_signatures:

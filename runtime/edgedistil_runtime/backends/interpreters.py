@@ -29,23 +29,25 @@ __all__ = [
 LARGEST_IN_MEMORY = 16_000_000  # bytes; larger files are memory-mapped
 
 
-def thread_count(num_threads: SupportsIndex | None) -> int | None:
-    """Return a number of threads as Python's int, also NumPy's integers, or None.
+def thread_count(num_threads: SupportsIndex | None) -> int:
+    """Return a number of threads as Python's int, also NumPy's integers; 1 for None.
+
+    Two threads meet at the end of every op, which made short texts slower on a machine that was also doing other work.
 
     Raises:
         BackendError: `num_threads` is neither None nor an integer of at least 1.
 
     Example:
         >>> import numpy as np
-        >>> thread_count(np.int64(2))
-        2
+        >>> thread_count(np.int64(2)), thread_count(None)
+        (2, 1)
         >>> thread_count(0)
         Traceback (most recent call last):
         ...
         edgedistil_runtime.errors.BackendError: `num_threads` must be None or an integer of at least 1. Received: 0.
     """
     if num_threads is None:
-        return None
+        return 1
     count = as_integer(num_threads)
     if count is None or count < 1:
         raise BackendError(f"`num_threads` must be None or an integer of at least 1. Received: {num_threads!r}.")
@@ -76,7 +78,7 @@ class InterpreterBackend(PackageBackend):
             model_path: A `.tflite` file or its content, which the interpreter reads in place. A file of up to 16 MB is
                 read; a larger one is memory-mapped and must not be shortened while it is open. Renaming another file
                 over it is safe.
-            num_threads: Number of threads for one run; None leaves it to the interpreter.
+            num_threads: Number of threads for one run; None is 1.
 
         Raises:
             BackendError: The interpreter is not installed, or it refuses the model or the number of threads.

@@ -60,7 +60,7 @@ def open_with_weight_cache(
         artifact: An intact artifact.
         folder: Folder of the caches; it is made if it is missing. If reading or writing fails, this is logged and the
             weights are packed anew.
-        num_threads: Number of threads for one run; None leaves it to LiteRT.
+        num_threads: Number of threads for one run; None is 1.
 
     Raises:
         BackendError: ai-edge-litert is not installed, or it refuses the model.
