@@ -108,6 +108,10 @@ def decode_bytes(text: Any, size: Any) -> Any:
 
     Returns:
         int32[m], where m is `size`.
+
+    Example:
+        >>> decode_bytes(tf.constant([0xC3, 0xA9, 0, 97]), tf.constant([3])).numpy().tolist()
+        [233, -1, 0]
     """
     total = size[0]
     # The final 0 itself, and the three bytes after it.

@@ -190,7 +190,12 @@ class CodePointTable:
 
 
 def own_word(character: str) -> str:
-    """Return the spelling of a character that is a word by itself."""
+    """Return the spelling of a character that is a word by itself.
+
+    Example:
+        >>> own_word(",").replace(WORD_BREAK, "|")
+        '|,|'
+    """
     return f"{WORD_BREAK}{character}{WORD_BREAK}"
 
 
