@@ -36,6 +36,7 @@ class AddedTokens:
 
     Attributes:
         names: Names of the tokens of the first round in the alphabet -> token id.
+        first_characters: Code points with which tokens of the first round begin.
         characters: Characters that the tokens of the second round are compared by.
 
     Raises:
@@ -49,13 +50,14 @@ class AddedTokens:
         check_added_tokens({token: tuple(token.content) for token in self._raw})
         check_added_tokens(self._normalized)
         self.names = {_name(token): token.id for token in self._raw}
+        self.first_characters = frozenset(ord(token.content[0]) for token in self._raw)
         self.characters = frozenset("".join("".join(parts) for parts in self._normalized.values())) - {WORD_BREAK}
 
     def with_first_characters_last(self, table: CodePointTable) -> CodePointTable:
         """Return the table with other numbers of entries: the first characters of tokens have the highest."""
         if not self._raw:
             return table
-        first = {ord(token.content[0]) for token in self._raw}
+        first = self.first_characters
         order = sorted(range(len(table.characters)), key=lambda entry: table.characters[entry] in first)  # stable
         number = np.argsort(order).astype(np.int32)  # entry -> its new number
         return replace(
@@ -88,7 +90,7 @@ class AddedTokens:
 
         Args:
             symbols: int32[total].
-            symbol_of: Character -> symbol.
+            symbol_of: Character, or `own_word` of a character -> symbol.
 
         Returns:
             The ids where tokens begin, int32[total], -1 elsewhere, or None if there are no such tokens; and the symbols
@@ -98,8 +100,7 @@ class AddedTokens:
             return None, symbols
         numbers = {WORD_BREAK: SEPARATOR, **symbol_of}
         patterns = [
-            Pattern(tuple(numbers[character] for part in parts for character in part), token.id)
-            for token, parts in self._normalized.items()
+            Pattern(tuple(numbers[part] for part in parts), token.id) for token, parts in self._normalized.items()
         ]
         ids, is_inside = find_patterns(symbols, patterns)
         return ids, tf.where(is_inside, SEPARATOR, symbols)

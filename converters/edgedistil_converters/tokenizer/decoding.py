@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
 
-__all__ = ["decode_utf8"]
+__all__ = ["decode_bytes", "decode_utf8"]
 
 _REPLACEMENT = 0xFFFD
 
@@ -96,12 +96,30 @@ def decode_utf8(text: Any) -> Any:
     positions = tf.range(size)
     # First zero, or n: the appended size is the minimum if the text has no zero or is empty.
     end = tf.reduce_min(tf.concat([tf.where(tf.equal(text, 0), positions, size), [size]], 0))
-    padded = tf.concat([text[0:end], tf.zeros([4], tf.int32)], 0)  # the final 0 itself, and the three bytes after it
-    total = end + 1
+    return decode_bytes(tf.concat([text, [0]], 0), tf.reshape(end + 1, [1]))
+
+
+def decode_bytes(text: Any, size: Any) -> Any:
+    """Decode a text as `decode_utf8` does.
+
+    Args:
+        text: int32[n], values from 0 to 255.
+        size: int32[1], number of bytes up to the first zero, including it.
+
+    Returns:
+        int32[m], where m is `size`.
+
+    Example:
+        >>> decode_bytes(tf.constant([0xC3, 0xA9, 0, 97]), tf.constant([3])).numpy().tolist()
+        [233, -1, 0]
+    """
+    total = size[0]
+    # The final 0 itself, and the three bytes after it.
+    padded = tf.concat([tf.slice(text, [0], size), tf.zeros([3], tf.int32)], 0)
     classes = tf.gather(shared_constant(_CLASS_OF_BYTE), padded)
     # All below: int32[total] or bool[total]. b0 is the byte at a position, b1 to b3 the next three; c0 to c3 likewise.
-    b0, b1, b2, b3 = (padded[k : k + total] for k in range(4))
-    c0, c1, c2, c3 = (classes[k : k + total] for k in range(4))
+    b0, b1, b2, b3 = (tf.slice(padded, [k], [total]) for k in range(4))
+    c0, c1, c2, c3 = (tf.slice(classes, [k], [total]) for k in range(4))
     # Continuation bytes that the sequence needs, 0 if the first two bytes are not the beginning of one.
     needed = tf.gather(shared_constant(_SEQUENCES), c0 * _COUNT + c1)
     has_second = tf.logical_and(needed > 1, c2 < _CONTINUATIONS)
@@ -121,5 +139,5 @@ def _is_reached(found: Any, total: Any) -> Any:
     """Return bool[total], True at bytes of a sequence that begins one, two or three bytes earlier."""
     # one, two, three: continuation bytes found by the sequence that begins 1, 2, 3 bytes earlier, 0 before the text.
     before = tf.concat([tf.zeros([3], tf.int32), found], 0)
-    one, two, three = (before[3 - k : 3 - k + total] for k in (1, 2, 3))
+    one, two, three = (tf.slice(before, [3 - k], [total]) for k in (1, 2, 3))
     return tf.logical_or(tf.logical_or(one > 0, two > 1), three > 2)

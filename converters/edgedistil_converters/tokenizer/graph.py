@@ -15,8 +15,7 @@ positions skip work that few texts need.
    hops is marked. Three rounds are enough for words of eight pieces; an IF adds the other rounds.
 6. Emit: a word in which the walk is stuck, or which has more than 100 bytes, is one unknown token.
 
-Hugging Face's rules need no step 3, because they only take texts apart, and count the characters of a word instead of
-its bytes. Their added tokens are found before step 2 and before step 4 (`added_tokens.py`).
+Texts with Hugging Face's rules have a graph of their own, `hugging_face_graph.py`.
 """
 
 from collections.abc import Sequence
@@ -26,14 +25,14 @@ import numpy as np
 import tensorflow as tf
 
 from edgedistil_converters.graph.tensors import shared_constant
-from edgedistil_converters.tokenizer.added_tokens import AddedTokens
 from edgedistil_converters.tokenizer.composition import Composer, build_alphabet
 from edgedistil_converters.tokenizer.decoding import decode_utf8
-from edgedistil_converters.tokenizer.hugging_face_spelling import HuggingFaceSpellings, check_order_of_marks
-from edgedistil_converters.tokenizer.matching import PieceMatcher, compact, look_up
+from edgedistil_converters.tokenizer.hugging_face_graph import HuggingFacePieces
+from edgedistil_converters.tokenizer.matching import compact, look_up
 from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_and_continuation_pieces
 from edgedistil_converters.tokenizer.special_tokens import SpecialTokenFinder
-from edgedistil_converters.tokenizer.spelling import NOTHING, PAGE_SIZE, WORD_BREAK, Spellings, code_point_table
+from edgedistil_converters.tokenizer.speller import Speller
+from edgedistil_converters.tokenizer.spelling import NOTHING, WORD_BREAK, Spellings, code_point_table
 from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
@@ -63,20 +62,19 @@ class GraphTokenizer:
 
     def __init__(self, settings: TokenizerSettings, vocabulary: Sequence[str]) -> None:
         self.settings = settings
-        self._is_hugging_face = settings.rules == HUGGING_FACE
-        spellings = HuggingFaceSpellings(settings) if self._is_hugging_face else Spellings(settings)
-        self._added = AddedTokens(settings.added_tokens, spellings)
+        self._hugging_face = None
+        if settings.rules == HUGGING_FACE:
+            self._hugging_face = HuggingFacePieces(settings, vocabulary)
+            return
+        spellings = Spellings(settings)
         starts, continuations = (
             {piece: token_id for piece, token_id in pieces.items() if spellings.can_be_in_a_word(piece)}
-            for pieces in start_and_continuation_pieces(*_pieces_and_limit(settings, vocabulary))
+            for pieces in start_and_continuation_pieces(vocabulary, settings.suffix_indicator)
         )
-        characters = frozenset().union(*starts, *continuations, self._added.characters)
-        if self._is_hugging_face:
-            check_order_of_marks(settings, characters)
+        characters = frozenset().union(*starts, *continuations)
         # Special tokens that a text may spell out are words of one symbol.
-        special = self._added.names or {token: _last_index(vocabulary, token) for token in settings.special_tokens}
-        is_composed = settings.lowercase and not self._is_hugging_face
-        self._alphabet = build_alphabet(characters, is_composed=is_composed, special_tokens=tuple(special))
+        special = {token: _last_index(vocabulary, token) for token in settings.special_tokens}
+        self._alphabet = build_alphabet(characters, is_composed=settings.lowercase, special_tokens=tuple(special))
         symbols = self._alphabet.symbols
         starts_by_symbols = {tuple(symbols[c] for c in piece): token_id for piece, token_id in starts.items()}
         self._trie = build_trie(
@@ -85,13 +83,11 @@ class GraphTokenizer:
             self._alphabet.size,
         )
         table = code_point_table(spellings, {WORD_BREAK: SEPARATOR, **symbols}, UNKNOWN, tuple(special))
-        self._code_points = table = self._added.with_first_characters_last(table)
-        self._entry_of, self._token = compact(table.entry_of), compact(self._trie.token)
-        self._matcher = PieceMatcher(self._trie) if self._is_hugging_face else None
-        self._find_tokens = self._added.finder(table)
+        self._token = compact(self._trie.token)
+        find_tokens = None
         if settings.special_tokens:
-            self._find_tokens = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING)
-        self._longest_word = settings.max_input_chars_per_word if self._is_hugging_face else MAX_BYTES_PER_WORD
+            find_tokens = SpecialTokenFinder(table.special_tokens, table.characters, NOTHING)
+        self._spell = Speller(table, find_tokens)
         self._composer = Composer(self._alphabet) if self._alphabet.needs_composing else None
         # UTF-8 bytes per symbol, to find words of more than 100 bytes: a separator has 0, an unknown character at most
         # 4 (its word is unknown in any case).
@@ -110,7 +106,7 @@ class GraphTokenizer:
             int32[1, m] with 2 <= m <= sequence_length.
         """
         pieces = self.pieces(text)
-        pieces = pieces[0 : tf.minimum(tf.shape(pieces)[0], self.settings.sequence_length - 2)]
+        pieces = tf.slice(pieces, [0], [tf.minimum(tf.shape(pieces)[0], self.settings.sequence_length - 2)])
         return tf.concat([[self.settings.start_id], pieces, [self.settings.end_id]], 0)[None]
 
     def pair(self, text: Any, text_pair: Any) -> Any:
@@ -146,46 +142,22 @@ class GraphTokenizer:
         Returns:
             int32[m].
         """
+        if self._hugging_face is not None:
+            return self._hugging_face(text)
         symbols = self._compose(self._spell(decode_utf8(text)))
         total = tf.shape(symbols)[0]
-        added, symbols = self._added.take_out(symbols, self._alphabet.symbols)
         # All below have the shape [total].
         is_within = tf.not_equal(symbols, SEPARATOR)
         follows_separator = tf.equal(tf.concat([[SEPARATOR], symbols], 0)[0:total], SEPARATOR)
         first = tf.logical_and(is_within, follows_separator)  # the first symbol of each word
-        match = self._longest_match if self._matcher is None else self._matcher
-        token, length = match(symbols, first, total)
-        visited = _visited(symbols, first, length, total, most_pieces=self._longest_word)
+        token, length = self._longest_match(symbols, first, total)
+        visited = _visited(symbols, first, length, total, most_pieces=MAX_BYTES_PER_WORD)
         stuck = tf.logical_and(visited > 0, tf.equal(length, 0))
         is_unknown = self._is_in_unknown_word(symbols, first, stuck)
         # A known word emits at every visited position, an unknown one at its first symbol only.
         emitted = tf.logical_and(tf.where(is_unknown, tf.cast(first, tf.int32), visited) > 0, is_within)
         token = tf.where(is_unknown, self.settings.unknown_id, token)
-        if added is not None:  # int32[total], ids of added tokens
-            token, emitted = tf.where(added >= 0, added, token), tf.logical_or(added >= 0, emitted)
         return tf.boolean_mask(token, emitted)
-
-    def _spell(self, code_points: Any) -> Any:
-        """Replace code points, int32[n], -1 for none, by their symbols, int32[total + 1], the last a separator."""
-        table = self._code_points
-        known = tf.maximum(code_points, 0)  # a valid index at the positions of -1, whose entry is replaced below
-        row = tf.gather(shared_constant(table.page_of), known // PAGE_SIZE) * PAGE_SIZE
-        # entry, length, start: int32[n]. An entry of `length` symbols fills the output from `start` on.
-        entry = look_up(self._entry_of, row + known % PAGE_SIZE)
-        entry = tf.where(code_points < 0, NOTHING, entry)
-        if self._find_tokens is not None:
-            entry = self._find_tokens(entry)
-        length = tf.gather(shared_constant(table.length), entry)
-        start = tf.cumsum(length, exclusive=True)
-        total = tf.reduce_sum(length)
-        # source, int32[total]: the index of the entry that fills each output position. SCATTER_ND adds 1 at each start,
-        # so the running sum counts the entries that start at or before a position. An entry without symbols has the
-        # start of the next entry; that one has the higher index, so the count finds it. Entries without symbols at the
-        # end start at `total`, the extra slot.
-        source = tf.cumsum(tf.scatter_nd(start[:, None], tf.ones_like(start), [total + 1]))[0:total] - 1
-        # Output position p of entry e is symbol offset[e] + (p - start[e]) of the table.
-        index = tf.gather(tf.gather(shared_constant(table.offset), entry) - start, source) + tf.range(total)
-        return tf.concat([tf.gather(shared_constant(table.symbols), index), [SEPARATOR]], 0)
 
     def _compose(self, symbols: Any) -> Any:
         if self._composer is None:
@@ -246,16 +218,12 @@ class GraphTokenizer:
         return tf.gather(tf.reshape(tokens, [-1]), at), length
 
     def _is_in_unknown_word(self, symbols: Any, first: Any, stuck: Any) -> Any:
-        """Return bool[total], True in words that have no split into pieces, or are longer than `_longest_word`."""
+        """Return bool[total], True in words that have no split into pieces, or have more than 100 bytes."""
         word = tf.cumsum(tf.cast(first, tf.int32))  # words count from 1; 0 before the first word
-        # cost: bytes or characters; one sum decides both conditions.
-        if self._is_hugging_face:
-            cost = tf.cast(tf.not_equal(symbols, SEPARATOR), tf.int32)
-        else:
-            cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)
-        cost += tf.cast(stuck, tf.int32) * (self._longest_word + 1)
+        cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)  # one sum decides both conditions
+        cost += tf.cast(stuck, tf.int32) * (MAX_BYTES_PER_WORD + 1)
         cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.reduce_max(word) + 1])
-        return tf.gather(cost_of_word, word) > self._longest_word
+        return tf.gather(cost_of_word, word) > MAX_BYTES_PER_WORD
 
 
 def _longest_first(first: Any, second: Any, room: int) -> Any:
@@ -267,14 +235,6 @@ def _longest_first(first: Any, second: Any, room: int) -> Any:
     if_shorter = tf.minimum(first, room // 2)
     if_longer = room - tf.minimum(second, room // 2)
     return tf.where(first + second <= room, first, tf.where(first <= second, if_shorter, if_longer))
-
-
-def _pieces_and_limit(settings: TokenizerSettings, vocabulary: Sequence[str]) -> tuple[Sequence[str], str, int | None]:
-    """Return the arguments of `start_and_continuation_pieces`."""
-    if settings.rules != HUGGING_FACE:
-        return vocabulary, settings.suffix_indicator, None
-    count = len(vocabulary) - sum(not token.is_piece for token in settings.added_tokens)
-    return vocabulary[:count], settings.suffix_indicator, settings.max_input_chars_per_word
 
 
 def _last_index(vocabulary: Sequence[str], token: str) -> int:

@@ -1,7 +1,16 @@
-"""The longest piece at every position of a text, as it is found with Hugging Face's rules.
+"""The longest piece at every position of a text, with Hugging Face's rules.
 
-The steps down the trie are those of `GraphTokenizer` with KerasHub's rules, with two savings: the symbols that lead to
-the states have 16 bits, and an IF takes the last steps only in texts with a position that is still in the trie.
+All positions take a step down the trie at once for each of the first symbols. Few positions are still in it then: their
+numbers are collected, only these take the further steps, and an IF takes the last ones only if a position gets there.
+The deepest node that a position reaches decides: tables have the longest piece on the way to it (`node_trie.py`).
+
+LiteRT copies a STRIDED_SLICE element by element, and plans memory anew after every op whose output shape depends on
+values. So all shifted copies of the symbols are made at once: copies of the symbols with `r` separators after them lie
+one after the other, the last one without separators. Cut into `r` rows, each is the row before, one later:
+
+    a b c . . . a b c . . . a b c        a b c . .
+                                         . a b c .
+                                         . . a b c
 """
 
 from typing import Any
@@ -11,99 +20,121 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
-from edgedistil_converters.tokenizer.trie import SEPARATOR, Trie
+from edgedistil_converters.tokenizer.node_trie import DEAD, NodeTrie
+from edgedistil_converters.tokenizer.trie import SEPARATOR
 
-__all__ = ["PieceMatcher", "compact", "look_up"]
+__all__ = ["PieceMatcher", "compact", "look_up", "shifted_rows"]
 
 _COMMON_STEPS, _FREQUENT_STEPS = 6, 11  # symbols
 
 
 class PieceMatcher:
-    """Finds the longest piece at each position.
+    """Finds the deepest node of the trie at each position.
 
     Args:
         trie: The vocabulary.
 
+    Attributes:
+        steps: Steps that all positions take. The position of symbol i is i + steps - 1.
+
     Example:
-        >>> from edgedistil_converters.tokenizer.trie import build_trie
-        >>> match = PieceMatcher(build_trie({(2, 3): 7}, {(3,): 8}, symbols=4))
-        >>> token, length = match(tf.constant([2, 3, 3, 0]), tf.constant([True, False, False, False]), 4)
-        >>> token.numpy()[:3].tolist(), length.numpy().tolist()
-        ([7, 8, 8], [2, 1, 1, 0])
+        >>> from edgedistil_converters.tokenizer.node_trie import build_node_trie
+        >>> trie = build_node_trie({(2, 3): 7}, {(3,): 8}, symbols=4)
+        >>> match, symbols = PieceMatcher(trie), tf.constant([2, 3, 3, 0])
+        >>> is_inner = tf.constant([False, False, True, True, False, False])
+        >>> node = match(symbols, shifted_rows(symbols, match.steps + 1), is_inner).numpy()[1:4]
+        >>> trie.token[node].tolist(), trie.length[node].tolist()
+        ([7, 8, 8], [2, 1, 1])
     """
 
-    def __init__(self, trie: Trie) -> None:
+    def __init__(self, trie: NodeTrie) -> None:
         self._trie = trie
-        self._check, self._token = compact(trie.check), compact(trie.token)
+        self.steps = min(_COMMON_STEPS, trie.longest)
+        self._child, self._check = trie.child, None if trie.check is None else compact(trie.check)
 
-    def __call__(self, symbols: Any, first: Any, total: Any) -> tuple[Any, Any]:
-        """Return the id and length of the longest piece at each position, int32[total]; length 0 if there is none.
+    def __call__(self, symbols: Any, rows: Any, is_inner: Any) -> Any:
+        """Return the number of the deepest node at each position, int32[total], `DEAD` if the first step fails.
 
         Args:
-            symbols: int32[total].
-            first: bool[total], True at the first symbol of each word.
-            total: Number of positions.
+            symbols: int32[n].
+            rows: int32[steps + 1, total], upwards: the symbol before each position, at it, after it, and so on.
+            is_inner: bool[total], True at symbols that are not the first of their word.
         """
-        longest = self._trie.longest
-        # Position p reads ahead[p + step]; the padding keeps that inside, and no piece contains a separator.
-        ahead = tf.concat([symbols, tf.fill([longest], SEPARATOR)], 0)
-        state = tf.where(first, self._trie.start, self._trie.continuation)
-        read = [ahead[step : step + total] for step in range(min(_COMMON_STEPS, longest))]
-        token, length, state = self._steps(state, read, 0, total)
-        if longest <= _COMMON_STEPS:
-            return token, length
-        # `at`, int32[k]: positions still in the trie, and one past the end, so that the list is never empty.
-        at = tf.cast(tf.reshape(tf.where(tf.concat([tf.not_equal(state, 0), [True]], 0)), [-1]), tf.int32)
-        state = tf.gather(tf.concat([state, [0]], 0), at)
-        far_token, far_length = self._far_steps(state, ahead, at, _COMMON_STEPS)
-        # Back to all positions; the slot of the extra position is cut off.
-        spread = tf.scatter_nd(at[:, None], tf.stack([far_token, far_length], 1), [total + 1, 2])[0:total]
-        far_length = spread[:, 1]
-        is_far = far_length > 0
-        return tf.where(is_far, spread[:, 0], token), tf.where(is_far, far_length, length)
+        trie = self._trie
+        root = tf.cast(is_inner, tf.int32) * (trie.continuation - trie.start) + trie.start
+        node, deepest = self._walk(root, rows, slice(-2, None, -1))
+        if trie.longest == self.steps:
+            return deepest
+        # `at`, int32[k]: positions still in the trie, and position 0, a separator, so that the list is never empty.
+        at = tf.concat([tf.cast(tf.reshape(tf.where(node > DEAD), [-1]), tf.int32), [0]], 0)
+        ahead = tf.concat([symbols, tf.fill([trie.longest], SEPARATOR)], 0)
+        far = self._far(tf.gather(node, at), ahead, at, self.steps)
+        far = tf.scatter_nd(tf.reshape(at, [-1, 1]), far, tf.shape(deepest))  # back to all positions, 0 elsewhere
+        return tf.where(far > DEAD, far, deepest)
 
-    def _far_steps(self, state: Any, ahead: Any, at: Any, first_step: int) -> tuple[Any, Any]:
-        """Return the id and length of pieces of more than `first_step` symbols, int32[k], from the states before."""
+    def _far(self, node: Any, ahead: Any, at: Any, first_step: int) -> Any:
+        """Return the deepest nodes after steps from `first_step` on, int32[k], from the nodes before it."""
         last_step = min(_FREQUENT_STEPS, self._trie.longest) if first_step < _FREQUENT_STEPS else self._trie.longest
-        read = [tf.gather(ahead, at + step) for step in range(first_step, last_step)]
-        token, length, state = self._steps(state, read, first_step, tf.shape(at)[0])
+        steps = np.arange(first_step, last_step, dtype=np.int32)[:, None] - (self.steps - 1)
+        node, deepest = self._walk(node, tf.gather(ahead, tf.reshape(at, [1, -1]) + steps))
         if last_step == self._trie.longest:
-            return token, length
+            return deepest
+        size = tf.shape(at)
 
-        def go_on() -> tuple[Any, Any]:
-            far = self._far_steps(state, ahead, at, last_step)
-            return tf.where(far[1] > 0, far[0], token), tf.where(far[1] > 0, far[1], length)
+        def go_on() -> Any:
+            later = tf.slice(at, [0], size)  # its shape is unknown until it runs, so only then the rest is planned
+            farther = self._far(node, ahead, later, last_step)
+            return tf.where(farther > DEAD, farther, deepest)
 
-        found: tuple[Any, Any] = tf.cond(tf.reduce_max(state) > 0, go_on, lambda: (token, length))
-        return found
+        return tf.cond(tf.reduce_max(node) > DEAD, go_on, lambda: deepest)
 
-    def _steps(self, state: Any, read: list[Any], first_step: int, total: Any) -> tuple[Any, Any, Any]:
-        """Take steps from states, int32[total], by symbols, one int32[total] each.
+    def _walk(self, node: Any, symbols: Any, order: slice = slice(None)) -> tuple[Any, Any]:
+        """Take a step from each node by each row of symbols, int32[rows, total], that `order` selects.
 
         Returns:
-            The id and length of the longest piece that ends in these steps, 0 if none does; the states after them.
+            The last nodes and the deepest, int32[total] each.
         """
-        states = []
-        for symbol in read:
-            slot = tf.gather(shared_constant(self._trie.base), state) + symbol
-            state = tf.where(tf.equal(look_up(self._check, slot), symbol), slot, 0)  # slot 0 is the dead state
-            states.append(state)
-        tokens = look_up(self._token, tf.stack(states))  # [steps, total], -1 where no piece ends
-        lengths = tf.constant(np.arange(first_step + 1, first_step + 1 + len(read), dtype=np.int32)[:, None])
-        length = tf.reduce_max(tf.where(tokens >= 0, lengths, 0), 0)
-        # tokens[step, position] is at step * total + position of the flattened tensor.
-        at = tf.maximum(length - (first_step + 1), 0) * total + tf.range(total)
-        return tf.gather(tf.reshape(tokens, [-1]), at), length, state
+        rows = checked = tf.unstack(symbols)
+        if self._check is None:
+            checked = tf.unstack(symbols * (1 << self._trie.bits))
+        dead = deepest = tf.zeros_like(node)
+        for symbol, to_check in zip(rows[order], checked[order], strict=True):
+            slot = node + symbol
+            child = tf.gather(shared_constant(self._child), slot)
+            if self._check is None:
+                # A number if the slot has this symbol; else negative, or at least 1 << bits, and negative after this.
+                child = child - to_check
+                child = tf.minimum(child, ((1 << self._trie.bits) - 1) - child)
+                node, is_found = tf.maximum(child, dead), child > DEAD
+            else:
+                is_found = tf.equal(look_up(self._check, slot), to_check)
+                node = tf.where(is_found, child, dead)
+            deepest = tf.where(is_found, child, deepest)
+        return node, deepest
+
+
+def shifted_rows(symbols: Any, rows: int) -> Any:
+    """Return int32[rows, n + rows - 1], the symbols with separators around them, each row one later than the last.
+
+    Example:
+        >>> shifted_rows(tf.constant([5, 6]), 3).numpy().tolist()
+        [[5, 6, 0, 0], [0, 5, 6, 0], [0, 0, 5, 6]]
+    """
+    padding = tf.fill([rows], SEPARATOR)
+    copies = tf.concat([*(part for _ in range(rows - 1) for part in (symbols, padding)), symbols], 0)
+    return tf.reshape(copies, [rows, -1])
 
 
 def compact(table: NDArray[np.int32]) -> NDArray[Any]:
-    """Return the table in 16 bits if its numbers fit, else as it is."""
-    limits = np.iinfo(np.int16)
-    fits = table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max
-    return table.astype(np.int16) if fits else table
+    """Return the table in 8 or 16 bits if its numbers fit, else as it is."""
+    for dtype in (np.int8, np.int16):
+        limits = np.iinfo(dtype)
+        if table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max:
+            return table.astype(dtype)
+    return table
 
 
 def look_up(table: NDArray[Any], ids: Any) -> Any:
-    """Return the entries of a 16-bit or 32-bit table as int32."""
+    """Return the entries of a table of 8, 16 or 32 bits as int32."""
     found = tf.gather(shared_constant(table), ids)
     return found if table.dtype == np.int32 else tf.cast(found, tf.int32)

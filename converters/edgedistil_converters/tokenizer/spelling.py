@@ -15,7 +15,7 @@ graph path uses, are applied here to every code point.
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -38,6 +38,7 @@ __all__ = [
     "CodePointTable",
     "Spellings",
     "code_point_table",
+    "own_word",
 ]
 
 CODE_POINTS = 0x110000
@@ -77,6 +78,18 @@ class AllSpellings:
     def is_within_words(self) -> NDArray[np.bool_]:
         """bool[CODE_POINTS], True for characters that can have neighbours in their word."""
         return self._characters_of(s for s in self._longer if WORD_BREAK not in s)
+
+    @cached_property
+    def is_own_word(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for characters that are spelled as words by themselves."""
+        found = np.zeros(CODE_POINTS, bool)
+        found[[ord(spelling[1]) for spelling in self._longer if own_word(spelling[1]) == spelling]] = True
+        return found
+
+    @cached_property
+    def is_in_longer_words(self) -> NDArray[np.bool_]:
+        """bool[CODE_POINTS], True for characters of spellings that are no `own_word`."""
+        return self._characters_of(spelling for spelling in self._longer if own_word(spelling[1]) != spelling)
 
     @cached_property
     def long_own_words(self) -> tuple[str, ...]:
@@ -176,8 +189,22 @@ class CodePointTable:
     special_tokens: Mapping[str, int]
 
 
+def own_word(character: str) -> str:
+    """Return the spelling of a character that is a word by itself.
+
+    Example:
+        >>> own_word(",").replace(WORD_BREAK, "|")
+        '|,|'
+    """
+    return f"{WORD_BREAK}{character}{WORD_BREAK}"
+
+
 def code_point_table(
-    spellings: Spellings, symbol_ids: Mapping[str, int], unknown: int, special_tokens: Sequence[str] = ()
+    spellings: Spellings,
+    symbol_ids: Mapping[str, int],
+    unknown: int,
+    special_tokens: Sequence[str] = (),
+    unknown_word: int | None = None,
 ) -> CodePointTable:
     """Build the table for one alphabet.
 
@@ -187,12 +214,22 @@ def code_point_table(
         unknown: The symbol of every other character.
         special_tokens: Tokens that a text may spell out. Each gets an entry that spells it as a word of one symbol. The
             characters of these tokens share no entry with others, so that an entry determines its character.
+        unknown_word: The symbol of every character that is a word by itself and is not in `symbol_ids` as `own_word`;
+            None if such words are spelled with separators around them, and special tokens too.
     """
     entries: dict[tuple[int, tuple[int, ...]], int] = {(_NO_CHARACTER, ()): NOTHING}  # (character, symbols) -> entry
     for token in special_tokens:
-        as_a_word = (symbol_ids[WORD_BREAK], symbol_ids[token], symbol_ids[WORD_BREAK])
+        as_a_word: tuple[int, ...] = (symbol_ids[token],)
+        if unknown_word is None:
+            as_a_word = (symbol_ids[WORD_BREAK], symbol_ids[token], symbol_ids[WORD_BREAK])
         entries[_NO_CHARACTER, as_a_word] = len(entries)
-    entry_of = _number_entries(entries, spellings, symbol_ids, unknown, frozenset("".join(special_tokens)))
+
+    def spell(spelling: str) -> tuple[int, ...]:
+        if unknown_word is not None and len(spelling) == 3 and spelling == own_word(spelling[1]):
+            return (symbol_ids.get(spelling, unknown_word),)
+        return tuple([symbol_ids.get(character, unknown) for character in spelling])
+
+    entry_of = _number_entries(entries, spellings, symbol_ids, unknown, spell, frozenset("".join(special_tokens)))
     pages: dict[bytes, int] = {}  # the entries of 256 code points -> stored page
     page_of = [pages.setdefault(row.tobytes(), len(pages)) for row in entry_of.reshape(-1, PAGE_SIZE)]
     lengths = np.array([len(symbols) for _, symbols in entries], np.int32)
@@ -212,6 +249,7 @@ def _number_entries(
     spellings: Spellings,
     symbol_ids: Mapping[str, int],
     unknown: int,
+    spell: Callable[[str], tuple[int, ...]],
     kept_apart: frozenset[str],
 ) -> NDArray[np.int32]:
     """Return int32[CODE_POINTS], the entry of each code point, and add these entries in the order of code points.
@@ -233,8 +271,8 @@ def _number_entries(
     entry_of_group = np.empty(len(first), np.int32)
     for place in np.argsort(first):
         code_point = int(first[place])
-        spelled = tuple([symbol_ids.get(character, unknown) for character in spellings[code_point]])
-        entry_of_group[place] = entries.setdefault((int(characters[code_point]), spelled), len(entries))
+        key = int(characters[code_point]), spell(spellings[code_point])
+        entry_of_group[place] = entries.setdefault(key, len(entries))
     return entry_of_group[inverse]
 
 
