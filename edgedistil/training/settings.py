@@ -44,8 +44,9 @@ class TrainingSettings:
         pooling: What a new head of a pretrained backbone reads: the `first` token, or the `mean` over all tokens, which
             is one more layer; `auto` is `mean` for sentence encoders trained on it, and `first` for others.
         temperature: Number by which logits are divided before the teacher's and the student's probabilities are
-            compared; above 1, unlikely classes count more (https://arxiv.org/abs/1503.02531, section 2). Read only with
-            soft targets.
+            compared; above 1, unlikely classes count more (https://arxiv.org/abs/1503.02531, section 2). A teacher
+            that was trained with label smoothing is flat enough at 1 (https://arxiv.org/abs/1906.02629). Read only
+            with soft targets.
         teacher_share: Share of the teacher in the loss of a text with a label; the rest is the cross-entropy with the
             label. Read only with soft targets.
         distillation_loss: `kl`, the divergence of the probabilities times the square of the temperature, or `mse`, the
@@ -81,7 +82,7 @@ class TrainingSettings:
     class_weights: Literal["none", "balanced"] = "none"
     validation_fraction: float | None = None
     pooling: Literal["auto", "first", "mean"] = "auto"
-    temperature: float = 2.0
+    temperature: float = 1.0
     teacher_share: float = 0.9
     distillation_loss: Literal["kl", "mse"] = "kl"
     is_backbone_frozen: bool = False
