@@ -106,7 +106,7 @@ def test_evaluate_shows_the_baseline_as_a_row(model, data, training):
     assert printed["baseline"] == facts
     assert "baseline" not in json.loads(invoke("evaluate", model, "--data", data, "--json").stdout)
     table = invoke("evaluate", model, "--data", data, "--baseline", training).stdout.splitlines()
-    assert table[0].split() == ["model", "texts", "accuracy", "macro", "F1", "MB", "ms/text"]
+    assert table[0].split() == ["model", "texts", "accuracy", "macro", "F1", "ECE", "Brier", "MB", "ms/text"]
     assert table[2].strip().startswith(BASELINE_NAME) and f"{baseline['accuracy']:.2%}" in table[2]
 
 

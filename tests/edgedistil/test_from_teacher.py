@@ -107,7 +107,6 @@ def test_the_command_trains_a_student_of_its_teacher(csv_file, tmp_path, tiny_pr
     [
         (["--from-teacher", "1x8"], 2, "--from-teacher needs --teacher"),
         (["--from-teacher", "1x8", "--from-scratch", "tiny"], 2, "Pass one of --preset"),
-        (["--teacher", "TEACHER"], 2, "--from-teacher LAYERSxWIDTH"),
         (["--teacher", "TEACHER", "--from-teacher", "1x8", "--num-layers", "2"], 2, "--num-layers need --from-scratch"),
         (["--teacher", "TEACHER", "--from-teacher", "tiny"], 1, "--from-teacher) is LAYERSxWIDTH"),
         (["--teacher", "TEACHER", "--from-teacher", "1x9"], 1, "multiple of 8"),

@@ -127,7 +127,7 @@ def shifted_rows(symbols: Any, rows: int) -> Any:
 
 def compact(table: NDArray[np.int32]) -> NDArray[Any]:
     """Return the table in 8 or 16 bits if its numbers fit, else as it is."""
-    for dtype in (np.int8, np.int16):
+    for dtype in (np.uint8, np.int16):  # no int8: in a file, int8 tensors are weights
         limits = np.iinfo(dtype)
         if table.min(initial=0) >= limits.min and table.max(initial=0) <= limits.max:
             return table.astype(dtype)
