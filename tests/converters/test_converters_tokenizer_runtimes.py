@@ -50,8 +50,8 @@ NEWEST_IN_2_14 = {
     "EQUAL": 4, "FLOOR_DIV": 3, "FLOOR_MOD": 2, "FULLY_CONNECTED": 10, "GATHER": 6, "GELU": 2, "GREATER": 2,
     "GREATER_EQUAL": 3, "IF": 1, "LESS": 3, "LOGICAL_AND": 1, "LOGICAL_NOT": 1, "LOGICAL_OR": 1, "MAXIMUM": 4,
     "MEAN": 3, "MINIMUM": 4, "MUL": 7, "NOT_EQUAL": 3, "PACK": 4, "RANGE": 2, "REDUCE_MAX": 3, "REDUCE_MIN": 3,
-    "RESHAPE": 1, "RSQRT": 2, "SCATTER_ND": 1, "SELECT_V2": 2, "SHAPE": 1, "SLICE": 6, "SOFTMAX": 3, "SQUARED_DIFFERENCE": 2,
-    "STRIDED_SLICE": 8, "SUB": 5, "SUM": 2, "TOPK_V2": 3, "TRANSPOSE": 6, "WHERE": 2,
+    "RESHAPE": 1, "RSQRT": 2, "SCATTER_ND": 1, "SELECT_V2": 2, "SHAPE": 1, "SLICE": 6, "SOFTMAX": 3,
+    "SQUARED_DIFFERENCE": 2, "STRIDED_SLICE": 8, "SUB": 5, "SUM": 2, "TOPK_V2": 3, "TRANSPOSE": 6, "WHERE": 2,
 }  # fmt: skip
 
 needs_tflite_runtime = pytest.mark.skipif(
