@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,17 @@ def test_words_are_divided_from_the_left(size, starts, continuations, words):
     text = [symbol for word in words for symbol in (*symbols_of(word), SEPARATOR)] or [SEPARATOR]
     ids = WordPieces(trie, FIRST_INNER, NO_TOKEN, 12)(np.array(text, np.int32)).numpy().tolist()
     assert ids == [token for word in words for token in division(word)]
+
+
+@pytest.mark.parametrize("longest_word", [1, 2, 3, 4, 5, 8, 9, 16, 100])
+def test_longest_word(longest_word):
+    """Words of one-symbol pieces: as many as are legal, and one more, which makes the word unknown."""
+    trie = build_node_trie({(3,): 7}, {(3,): 8}, 5, longest_word)
+    divide = WordPieces(trie, first_inner=3, unknown_id=1, longest_word=longest_word)
+    for symbols, expected in (
+        (longest_word, [7] + [8] * (longest_word - 1)),
+        (longest_word + 1, [1]),
+        (longest_word + 2, [1]),
+    ):
+        text = np.array([3] * symbols + [SEPARATOR, 3, SEPARATOR], np.int32)
+        assert divide(tf.constant(text)).numpy().tolist() == [*expected, 7]

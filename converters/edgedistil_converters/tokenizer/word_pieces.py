@@ -95,9 +95,9 @@ class WordPieces:
         token = look_up(self._token, node)
         hop = tf.where(tf.equal(length, self._no_piece), last, hop)
         visited = tf.cast(is_first, tf.int32)
-        for _ in range(max(1, (self._longest_word - 1).bit_length())):
+        for _ in range(self._longest_word.bit_length()):
             # Pointer doubling: before round k (from 0), `hop` goes 2^k matches ahead, and the first 2^k positions of a
-            # walk are marked.
+            # walk are marked. At the end these are more than the longest word has, so that a longer word is noticed.
             visited = tf.minimum(1, visited + tf.scatter_nd(tf.reshape(hop, [-1, 1]), visited, [total]))
             hop = tf.gather(hop, hop)
         visited = tf.where(tf.range(total) < last, visited, 0)
