@@ -112,7 +112,8 @@ def make_job(texts: LabelledTexts, number: int, arguments: argparse.Namespace) -
         chosen = random.Random(number).sample(chosen, min(wanted, len(chosen)))
         if len({texts.labels[i] for i in chosen}) < len(labels):
             raise SystemExit(f"{len(chosen)} texts do not have all {len(labels)} classes; pass more --steps")
-    settings = {**FINE_TUNING.to_dict(), "seed": number, "threads": arguments.threads, "preset": arguments.preset}
+    tuned = FINE_TUNING.with_rate(384).to_dict()  # the width of MiniLM
+    settings = {**tuned, "seed": number, "threads": arguments.threads, "preset": arguments.preset}
     return {
         **settings,
         "texts": [texts.texts[i] for i in chosen],
