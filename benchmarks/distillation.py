@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from accuracy import time_in_turn
-from fine_tuning import accuracy, read_parts
+from fine_tuning import accuracy, read_parts, replace_part
 
 from edgedistil.data import LabelledTexts, TrainingData, read_labelled_texts
 from edgedistil.sizes import SIZES
@@ -284,10 +284,7 @@ def main() -> None:
                         file.write(json.dumps(row) + "\n")
                     print(json.dumps(row), file=sys.stderr, flush=True)
     if options.table:
-        before, _, rest = options.table.read_text("utf-8").partition("<!-- students -->\n")
-        after = rest.partition("<!-- end of students -->")[2]
-        marked = f"{before}<!-- students -->\n{table(rows)}\n<!-- end of students -->{after}"
-        options.table.write_text(marked, "utf-8")
+        replace_part(options.table, "students", table(rows))
     print(table(rows))
 
 

@@ -160,6 +160,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def replace_part(page: Path, name: str, text: str) -> None:
+    """Replaces the part of a Markdown file between the marks of a name."""
+    before, _, rest = page.read_text("utf-8").partition(f"<!-- {name} -->\n")
+    after = rest.partition(f"<!-- end of {name} -->")[2]
+    page.write_text(f"{before}<!-- {name} -->\n{text}\n<!-- end of {name} -->{after}", "utf-8")
+
+
 def main() -> None:
     """Measures the arms and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -192,10 +199,7 @@ def main() -> None:
                 print(json.dumps(row), file=sys.stderr, flush=True)
     text = f"{table(rows)}\n\n`{options.preset}`; {platform.machine()}, two threads; accuracies in percent."
     if options.table:
-        before, _, rest = options.table.read_text("utf-8").partition("<!-- fine-tuning -->\n")
-        after = rest.partition("<!-- end of fine-tuning -->")[2]
-        marked = f"{before}<!-- fine-tuning -->\n{text}\n<!-- end of fine-tuning -->{after}"
-        options.table.write_text(marked, "utf-8")
+        replace_part(options.table, "fine-tuning", text)
     print(text)
 
 

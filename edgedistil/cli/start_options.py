@@ -34,7 +34,7 @@ class Start:
         vocabulary: File of word pieces, from scratch.
         vocabulary_size: Word pieces to learn from scratch, or to keep of the teacher's; `None` for the default.
         is_lowercase, is_accents_stripped: How texts are folded, from scratch.
-        teacher: Preset of the teacher, from the teacher; see `check`.
+        teacher: Preset of the teacher, if the start is from the teacher; `None` for another start.
 
     Example:
         >>> options = dict.fromkeys((*_STARTS, *_VOCABULARY, *_NUMBERS)) | {"from_scratch": "tiny", "epochs": 3}

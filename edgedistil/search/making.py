@@ -35,7 +35,7 @@ from edgedistil_runtime.errors import ConversionError
 __all__ = ["Made", "MadeFile", "Workshop"]
 
 _TEACHER, _ANSWERS, _PRUNED = "teacher", "teacher_answers", ".pruned"
-_WORTH = 0.98  # pruning that keeps more of the pieces is no product of its own
+_WORTH = 0.98  # pruning that keeps more of the pieces is left out
 
 Say = Callable[[str], None]
 

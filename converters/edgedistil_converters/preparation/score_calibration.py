@@ -60,7 +60,7 @@ def fit_temperature(probabilities: NDArray[Any], classes: Sequence[int], *, are_
     if are_independent and np.asarray(probabilities).shape[1] > 1:
         is_right = np.arange(rows.shape[1]) == numbers[:, None]
         rows = np.where(is_right, rows, 1 - rows).reshape(-1, 1)
-        rows = np.concatenate([rows, 1 - rows], axis=1)  # each output is a decision of its own, class 0 is right
+        rows = np.concatenate([rows, 1 - rows], axis=1)  # each output chooses between two classes; the first is right
         numbers = np.zeros(len(rows), int)
     texts = np.arange(len(rows))
 
