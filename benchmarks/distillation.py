@@ -14,10 +14,12 @@ For each data set and seed: the teacher (`all_minilm_l6_v2_en`, fine-tuned, or f
 
 Files are pruned to the pieces of the texts that the student has seen. Accuracies are of the Keras model and of the file
 through the runtime; milliseconds are medians over test texts, the student's and the teacher's file in turn for each.
-Results are appended to --work/results.jsonl, and what is there is not measured again.
+Results are appended to --work/results.jsonl, and what is there is not measured again. With --keep, students are
+kept, and another --work measures their files again without training them.
 """
 
 import argparse
+import hashlib
 import json
 import random
 import statistics
@@ -84,7 +86,16 @@ def find_teacher(folder: Path, data: TrainingData, options: argparse.Namespace, 
     return Path(options.work / name)
 
 
-def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+def kept_student(key: Mapping[str, Any], options: argparse.Namespace) -> Path:
+    """Directory of the preset of a row's student."""
+    if options.keep is None:
+        return Path(options.work / "student")
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
+    words = (key["data"], key["student"], key["arm"], str(key["seed"]), digest)
+    return Path(options.keep / "_".join(words).replace(" ", "-"))
+
+
+def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, seed: int, kept: Path) -> dict[str, Any]:
     """One row: an arm of a student, trained with one seed."""
     from edgedistil.distillation.answer_cache import AnswerCache
     from edgedistil.distillation.soft_targets import ask_teacher
@@ -108,13 +119,19 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
     started = time.process_time()
     if arm == "convolutional":
         given = train_convolutional(preset, data, settings, soft, measured)
-        row: dict[str, Any] = {"accuracy": accuracy([data.labels[index] for index in given], measured.labels)}
-        return row | {"processor_seconds": round(time.process_time() - started)}
-    return train_student(teacher, preset, size, arm, data, measured, settings, soft, options)
+        right = accuracy([data.labels[index] for index in given], measured.labels)
+        return {"accuracy": right, "processor_seconds": round(time.process_time() - started)}
+    row_file = kept.with_name(f"{kept.name}.json")
+    if options.keep is None or not row_file.is_file():
+        row = train_student(preset, size, arm, data, measured, settings, soft, kept)
+        row_file.write_text(json.dumps(row), "utf-8")
+    row = dict(json.loads(row_file.read_text("utf-8")))
+    if options.file:
+        row |= ask_file(kept, teacher, (*data.training.texts, *(soft.more_texts if soft else ())), measured, options)
+    return row
 
 
 def train_student(
-    teacher: Path,
     preset: str,
     size: str,
     arm: str,
@@ -122,9 +139,9 @@ def train_student(
     measured: LabelledTexts,
     settings: TrainingSettings,
     soft: Any,
-    options: argparse.Namespace,
+    kept: Path,
 ) -> dict[str, Any]:
-    """Trains, converts and measures a student that can be converted."""
+    """Trains a student that can be converted, writes its preset and measures it in Keras."""
     from edgedistil.training.keras_outputs import predict_probabilities
     from edgedistil.training.loop import train
     from edgedistil.training.record import write_training
@@ -138,18 +155,14 @@ def train_student(
     result = train(classifier, data, settings, soft_targets=soft)
     seconds = time.process_time() - started
     keras = predict_probabilities(classifier, measured.texts).argmax(axis=1)
-    row: dict[str, Any] = {
+    write_training(result, data, kept, origin={"preset": preset}, force=True)
+    return {
         "accuracy": accuracy([data.labels[index] for index in keras], measured.labels),
         "processor_seconds": round(seconds),
         "texts": len(data.training) + (len(soft.more_texts) if soft else 0),
         "best_epoch": result.best_epoch,
         "history": [round(epoch["val_accuracy"], 4) for epoch in result.history if "val_accuracy" in epoch],
     }
-    if options.file:
-        write_training(result, data, options.work / "student", origin={"preset": preset}, force=True)
-        seen = (*data.training.texts, *(soft.more_texts if soft else ()))
-        row |= ask_file(options.work / "student", teacher, seen, measured, options)
-    return row
 
 
 def ask_file(
@@ -236,7 +249,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         def cell(value: float | None, scale: float = 1.0) -> str:
             return "" if value is None else f"{scale * value:.2f}"
 
-        cells = [key[0], str(key[1] or "all"), *("default" if value is None else str(value) for value in key[2:])]
+        cells = [str(key[0]), str(key[1] or "all"), *("default" if value is None else str(value) for value in key[2:])]
         cells.append(", ".join(str(row["seed"]) for row in found))
         cells += [cell(mean("accuracy"), 100), cell(mean("file_accuracy"), 100), cell(mean("bytes"), 1e-6)]
         cells += [cell(mean("times_faster")), cell(mean("processor_seconds"), 1 / 60)]
@@ -263,10 +276,14 @@ def main() -> None:
     parser.add_argument("--distillation-loss", choices=["kl", "mse"])
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
+    parser.add_argument(
+        "--keep", type=Path, help="folder of trained students; those that are there are not trained again"
+    )
     parser.add_argument("--work", type=Path, default=Path("build/distillation"), help="folder for results")
     parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
     options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    for made in filter(None, (options.work, options.keep)):
+        made.mkdir(parents=True, exist_ok=True)
     results = options.work / "results.jsonl"
     rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()] if results.is_file() else []
     changes = {"augment": options.augment, "unlabelled": options.unlabelled, **chosen(options)}
@@ -278,7 +295,7 @@ def main() -> None:
                     key |= {"arm": arm, "seed": seed, **changes}
                     if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
                         continue
-                    row = {**key, **measure(folder, student, arm, options, seed)}
+                    row = {**key, **measure(folder, student, arm, options, seed, kept_student(key, options))}
                     rows.append(row)
                     with results.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(row) + "\n")
