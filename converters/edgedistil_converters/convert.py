@@ -14,7 +14,9 @@ from edgedistil_converters.files import atomic_path
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
-from edgedistil_converters.model.read_classifier import ReadClassifier, read_classifier
+from edgedistil_converters.model.mean_pooling import fold_mean_pooling
+from edgedistil_converters.model.read_classifier import read_classifier
+from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.preparation.outlier_channels import scale_outlier_channels
 from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier, failed_path
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
@@ -38,7 +40,7 @@ from edgedistil_converters.verification.texts import verification_inputs
 from edgedistil_converters.verification.verified_file import FileParts, write_verified
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_converters.verification.weights_check import check_weights
-from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, read_artifact
+from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, TokenizerSettings, read_artifact
 from edgedistil_runtime.errors import ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
@@ -157,7 +159,9 @@ def convert_prepared(
     source = read_classifier(prepared.classifier, options.interface.tokenizer)
     check_signatures(options.interface, source.settings, source.vocabulary)
     check_pairs(options.interface, source.weights.pooled_activation)
-    num_layers = len(source.weights.layers)
+    # Fixed ranges are those of the layer that averages, and accelerators run it.
+    unscaled = source.weights if options.plan.is_static else fold_mean_pooling(source.weights)
+    num_layers = len(unscaled.layers)
     plan = options.plan.calibrated(num_layers) if prepared.calibration_texts else options.plan
     samples, answers = _samples(prepared, options), prepared.reference
     if answers is None:
@@ -165,12 +169,12 @@ def convert_prepared(
         answers = answer_with_keras(prepared.classifier, verification_inputs(samples.texts, options.interface))
     if prepared.ranges is None:  # training with quantization changes the weights on purpose
         stage("comparing the weights with Keras")
-        check_weights(source.weights, source.settings.pad_id, answers)
+        check_weights(unscaled, source.settings.pad_id, answers)
     rows = cache(lambda: _calibration_rows(prepared, options.interface))
     stage("building the graph and its tokenizer")
     encoder = build_encoder(options.target, source.weights, source.settings, plan, rows, prepared.ranges)
     is_measured = plan.is_static and prepared.ranges is None  # learned ranges are those of unscaled channels
-    weights = scale_outlier_channels(source.weights, rows()) if is_measured else source.weights
+    weights = scale_outlier_channels(unscaled, rows()) if is_measured else unscaled
     module = TextClassifierModule(
         weights, source.settings, source.vocabulary, plan, options.interface, encoder.inputs if encoder else None
     )
@@ -191,7 +195,7 @@ def convert_prepared(
     parts = FileParts(flatbuffer, source.vocabulary, encoder, is_deflated=options.interface.metadata is None)
     stage("verifying the file against Keras")
     with atomic_path(path, force=options.force) as temporary:
-        metadata = _metadata(prepared, options, source, plan, structure)
+        metadata = _metadata(prepared, options, source.settings, unscaled, plan, structure)
         try:
             parity = write_verified(temporary, parts, metadata, answers, plan, samples=samples, bounds=options.bounds)
         except ParityError as error:
@@ -231,7 +235,8 @@ def _calibration_rows(prepared: PreparedClassifier, interface: ModelInterface) -
 def _metadata(
     prepared: PreparedClassifier,
     options: ConversionOptions,
-    source: ReadClassifier,
+    settings: TokenizerSettings,
+    weights: ClassifierWeights,
     plan: QuantizationPlan,
     structure: Structure,
 ) -> ArtifactMetadata:
@@ -239,12 +244,12 @@ def _metadata(
     return ArtifactMetadata(
         name=prepared.name,
         labels=tuple(prepared.labels),
-        tokenizer=source.settings,
+        tokenizer=settings,
         quantization=plan.to_dict(),
         target=options.target,
         golden_cases=(),
         tolerance=plan.tolerance.largest,
-        model=source.weights.summary(),
+        model=weights.summary(),
         versions={package: version(package) for package in _PACKAGES},
         oldest_runtime=structure.minimum_runtime,
         preparation=dict(prepared.record),

@@ -4,9 +4,8 @@ A sentence encoder is trained so that the mean of its outputs over all tokens re
 classifier reads the first token only, which such an encoder was never trained for. `with_mean_pooling` adds a layer
 whose first position is that mean: queries of 0 attend to all tokens equally, the values are copies, and the result is
 scaled up so that the residual of the first token hardly counts after the layer norm. It is a layer as any other, so
-classifiers with it are saved, converted and quantized like others; fine-tuning leaves it as it is. In a file, where the
-last layer computes its first position only, it costs two matmuls of a token more, and the layer before it is computed
-as a whole.
+classifiers with it are saved and trained like others; fine-tuning leaves it as it is. In a file the layer is a mean and
+a layer norm (`edgedistil_converters.model.mean_pooling`), unless activations have fixed ranges.
 """
 
 import math

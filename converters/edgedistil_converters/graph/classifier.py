@@ -11,7 +11,13 @@ import tensorflow as tf
 
 from edgedistil_converters.graph.embeddings import EmbeddingTable
 from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, SingleText, probabilities
-from edgedistil_converters.graph.transformer import Ops, classify_embeddings
+from edgedistil_converters.graph.transformer import (
+    EMBEDDINGS_NORM,
+    PoolingOps,
+    classify_encoded,
+    encode_normalized,
+    pool_mean,
+)
 from edgedistil_converters.model.weights import ClassifierWeights
 
 __all__ = ["EdgeGraph", "find_padding"]
@@ -95,6 +101,10 @@ class EdgeGraph:
         bias = tf.reshape(bias, [batch, 1, 1, length])
         return self.classify_embeddings(x, PaddedBatch(self._weights, batch, length, bias))
 
-    def classify_embeddings(self, x: Any, ops: Ops[Any]) -> Any:
+    def classify_embeddings(self, x: Any, ops: PoolingOps[Any]) -> Any:
         """Returns the probabilities from the encoder's input, in the shapes that `ops` takes."""
-        return probabilities(classify_embeddings(x, self._weights.architecture, ops), self._weights)
+        architecture = self._weights.architecture
+        x = encode_normalized(ops.norm(EMBEDDINGS_NORM, x), architecture, ops)
+        if architecture.is_mean_pooled:
+            x = pool_mean(x, ops)
+        return probabilities(classify_encoded(x, architecture, ops), self._weights)

@@ -61,6 +61,7 @@ class TensorFlowOps:
     def __init__(self, weights: ClassifierWeights) -> None:
         self.num_heads = weights.num_heads
         self._parts = weights.parts
+        self._mean_pooling = weights.mean_pooling
 
     def dense(self, site: str, x: Any, *, activation: str | None = None) -> Any:
         """Returns x @ kernel + bias: [rows, inputs] -> [rows, outputs]."""
@@ -109,6 +110,15 @@ class TensorFlowOps:
         with scope(site):
             return tf.tanh(x)
 
+    def mean(self, site: str, x: Any) -> Any:
+        """Returns the weighted mean over the positions of each text, [1, width] or [batch, width]."""
+        assert self._mean_pooling is not None
+        return tf.multiply(self.mean_position(site, x), self._mean_pooling.weight, name=f"{site}/weighted")
+
+    def mean_position(self, site: str, x: Any) -> Any:
+        """Returns the mean over the positions of each text."""
+        raise NotImplementedError
+
 
 class SingleText(TensorFlowOps):
     """The steps of one text without padding: x is [length, width], heads are [heads, length, head width].
@@ -125,6 +135,11 @@ class SingleText(TensorFlowOps):
         """Returns [1, width]."""
         with scope(layer):
             return x[0:1]
+
+    def mean_position(self, site: str, x: Any) -> Any:
+        """Returns [1, width]."""
+        with scope(site):
+            return tf.reduce_mean(x, 0, keepdims=True)
 
     def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
         """Returns [length, width], or [1, width] if the query is one position."""
@@ -169,6 +184,14 @@ class PaddedBatch(TensorFlowOps):
         """Returns [batch, width]."""
         with scope(layer):
             return tf.reshape(tf.reshape(x, [self._batch, self._length, x.shape[-1]])[:, 0:1], [-1, x.shape[-1]])
+
+    def mean_position(self, site: str, x: Any) -> Any:
+        """Returns [batch, width]; padding does not count."""
+        with scope(f"{site}_shares"):
+            shares = tf.nn.softmax(tf.reshape(self._bias, [self._batch, 1, self._length]))  # 1/tokens, 0 at padding
+        with scope(site):
+            rows = tf.reshape(x, [self._batch, self._length, x.shape[-1]])
+            return tf.reshape(tf.matmul(shares, rows), [-1, x.shape[-1]])
 
     def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
         """Returns [batch * length, width], or [batch, width] if the query is one position of each text."""

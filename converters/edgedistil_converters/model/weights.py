@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.graph.transformer import Architecture, layer_name
+from edgedistil_converters.graph.transformer import MEAN_POOLING_NORM, Architecture, layer_name
 
-__all__ = ["ClassifierWeights", "Dense", "LayerNorm", "Part", "TransformerLayer"]
+__all__ = ["ClassifierWeights", "Dense", "LayerNorm", "MeanPooling", "Part", "TransformerLayer"]
 
 Floats = NDArray[np.float32]
 
@@ -83,6 +83,19 @@ class TransformerLayer:
 
 
 @dataclass(frozen=True)
+class MeanPooling:
+    """The row that the head reads if it is not the first position: norm(first position + weight * mean).
+
+    Attributes:
+        weight: Weight of the mean over all positions; that of the first position is 1.
+        norm: Layer norm of the sum.
+    """
+
+    weight: float
+    norm: LayerNorm
+
+
+@dataclass(frozen=True)
 class ClassifierWeights:
     """The weights that the forward pass of a classifier reads.
 
@@ -98,6 +111,7 @@ class ClassifierWeights:
             their softmax.
         pooled_activation: Activation of the head's hidden layer: `relu`, or `tanh` in a BERT's.
         is_gelu_approximate: True for GELU with tanh, False for GELU with erf.
+        mean_pooling: Pooling after the last layer; `None` if the head reads the first position.
 
     Example:
         >>> norm, dense = LayerNorm(np.ones(4), np.zeros(4), 1e-12), Dense(np.eye(4), np.zeros(4))
@@ -117,11 +131,13 @@ class ClassifierWeights:
     output_activation: str
     pooled_activation: str = "relu"
     is_gelu_approximate: bool = False
+    mean_pooling: MeanPooling | None = None
 
     @property
     def architecture(self) -> Architecture:
         """What the forward pass needs to know."""
-        return Architecture(len(self.layers), self.pooled_activation, self.is_gelu_approximate)
+        is_mean_pooled = self.mean_pooling is not None
+        return Architecture(len(self.layers), self.pooled_activation, self.is_gelu_approximate, is_mean_pooled)
 
     @property
     def width(self) -> int:
@@ -139,12 +155,16 @@ class ClassifierWeights:
         found: dict[str, Part] = {name: part for name, part in _fields(self) if isinstance(part, Part)}
         for index, layer in enumerate(self.layers):
             found |= {f"{layer_name(index)}/{name}": part for name, part in _fields(layer)}
+        if self.mean_pooling is not None:
+            found[MEAN_POOLING_NORM] = self.mean_pooling.norm
         return found
 
     def with_parts(self, parts: Mapping[str, Part]) -> "ClassifierWeights":
         """Returns the same classifier with other weights; `parts` has all the names of `self.parts`."""
         layers = tuple(_layer(layer, f"{layer_name(index)}/", parts) for index, layer in enumerate(self.layers))
         own: dict[str, Any] = {name: parts[name] for name, part in _fields(self) if isinstance(part, Part)}
+        if self.mean_pooling is not None:
+            own["mean_pooling"] = MeanPooling(self.mean_pooling.weight, _norm(parts[MEAN_POOLING_NORM]))
         return replace(self, layers=layers, **own)
 
     def summary(self) -> dict[str, int]:
@@ -165,6 +185,11 @@ class ClassifierWeights:
         """The number of values in all arrays."""
         arrays = [array for part in self.parts.values() for _, array in _fields(part) if isinstance(array, np.ndarray)]
         return sum(array.size for array in (self.token_embeddings, self.position_embeddings, *arrays))
+
+
+def _norm(part: Part) -> LayerNorm:
+    assert isinstance(part, LayerNorm)
+    return part
 
 
 def _layer(layer: TransformerLayer, prefix: str, parts: Mapping[str, Part]) -> TransformerLayer:

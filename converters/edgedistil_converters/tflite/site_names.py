@@ -23,6 +23,7 @@ _STEPS = {
     _OPERATORS.TANH: re.compile(r"(.+)/Tanh\d*"),
     _OPERATORS.GELU: re.compile(r"(.+)/Gelu/.*"),
     _OPERATORS.ADD: re.compile(r"(.+_residual|embeddings)/add\d*"),
+    _OPERATORS.MEAN: re.compile(r"(mean_pooling)/Mean\d*"),
     _OPERATORS.SUB: re.compile(r"(.+_norm)/shifted\d*"),
 }
 
