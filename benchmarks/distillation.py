@@ -53,7 +53,8 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
 def settings_of(arm: str, options: argparse.Namespace, seed: int, size: str) -> TrainingSettings:
     """Settings of an arm's training."""
     if arm in ("no general start", "convolutional"):
-        return replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
+        scratch = replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
+        return replace(scratch, epochs=options.scratch_epochs or scratch.epochs)
     return replace(
         FINE_TUNING, seed=seed, **{name: value for name, value in chosen(options).items() if value is not None}
     )
@@ -199,28 +200,29 @@ def train_convolutional(
     import keras
 
     from edgedistil.presets.loading import load_classifier
-    from edgedistil.training.batches import tokenize
+    from edgedistil.training.batches import evaluation_batches, tokenize, training_batches
     from edgedistil.training.objective import make_objective, texts_to_fit
 
     keras.utils.set_random_seed(settings.seed)
     preprocessor = load_classifier(preset, num_classes=len(data.labels), sequence_length=64).preprocessor
     texts = texts_to_fit(data, soft)
-    ids, asked = (tokenize(preprocessor, part).token_ids for part in (texts, measured.texts))
-    length = max(ids.shape[1], asked.shape[1])
-    ids, asked = (np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in (ids, asked))
+    tokenized, asked = (tokenize(preprocessor, part) for part in (texts, measured.texts))
     width = 2 * load_width(preset)
-    layers = [
-        keras.layers.Embedding(preprocessor.tokenizer.vocabulary_size(), width),
-        keras.layers.SpatialDropout1D(0.1),
-    ]
-    layers += [keras.layers.Conv1D(width, kernel, padding="same", activation="relu") for kernel in (3, 5)]
-    layers += [keras.layers.GlobalMaxPooling1D(), keras.layers.Dropout(0.3), keras.layers.Dense(len(data.labels))]
-    model = keras.Sequential(layers)
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
+    x = keras.layers.Embedding(preprocessor.tokenizer.vocabulary_size(), width)(inputs["token_ids"])
+    x = keras.layers.SpatialDropout1D(0.1)(x)
+    for kernel in (3, 5):
+        x = keras.layers.Conv1D(width, kernel, padding="same", activation="relu")(x)
+    x = keras.layers.Dropout(0.3)(keras.layers.GlobalMaxPooling1D()(x))
+    model = keras.Model(inputs, keras.layers.Dense(len(data.labels))(x))
     objective = make_objective(data, np.arange(len(texts)), settings, soft)
     model.compile(optimizer=keras.optimizers.AdamW(1e-3), loss=objective.loss, metrics=[objective.accuracy])
-    order = np.random.default_rng(settings.seed).permutation(len(ids))
-    model.fit(ids[order], objective.targets[order], batch_size=64, epochs=settings.epochs, verbose=0)
-    return np.asarray(model.predict(asked, verbose=0)).argmax(axis=1)
+    batches = training_batches(tokenized, objective.targets, batch_size=64, seed=settings.seed)
+    model.fit(batches, epochs=settings.epochs, verbose=0)
+    given = np.zeros(len(asked), np.int64)
+    for rows, batch in evaluation_batches(asked, batch_size=256):
+        given[rows] = np.asarray(model(batch)).argmax(axis=1)
+    return given
 
 
 def load_width(preset: str) -> int:
@@ -270,6 +272,7 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=int, default=10_000, help="texts of the corpus")
     parser.add_argument("--augment", type=int, default=4, help="new texts for each training text")
     parser.add_argument("--epochs", type=int, help="of the arms that start from a general encoder")
+    parser.add_argument("--scratch-epochs", type=int, help="of the arms that start from scratch")
     parser.add_argument("--learning-rate", type=float, help="of the arms that start from a general encoder")
     parser.add_argument("--temperature", type=float)
     parser.add_argument("--teacher-share", type=float)
