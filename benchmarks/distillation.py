@@ -41,7 +41,7 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scr
 MINILM = "all_minilm_l6_v2_en"
 STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_tiny_en", "tiny")}
 ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
-SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss")
+SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", "vector_loss")
 TIMED_TEXTS = 200
 
 
@@ -112,6 +112,7 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
             Teacher.load(teacher),
             data,
             unlabelled=[text for text in unlabelled if text not in set(measured.texts)],
+            has_vectors=bool(options.vector_loss),
             augmented_per_text=0 if arm == "no augmentation" else options.augment,
             seed=seed,
             cache=AnswerCache(options.work / "answers"),
@@ -128,7 +129,8 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
         row_file.write_text(json.dumps(row), "utf-8")
     row = dict(json.loads(row_file.read_text("utf-8")))
     if options.file:
-        row |= ask_file(kept, teacher, (*data.training.texts, *(soft.more_texts if soft else ())), measured, options)
+        seen = (*data.training.texts, *(soft.more_texts if soft else ()))
+        row |= ask_file(kept, teacher, data, seen, measured, options)
     return row
 
 
@@ -167,7 +169,12 @@ def train_student(
 
 
 def ask_file(
-    student: Path, teacher: Path, seen: Sequence[str], measured: LabelledTexts, options: argparse.Namespace
+    student: Path,
+    teacher: Path,
+    data: TrainingData,
+    seen: Sequence[str],
+    measured: LabelledTexts,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Accuracy, size and speed of a student's file, beside its teacher's file."""
     from edgedistil.conversion import ConversionRequest, convert_preset
@@ -176,7 +183,13 @@ def ask_file(
 
     path = options.work / "student.tflite"
     request = ConversionRequest(
-        str(student), path, QuantizationPlan(options.file), pruning_texts=tuple(seen), force=True
+        str(student),
+        path,
+        QuantizationPlan(options.file),
+        training=data.training if options.file in ("int8-qat", "int8-static", "int4") else None,
+        pruning_texts=tuple(seen),
+        keep_failed=True,
+        force=True,
     )
     convert_preset(request)
     of_teacher = options.work / f"{teacher.name}.tflite"
@@ -186,7 +199,6 @@ def ask_file(
         given = [model.classify(text).label for text in measured.texts]
         times = time_in_turn({"student": model, "teacher": large}, measured.texts[:TIMED_TEXTS])
     return {
-        "file": options.file,
         "file_accuracy": accuracy(given, measured.labels),
         "bytes": path.stat().st_size,
         "times_faster": round(times["teacher"] / times["student"], 2),
@@ -232,29 +244,39 @@ def load_width(preset: str) -> int:
     return int(load_classifier(preset, num_classes=2).backbone.hidden_dim)
 
 
+COLUMNS = {
+    "data": "data",
+    "texts a class": "per_class",
+    "on": "on",
+    "student": "student",
+    "arm": "arm",
+    "new": "augment",
+    "corpus": "unlabelled",
+    "rate": "learning_rate",
+    "loss": "distillation_loss",
+    **{name.replace("_", " "): name for name in ("epochs", "temperature", "teacher_share", "vector_loss", "file")},
+}
+MEANS = {
+    "Keras": ("accuracy", 100),
+    "file, %": ("file_accuracy", 100),
+    "MB": ("bytes", 1e-6),
+    "times faster": ("times_faster", 1),
+    "processor min": ("processor_seconds", 1 / 60),
+}
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: means over seeds."""
-    lines = [
-        "| data | texts a class | on | student | arm | new | corpus | epochs | rate "
-        "| temperature | share | loss | seeds | Keras | int8 "
-        "| MB | times faster | processor min |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    names = ("data", "per_class", "on", "student", "arm", "augment", "unlabelled", *SETTINGS)
-    for key in dict.fromkeys(tuple(row.get(name) for name in names) for row in rows):
-        found = [row for row in rows if tuple(row.get(name) for name in names) == key]
-
-        def mean(name: str, found: Sequence[Mapping[str, Any]] = found) -> float | None:
-            values = [row[name] for row in found if name in row]
-            return statistics.mean(values) if values else None
-
-        def cell(value: float | None, scale: float = 1.0) -> str:
-            return "" if value is None else f"{scale * value:.2f}"
-
-        cells = [str(key[0]), str(key[1] or "all"), *("default" if value is None else str(value) for value in key[2:])]
+    """Markdown: means over seeds. A setting that no row changes has no column."""
+    named = {title: name for title, name in COLUMNS.items() if any(row.get(name) is not None for row in rows)}
+    means = {title: value for title, value in MEANS.items() if any(value[0] in row for row in rows)}
+    lines = [f"| {' | '.join([*named, 'seeds', *means])} |", "|---" * (len(named) + len(means) + 1) + "|"]
+    for key in dict.fromkeys(tuple(row.get(name) for name in named.values()) for row in rows):
+        found = [row for row in rows if tuple(row.get(name) for name in named.values()) == key]
+        cells = ["default" if value is None else str(value) for value in key]
         cells.append(", ".join(str(row["seed"]) for row in found))
-        cells += [cell(mean("accuracy"), 100), cell(mean("file_accuracy"), 100), cell(mean("bytes"), 1e-6)]
-        cells += [cell(mean("times_faster")), cell(mean("processor_seconds"), 1 / 60)]
+        for name, scale in means.values():
+            values = [row[name] for row in found if name in row]
+            cells.append(f"{scale * statistics.mean(values):.2f}" if values else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -277,6 +299,7 @@ def main() -> None:
     parser.add_argument("--temperature", type=float)
     parser.add_argument("--teacher-share", type=float)
     parser.add_argument("--distillation-loss", choices=["kl", "mse"])
+    parser.add_argument("--vector-loss", type=float)
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument(
@@ -296,9 +319,10 @@ def main() -> None:
                 for arm in options.arms:
                     key = {"data": folder.name, "per_class": options.per_class, "on": options.on, "student": student}
                     key |= {"arm": arm, "seed": seed, **changes}
-                    if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
+                    named = {**key, "file": None if arm == "convolutional" else options.file or None}
+                    if any(all(row.get(name) == value for name, value in named.items()) for row in rows):
                         continue
-                    row = {**key, **measure(folder, student, arm, options, seed, kept_student(key, options))}
+                    row = {**named, **measure(folder, student, arm, options, seed, kept_student(key, options))}
                     rows.append(row)
                     with results.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(row) + "\n")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TeacherOptions", "teacher_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_SETTINGS = ("temperature", "teacher_share", "distillation_loss")
+_SETTINGS = ("temperature", "teacher_share", "distillation_loss", "vector_loss")
 _CACHE_FOLDER = ".teacher_answers"
 
 _OPTIONS = (
@@ -49,6 +49,11 @@ _OPTIONS = (
         type=click.Choice(["kl", "mse"]),
         help="With --teacher: divergence of the probabilities, or mean square of the logits' differences. "
         f"[{FINE_TUNING.distillation_loss}]",
+    ),
+    click.option(
+        "--vector-loss",
+        type=float,
+        help=f"With --teacher: weight of the difference between what the two heads read. [{FINE_TUNING.vector_loss:g}]",
     ),
 )
 
@@ -131,6 +136,7 @@ class TeacherOptions:
                 data,
                 unlabelled=[text for texts in unlabelled.values() for text in texts],
                 augmented_per_text=self.augment,
+                has_vectors=settings.vector_loss > 0,
                 seed=settings.seed,
                 cache=AnswerCache(output.parent / _CACHE_FOLDER),
                 on_progress=show,

@@ -96,6 +96,7 @@ def ask_teacher(
     *,
     unlabelled: Sequence[str] = (),
     augmented_per_text: int = 0,
+    has_vectors: bool = False,
     seed: int = 0,
     cache: AnswerCache | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -108,6 +109,7 @@ def ask_teacher(
         unlabelled: Texts without labels. Those that are in the data, validation and test data included, are left out:
             a student that is trained on validation texts could not be validated.
         augmented_per_text: Number of new texts for each training text.
+        has_vectors: Ask for what its head reads of the texts too, for `vector_loss`.
         seed: Seed of the new texts.
         cache: Answers of earlier calls.
         on_progress: Called with the number of texts that are answered, and of all texts.
@@ -137,8 +139,11 @@ def ask_teacher(
     if data.validation:
         metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
     more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
+    vectors = None
+    if has_vectors:
+        vectors = np.concatenate([teacher.vectors(found, cache=cache) for found in texts.values() if found])
     return TeacherAnswers(
-        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits),
+        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors),
         teacher=teacher.name,
         digest=teacher.digest,
         texts={part: len(found) for part, found in texts.items()},

@@ -19,7 +19,7 @@ from edgedistil.data.spelling import spelled_as
 from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
 from edgedistil.distillation.coverage import Coverage, measure_coverage
 from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
-from edgedistil.training.batches import tokenize
+from edgedistil.training.batches import TokenizedTexts, tokenize
 from edgedistil.training.long_texts import divide_texts, mean_by_text
 from edgedistil.training.network import Evaluator, TrainingNetwork
 from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation
@@ -149,8 +149,20 @@ class Teacher:
             OutputError: the answers cannot be kept.
         """
         self.check_labels(labels)
-        found = self._answer_all(texts, cache, on_progress or (lambda _done, _total: None))
+        found = self._answer_all(texts, self._evaluator.logits, len(self.labels), cache, on_progress)
         return found[:, [self.labels.index(label) for label in self._in_own_spelling(labels)]]
+
+    def vectors(
+        self, texts: Sequence[str], *, cache: AnswerCache | None = None, on_progress: OnProgress | None = None
+    ) -> NDArray[np.float32]:
+        """Returns what its head reads of texts, float32[texts, width]; arguments are those of `logits`.
+
+        Example:
+            >>> Teacher.load("intents").vectors(["play music", "is it raining ?"]).shape
+            (2, 16)
+        """
+        width = int(self._classifier.backbone.hidden_dim)
+        return self._answer_all(texts, self._evaluator.features, width, cache, on_progress)
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Counts the words of texts that its vocabulary has.
@@ -162,17 +174,27 @@ class Teacher:
         return measure_coverage(self._preprocessor, texts)
 
     def _answer_all(
-        self, texts: Sequence[str], cache: AnswerCache | None, on_progress: OnProgress
+        self,
+        texts: Sequence[str],
+        answer: Callable[[TokenizedTexts], NDArray[np.float32]],
+        width: int,
+        cache: AnswerCache | None,
+        on_progress: OnProgress | None,
     ) -> NDArray[np.float32]:
-        """Logits in the order of the teacher's labels."""
-        digest = texts_digest(self.digest, texts)
-        found = cache.read(digest, (len(texts), len(self.labels))) if cache else self._none()
+        """Logits in the order of the teacher's labels, or vectors, float32[texts, width]."""
+        digest = texts_digest(f"{self.digest} {answer.__name__}", texts)
+        none = np.zeros((0, width), "float32")
+        found = cache.read(digest, (len(texts), width)) if cache else none
         if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
-            found = self._none()  # not written here
+            found = none  # not written here
         kept = len(found)
         while len(found) < len(texts):
-            on_progress(len(found), len(texts))
-            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE])
+            if on_progress:
+                on_progress(len(found), len(texts))
+            divided = divide_texts(
+                self._preprocessor, texts[len(found) : len(found) + _TEXTS_AT_ONCE], self._long_texts
+            )
+            more = mean_by_text(answer(tokenize(self._preprocessor, divided.texts)), divided)
             found = np.concatenate([found, more])
             # Not after every step: the file is written as a whole.
             if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
@@ -180,16 +202,9 @@ class Teacher:
                 kept = len(found)
         return found
 
-    def _answer(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        divided = divide_texts(self._preprocessor, texts, self._long_texts)
-        return mean_by_text(self._evaluator.logits(tokenize(self._preprocessor, divided.texts)), divided)
-
     def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""
         return cast(tuple[str, ...], spelled_as(labels, self.labels))
-
-    def _none(self) -> NDArray[np.float32]:
-        return np.zeros((0, len(self.labels)), "float32")
 
 
 def _listed(names: Sequence[Any]) -> str:

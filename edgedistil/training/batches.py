@@ -38,6 +38,10 @@ class TokenizedTexts:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def take(self, rows: NDArray[np.int64]) -> "TokenizedTexts":
+        """Returns some of the texts."""
+        return TokenizedTexts(self.token_ids[rows], self.padding_mask[rows], self.lengths[rows])
+
     def batch(self, rows: NDArray[np.int64], *, is_full_length: bool) -> dict[str, NDArray[np.int32]]:
         """The inputs of a step: the texts of `rows`, padded to the longest of them or to the full length."""
         length = self.token_ids.shape[1] if is_full_length else int(self.lengths[rows].max())
@@ -98,6 +102,7 @@ def training_batches(
     token_dropout: float = 0.0,
     unknown_id: int = 0,
     is_full_length: bool = False,
+    vectors: NDArray[np.float32] | None = None,
 ) -> tf.data.Dataset:
     """Batches in an order that the seed and the number of the epoch decide.
 
@@ -111,6 +116,7 @@ def training_batches(
         token_dropout: Share of the tokens to replace, drawn anew every time a text is shown.
         unknown_id: Token id that replaces them.
         is_full_length: Pad every batch to the longest text of all, so that XLA compiles once.
+        vectors: Vector of each text, float32[texts, width], which inputs then have as `vectors`.
 
     Example:
         >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
@@ -122,15 +128,16 @@ def training_batches(
     iterations = itertools.count()
     of_text = np.ones(len(texts), "float32") if weights is None else weights
 
-    def batches() -> Iterator[tuple[dict[str, NDArray[np.int32]], NDArray[Any], NDArray[np.float32]]]:
+    def batches() -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[Any], NDArray[np.float32]]]:
         generator = np.random.default_rng([seed, next(iterations) if epoch is None else epoch.value])
         for rows in _grouped_rows(texts.lengths, batch_size, generator):
             inputs = texts.batch(rows, is_full_length=is_full_length)
             if token_dropout:
                 _drop_tokens(inputs["token_ids"], texts.lengths[rows], token_dropout, unknown_id, generator)
-            yield inputs, targets[rows], of_text[rows]
+            more = {} if vectors is None else {"vectors": vectors[rows]}
+            yield {**inputs, **more}, targets[rows], of_text[rows]
 
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets, vectors))
     count = -(-len(texts) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
@@ -180,10 +187,12 @@ def _drop_tokens(
     token_ids[is_word & (generator.random(token_ids.shape) < share)] = unknown_id
 
 
-def _signature(targets: NDArray[Any]) -> Any:
-    inputs = tf.TensorSpec((None, None), tf.int32)
+def _signature(targets: NDArray[Any], vectors: NDArray[np.float32] | None) -> Any:
+    inputs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("token_ids", "padding_mask")}
+    if vectors is not None:
+        inputs["vectors"] = tf.TensorSpec((None, vectors.shape[1]), tf.float32)
     return (
-        {"token_ids": inputs, "padding_mask": inputs},
+        inputs,
         tf.TensorSpec((None, *targets.shape[1:]), tf.as_dtype(targets.dtype)),
         tf.TensorSpec((None,), tf.float32),
     )

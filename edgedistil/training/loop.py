@@ -27,11 +27,14 @@ from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.targets import class_numbers
+from edgedistil.training.vectors import VectorMap
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
 
 __all__ = ["TrainingResult", "steps_per_epoch", "train"]
+
+_MOST_TO_MAP = 10_000  # texts that the first map to a teacher's vectors is fitted to
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def train(
         1.0
     """
     _check(classifier, data, soft_targets)
+    if settings.vector_loss and (soft_targets is None or soft_targets.vectors is None):
+        raise DataError("`vector_loss` needs a teacher's vectors: `soft_targets` with `vectors`. Received: none")
     settings = settings.with_rate(int(classifier.backbone.hidden_dim))
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
@@ -195,6 +200,8 @@ class _Run:
         settings, network = self._settings, self._network
         objective = make_objective(self._data, self._divided["training"].rows, settings, self._soft)
         epoch = EpochNumber()
+        if settings.vector_loss:
+            network.learn_vectors(self._vector_map())
         batches = self._batches(objective, epoch)
         network.compile(
             optimizer=build_optimizer(
@@ -234,7 +241,20 @@ class _Run:
             token_dropout=settings.token_dropout,
             unknown_id=self._unknown_row,
             is_full_length=settings.is_jit_compiled,
+            vectors=self._vectors() if settings.vector_loss else None,
         )
+
+    def _vectors(self) -> NDArray[np.float32]:
+        """The teacher's vector of each piece of the training texts, float32[pieces, width]."""
+        vectors = self._soft.vectors if self._soft else None
+        assert vectors is not None
+        return vectors[self._divided["training"].rows]
+
+    def _vector_map(self) -> VectorMap:
+        """A map to the teacher's vectors that is fitted to the vectors before training."""
+        chosen = np.random.default_rng(self._settings.seed).permutation(len(self.parts["training"]))[:_MOST_TO_MAP]
+        given = self._evaluator.features(self.parts["training"].take(chosen))
+        return VectorMap.fit(given, self._vectors()[chosen], self._settings.vector_loss)
 
     def _digest(self) -> str:
         """Of everything that the weights after an epoch depend on, except the callbacks."""
@@ -245,6 +265,8 @@ class _Run:
             digest.update(self._divided[part].rows.data)
         if self._soft is not None:
             digest.update(self._soft.all_logits.data)
+            if self._settings.vector_loss:
+                digest.update(np.ascontiguousarray(self._soft.vectors).data)
         # Weights from which training starts: another preset of the same sizes is another training.
         digest.update(np.ascontiguousarray(self._classifier.backbone.token_embedding.embeddings).data)
         for variable in self._network.weights:

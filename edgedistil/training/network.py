@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from edgedistil.training.batches import TokenizedTexts, evaluation_batches
 from edgedistil.training.forward import TrainingOps, attention_bias
-from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM, classify_normalized, encode_normalized
+from edgedistil.training.vectors import VectorMap
+from edgedistil_converters.graph.transformer import (
+    EMBEDDINGS_NORM,
+    classify_encoded,
+    classify_normalized,
+    encode_normalized,
+)
 from edgedistil_converters.model.keras_hub import backbone_layers, head_layers, read_architecture
 
 __all__ = ["Evaluator", "TrainingNetwork", "pieces_that_occur", "with_rows"]
@@ -66,7 +72,12 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         # In a function: as an attribute, Keras would train the whole embedding table too.
         self.write_embeddings = lambda: source.value.scatter_nd_update(pieces[:, None], table.value)
         self.num_classes = int(classifier.num_classes)
+        self._vector_map: VectorMap | None = None
         self.built = True
+
+    def learn_vectors(self, vector_map: VectorMap) -> None:
+        """Adds the loss of a map to that of every step; inputs then have `vectors`, float32[batch, teacher's width]."""
+        self._vector_map = vector_map
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Returns logits, float32[batch, num_classes], of `token_ids` (rows of the table) and `padding_mask`."""
@@ -96,12 +107,16 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         """Gradients of some texts' share of the loss of a batch."""
         inputs, targets, weights = tf.nest.map_structure(lambda values: values[start : start + size], data)
         length = tf.reduce_max(tf.reduce_sum(inputs["padding_mask"], 1))
-        inputs = {name: values[:, :length] for name, values in inputs.items()}
+        vectors = inputs.get("vectors")
+        inputs = {name: inputs[name][:, :length] for name in ("token_ids", "padding_mask")}
         count = tf.shape(weights)[0]
         with tf.GradientTape() as tape:
             ops, x = self._embed(inputs, training=True, start=start)
-            logits = classify_normalized(x, self._architecture, ops)
+            encoded = encode_normalized(x, self._architecture, ops)
+            logits = classify_encoded(encoded, self._architecture, ops)
             loss = self._compute_loss(inputs, targets, logits, weights, training=True)
+            if self._vector_map is not None:
+                loss += self._vector_map.loss(encoded, vectors)
             share = tf.cast(count, tf.float32) / tf.cast(tf.shape(data[2])[0], tf.float32)
             of_batch = loss * share
         self._loss_tracker.update_state(loss, sample_weight=count)

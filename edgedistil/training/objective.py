@@ -45,6 +45,8 @@ class SoftTargets:
             the training data and of its labels.
         more_texts: Texts without labels, to train on too.
         more_logits: Logits for them, float32[more texts, classes]; `None` if there are none.
+        vectors: What the teacher's head reads of all texts, the training texts first, float32[texts, width]; `None` if
+            it was not asked.
 
     Example:
         >>> targets = SoftTargets(np.zeros((5, 3)), ("turn it off",), np.array([[4, 0, 1]]))
@@ -58,6 +60,7 @@ class SoftTargets:
     logits: NDArray[np.float32]
     more_texts: Sequence[str] = ()
     more_logits: NDArray[np.float32] | None = None
+    vectors: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         more = np.zeros((0, self.logits.shape[1])) if self.more_logits is None else self.more_logits
@@ -68,6 +71,12 @@ class SoftTargets:
             )
         if not (np.isfinite(self.logits).all() and np.isfinite(more).all()):
             raise DataError("The logits of a teacher must be finite numbers. Received: some that are not")
+        texts = len(self.logits) + len(more)
+        if self.vectors is not None and (self.vectors.shape[:1] != (texts,) or not np.isfinite(self.vectors).all()):
+            raise DataError(
+                f"The vectors of a teacher must be finite, and one for each of the {texts} texts. "
+                f"Received: vectors {self.vectors.shape}"
+            )
 
     @property
     def all_logits(self) -> NDArray[np.float32]:

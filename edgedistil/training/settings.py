@@ -52,6 +52,10 @@ class TrainingSettings:
         distillation_loss: `kl`, the divergence of the probabilities times the square of the temperature, or `mse`, the
             mean square of the differences of the logits (https://arxiv.org/abs/1903.12136), without a temperature.
             Read only with soft targets.
+        vector_loss: Weight, beside the loss of a text, of the difference between what the student's head reads,
+            through a linear map that is learned with it, and what the teacher's head reads (as hidden states in
+            https://arxiv.org/abs/1909.10351): mean square, as a share of the variance of the teacher's. It needs soft
+            targets with `vectors`.
         is_backbone_frozen: Train only the head.
         is_jit_compiled: Compile with XLA; every batch then has the full sequence length.
 
@@ -85,6 +89,7 @@ class TrainingSettings:
     temperature: float = 1.0
     teacher_share: float = 0.9
     distillation_loss: Literal["kl", "mse"] = "kl"
+    vector_loss: float = 0.0
     is_backbone_frozen: bool = False
     is_jit_compiled: bool = False
 
@@ -111,6 +116,9 @@ class TrainingSettings:
         self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
         self._require("teacher_share", 0 <= self.teacher_share <= 1, "from 0 to 1")
         self._require("distillation_loss", self.distillation_loss in ("kl", "mse"), "kl or mse")
+        self._require("vector_loss", 0 <= self.vector_loss < float("inf"), "a number from 0 up")
+        compiled = self.vector_loss > 0 and self.is_jit_compiled
+        self._require("vector_loss", not compiled, "0 if the training is compiled with XLA (`is_jit_compiled`)")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
         self._require("monitor", self.monitor in ("macro_f1", "accuracy", "loss"), "macro_f1, accuracy or loss")
         self._require("class_weights", self.class_weights in ("none", "balanced"), "none or balanced")
