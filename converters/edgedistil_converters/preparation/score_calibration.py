@@ -22,8 +22,8 @@ from edgedistil_converters.verification.reliability import (
     measure_reliability,
 )
 from edgedistil_runtime.contract import SCORE_CALIBRATION
+from edgedistil_runtime.decision import with_both_classes
 from edgedistil_runtime.errors import ConversionError
-from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["ENOUGH_TEXTS", "calibrate_scores", "fit_temperature"]
 
@@ -114,6 +114,7 @@ def calibrate_scores(
         Traceback (most recent call last):
         edgedistil_runtime.errors.ConversionError: Scores are calibrated on at least 100 labelled texts ...
     """
+    prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
     known = [(text, number) for text, number in zip(texts, class_numbers, strict=True) if number is not None]
     if len(known) < ENOUGH_TEXTS:
         raise ConversionError(
