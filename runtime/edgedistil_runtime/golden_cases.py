@@ -12,7 +12,7 @@ from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import AcceleratorMismatch
 from edgedistil_runtime.metadata import ArtifactMetadata, GoldenCase
 
-__all__ = ["replay_golden_cases"]
+__all__ = ["replay_golden_cases", "with_both_classes"]
 
 
 def replay_golden_cases(
@@ -55,6 +55,16 @@ def replay_golden_cases(
             _check_token_ids(case, tuple(tokenize(case)))
         differences.append(_check_probabilities(case, probabilities(case), metadata.tolerance, metadata.decision))
     return max(differences, default=0.0)
+
+
+def with_both_classes(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the probabilities of both classes if there is one output p: 1 - p and p.
+
+    Example:
+        >>> with_both_classes(np.array([0.75])).tolist()
+        [0.25, 0.75]
+    """
+    return np.append(1 - probabilities, probabilities) if len(probabilities) == 1 else probabilities
 
 
 def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:

@@ -22,8 +22,8 @@ from edgedistil_converters.verification.reliability import (
     measure_reliability,
 )
 from edgedistil_runtime.contract import SCORE_CALIBRATION
-from edgedistil_runtime.decision import with_both_classes
 from edgedistil_runtime.errors import ConversionError
+from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["ENOUGH_TEXTS", "calibrate_scores", "fit_temperature"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from edgedistil_converters.quantization.plan import Tolerance
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_runtime.artifact import GoldenCase
-from edgedistil_runtime.decision import with_both_classes
+from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["choose_golden_cases", "replay_tolerance", "trusted_answers"]
 

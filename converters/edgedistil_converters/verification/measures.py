@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_runtime.decision import Decision, with_both_classes
+from edgedistil_runtime.decision import Decision
+from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["Comparison", "Flip", "compare", "logit_error", "paired_loss", "wilson_interval"]
 

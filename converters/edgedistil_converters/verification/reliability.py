@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_runtime.decision import with_both_classes
+from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["NUM_BINS", "Reliability", "ScoreBin", "at_temperature", "log_likelihoods", "measure_reliability"]
 
