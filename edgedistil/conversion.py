@@ -253,7 +253,17 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
         if request.training is not None:
             _class_numbers(request.training, trained.labels)
         samples, source = _samples(request, trained.labels)
-    prepared = PreparedClassifier(trained.classifier, trained.labels, request.name or trained.name, record=record)
+    prepared = PreparedClassifier(
+        trained.classifier,
+        trained.labels,
+        request.name or trained.name,
+        record=record,
+        thresholds=trained.thresholds,
+    )
+    if request.plan.needs == "training data":
+        prepared.require_one_label("Training with quantization (`scheme` int8-qat) needs")
+    if request.calibrate_scores:
+        prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
     return prepared, samples, source
 
 

@@ -41,6 +41,7 @@ from edgedistil_converters.verification.verified_file import FileParts, write_ve
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_converters.verification.weights_check import check_weights
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, TokenizerSettings, read_artifact
+from edgedistil_runtime.contract import MULTI_LABEL_SCHEMA_VERSION, SCHEMA_VERSION
 from edgedistil_runtime.errors import ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
@@ -83,6 +84,7 @@ def convert_classifier(
     keep_failed: bool = False,
     force: bool = False,
     on_stage: Stage | None = None,
+    thresholds: Sequence[float] = (),
 ) -> Conversion:
     """Converts a trained classifier into one `.tflite` file: text in, class probabilities out.
 
@@ -107,6 +109,8 @@ def convert_classifier(
             `model.tflite`.
         force: True to replace an existing file.
         on_stage: Called with the name of each stage as it begins.
+        thresholds: For a multi-label classifier, which has a sigmoid for each label: smallest probability of each label
+            that a text gets, in the order of `labels`. Empty for a classifier that gives every text one label.
 
     Returns:
         The file, its parity with the classifier, and its structure.
@@ -124,7 +128,9 @@ def convert_classifier(
         >>> conversion.parity.label_agreement
         1.0
     """
-    prepared = PreparedClassifier(classifier, labels, name or Path(output).stem, calibration_texts)
+    prepared = PreparedClassifier(
+        classifier, labels, name or Path(output).stem, calibration_texts, thresholds=tuple(map(float, thresholds))
+    )
     options = ConversionOptions(
         plan or QuantizationPlan(),
         interface or ModelInterface(),
@@ -206,7 +212,9 @@ def convert_prepared(
 def _samples(prepared: PreparedClassifier, options: ConversionOptions) -> Samples:
     """The texts that the file is judged on, with their classes."""
     if options.verification_texts:
-        numbers = [class_number(label, list(prepared.labels)) for label in options.verification_labels]
+        # The accuracy of several labels is not judged; their agreement with Keras is.
+        given = () if prepared.thresholds else options.verification_labels
+        numbers = [class_number(label, list(prepared.labels)) for label in given]
         return Samples(options.verification_texts, numbers, options.verification_source)
     if prepared.reference is None and prepared.calibration_texts:
         return Samples(sampled(prepared.calibration_texts, _MOST_SAMPLES), source="calibration texts")
@@ -253,6 +261,8 @@ def _metadata(
         versions={package: version(package) for package in _PACKAGES},
         oldest_runtime=structure.minimum_runtime,
         preparation=dict(prepared.record),
+        thresholds=prepared.thresholds,
+        schema_version=MULTI_LABEL_SCHEMA_VERSION if prepared.thresholds else SCHEMA_VERSION,
     )
 
 

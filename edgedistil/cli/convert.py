@@ -225,6 +225,7 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
                 "output": str(output),
                 "bytes": artifact.size,
                 "labels": list(artifact.metadata.labels),
+                "problem_type": artifact.metadata.problem_type,
                 "quantization": dict(artifact.metadata.quantization),
                 "tokenizer": artifact.metadata.tokenizer.kind,
                 "target": artifact.metadata.target,
@@ -235,7 +236,8 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             }
         )
         return
-    click.echo(f"{output}: {artifact.size / 1e6:.2f} MB, {len(artifact.metadata.labels)} classes")
+    several = ", any number of them for a text" if artifact.metadata.thresholds else ""
+    click.echo(f"{output}: {artifact.size / 1e6:.2f} MB, {len(artifact.metadata.labels)} classes{several}")
     pruning = artifact.metadata.preparation.get("vocabulary_pruning")
     if pruning:
         click.echo(

@@ -9,6 +9,7 @@ from edgedistil.cli.output import print_json, stdout_console
 from edgedistil_runtime.contract import SCORE_CALIBRATION
 
 _SECTIONS = (
+    "thresholds",
     "quantization",
     "tokenizer",
     "architecture",
@@ -42,6 +43,8 @@ def inspect(model: Path, as_json: bool) -> None:
         "name": metadata.name,
         "bytes": artifact.size,
         "labels": list(metadata.labels),
+        "problem_type": metadata.problem_type,
+        "thresholds": dict(zip(metadata.labels, metadata.thresholds, strict=bool(metadata.thresholds))),
         "quantization": dict(metadata.quantization),
         "target": metadata.target,
         "tokenizer": {

@@ -52,6 +52,9 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     the model did not read all of the text. The output appears when it is complete; after an interruption, the same
     command with --resume continues. A row with a blank text stays, and its new columns are empty.
 
+    A multi-label model gives a text all labels that reach their thresholds, maybe none: `labels` in the output and with
+    --json, a JSON list in .csv and .tsv files. `label` and `score` are the best label's all the same.
+
     A text that begins with - and looks like an option goes after --.
 
     \b
@@ -149,6 +152,7 @@ def _result(answer: "Classification | None", top: int) -> dict[str, Any]:
         **({} if answer.text_pair is None else {"text_pair": answer.text_pair}),
         "label": answer.label,
         "score": answer.score,
+        **({} if answer.labels is None else {"labels": list(answer.labels)}),
         "top": [list(pair) for pair in answer.top(top)],
         "is_truncated": answer.is_truncated,
     }
@@ -163,10 +167,17 @@ def _table(answers: Sequence["Classification | None"], top: int) -> "Table":
         if answer is None:  # a blank row
             table.add_row("", "", "")
             continue
-        for rank, (label, score) in enumerate(answer.top(top)):
+        for rank, (label, score) in enumerate(_shown(answer, top)):
             shown = " | ".join(filter(None, (answer.text, answer.text_pair))) if rank == 0 else ""
-            table.add_row(Text(label), f"{score:.3f}", Text(shown))
+            table.add_row(Text(label), score, Text(shown))
     return table
+
+
+def _shown(answer: "Classification", top: int) -> list[tuple[str, str]]:
+    """Labels and their scores as text: the best ones; without --top, all that a multi-label model gives, or a dash."""
+    if answer.labels is None or top > 1:
+        return [(label, f"{score:.3f}") for label, score in answer.top(top)]
+    return [(label, f"{answer.probabilities[label]:.3f}") for label in answer.labels] or [("–", "")]
 
 
 # Written

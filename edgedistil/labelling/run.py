@@ -132,8 +132,12 @@ def label_file(
     """
     writer = open_writer(request.output)
     _check_places(request)
-    labels = read_artifact(request.model).metadata.labels
-    names = _column_names(request.column_prefix, min(request.top, len(labels)))
+    metadata = read_artifact(request.model).metadata
+    names = _column_names(
+        request.column_prefix,
+        min(request.top, len(metadata.labels)),
+        has_sets=metadata.decision.is_multi_label,
+    )
     chunks = read_chunks(request.source, request.columns, names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
@@ -204,9 +208,10 @@ class _Run:
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
         answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
         self.truncation.add(answer for answer in answers if answer)
-        columns: list[list[Any]] = [[one and one.label for one in answers], [one and one.score for one in answers]]
-        if len(self.names) > 3:
-            columns.extend(_further_columns(answers, len(self.names) // 2))
+        has_sets = self.classifier.metadata.decision.is_multi_label
+        columns: list[list[Any]] = [[one and list(one.labels or ()) for one in answers]] if has_sets else []
+        columns += [[one and one.label for one in answers], [one and one.score for one in answers]]
+        columns.extend(_further_columns(answers, (len(self.names) - has_sets) // 2))
         columns.append([one and one.is_truncated for one in answers])
         return dict(zip(self.names, columns, strict=True))
 
@@ -223,10 +228,11 @@ def _further_columns(answers: list["Classification | None"], top: int) -> Iterat
         yield [one[rank][1] for one in ranked]
 
 
-def _column_names(prefix: str, top: int) -> tuple[str, ...]:
-    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`."""
+def _column_names(prefix: str, top: int, *, has_sets: bool) -> tuple[str, ...]:
+    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`; first `labels` if the model gives several."""
     ends = ["" if rank == 1 else f"_{rank}" for rank in range(1, top + 1)]
-    return (*(f"{prefix}{name}{end}" for end in ends for name in ("label", "score")), f"{prefix}is_truncated")
+    ranked = (f"{name}{end}" for end in ends for name in ("label", "score"))
+    return tuple(f"{prefix}{name}" for name in (*(("labels",) if has_sets else ()), *ranked, "is_truncated"))
 
 
 def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from edgedistil.measuring.baseline import Baseline
 from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.native_log import native_log_hidden
 from edgedistil_runtime.pieces import CUT
 
-__all__ = ["ModelAnswers", "ask_baseline", "ask_file", "ask_preset"]
+__all__ = ["ModelAnswers", "ask_baseline", "ask_file", "ask_preset", "require_one_label"]
 
 CheckLabels = Callable[[tuple[str, ...]], None]
 _Result = TypeVar("_Result")
@@ -71,6 +72,7 @@ def ask_file(
     with native_log_hidden():
         classifier = TextClassifier(path, long_texts=long_texts)
     with classifier:
+        require_one_label(path, classifier.metadata.thresholds)
         check(classifier.labels)
         answers, seconds = _timed(
             lambda: classifier.classify_batch(texts), warm_up=lambda: classifier.classify_batch(texts[:1])
@@ -109,6 +111,7 @@ def ask_preset(
     from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 
     trained = load_labelled_classifier(path)
+    require_one_label(path, trained.thresholds)
     check(trained.labels)
     classifier = trained.classifier
     preprocessor, predictor = classifier.preprocessor, Predictor(classifier)
@@ -122,6 +125,25 @@ def ask_preset(
     size = sum(int(weight.numpy().nbytes) for weight in classifier.weights)
     truncation = measure_truncation(preprocessor, texts, long_texts)
     return ModelAnswers(trained.labels, given, size, seconds, truncation, probabilities)
+
+
+def require_one_label(path: Path, thresholds: Sequence[float]) -> None:
+    """Refuses a multi-label model, whose sets of labels are not scored yet.
+
+    Raises:
+        DataError: The model has thresholds.
+
+    Example:
+        >>> require_one_label(Path("intents"), ())
+        >>> require_one_label(Path("tags"), (0.5, 0.5))
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.DataError: A model is scored by the one label that it gives every text. Received: ...
+    """
+    if thresholds:
+        raise DataError(
+            "A model is scored by the one label that it gives every text. Received: "
+            f"{path.name}, a multi-label model. Label the texts with `edgedistil predict`, and compare the sets."
+        )
 
 
 def ask_baseline(baseline: Baseline, texts: Sequence[str]) -> ModelAnswers:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts
+from edgedistil.measuring.answers import require_one_label
 from edgedistil.measuring.baseline import (
     BASELINE_NAME,
     Baseline,
@@ -186,7 +187,9 @@ def count_changes(
 
 def _file_labels(path: Path) -> tuple[str, ...]:
     require_text_input(path)
-    return read_artifact(path).metadata.labels
+    metadata = read_artifact(path).metadata
+    require_one_label(path, metadata.thresholds)
+    return metadata.labels
 
 
 def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examples: LabelledTexts) -> None:
@@ -205,7 +208,9 @@ def _load_preset(path: Path, on_progress: Progress) -> Any:
     from edgedistil.presets.loading import load_labelled_classifier
 
     on_progress(f"loading {path.name} into Keras")
-    return load_labelled_classifier(path)
+    trained = load_labelled_classifier(path)
+    require_one_label(path, trained.thresholds)
+    return trained
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from edgedistil.presets.huggingface_tokenizer import (
 from edgedistil.presets.safetensors_files import Tensors, open_tensors
 from edgedistil.sizes import BackboneSize
 from edgedistil_converters.model.keras_hub import backbone_layers, head_layers
+from edgedistil_runtime.contract import MULTI_LABEL_CLASSIFICATION, SINGLE_LABEL_CLASSIFICATION
 from edgedistil_runtime.errors import PresetError
 
-__all__ = ["MODEL_TYPES", "check_config", "has_trained_head", "labels", "load", "tensor_names"]
+__all__ = ["MODEL_TYPES", "check_config", "has_trained_head", "labels", "load", "tensor_names", "thresholds"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ _GELUS = {
     **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast"), "tanh"),
 }
 _EPSILON = 1e-12
+_THRESHOLD = 0.5
 _WORDS, _POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
 _SEGMENTS = "embeddings.token_type_embeddings.weight"
 
@@ -151,12 +153,24 @@ def check_config(config: Mapping[str, Any], preset: str) -> None:
 
 
 def _check_problem(config: Mapping[str, Any], preset: str) -> None:
-    problem = config.get("problem_type") or "single_label_classification"
-    if problem != "single_label_classification":
+    problem = config.get("problem_type") or SINGLE_LABEL_CLASSIFICATION
+    if problem not in (SINGLE_LABEL_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION):
         raise PresetError(
-            f"{preset}: a classifier here gives one label of several (single_label_classification). "
-            f"Received: problem_type {problem!r}"
+            f"{preset}: a classifier here gives labels ({SINGLE_LABEL_CLASSIFICATION} or "
+            f"{MULTI_LABEL_CLASSIFICATION}). Received: problem_type {problem!r}"
         )
+
+
+def thresholds(config: Mapping[str, Any], count: int) -> tuple[float, ...]:
+    """Smallest probability of each label that a multi-label classifier gives: 0.5; empty for one of a single label.
+
+    A checkpoint has no thresholds of its own. 0.5 is where a logit is 0.
+
+    Example:
+        >>> thresholds({"problem_type": "multi_label_classification"}, 3), thresholds({}, 3)
+        ((0.5, 0.5, 0.5), ())
+    """
+    return (_THRESHOLD,) * count if config.get("problem_type") == MULTI_LABEL_CLASSIFICATION else ()
 
 
 def tensor_names(model_type: str, num_layers: int) -> tuple[str, str, dict[str, str]]:
@@ -257,12 +271,14 @@ class _Checkpoint:
         dropout = config.get("seq_classif_dropout" if config["model_type"] == "distilbert" else "classifier_dropout")
         if dropout is None:
             dropout = 0.2 if config["model_type"] == "distilbert" else config.get("hidden_dropout_prob", 0.1)
+        # Probabilities, not logits, so that a multi-label classifier is never taken for one of a single label.
+        activation = {"activation": "sigmoid"} if thresholds(config, 1) else {}
         classifier = build_classifier(
             backbone,
             self._count_classes(),
             preprocessor=preprocessor,
             pooled_activation=self._names.pooled_activation,
-            **{"dropout": dropout, **options},
+            **{"dropout": dropout, **activation, **options},
         )
         if self._tensors is not None:
             pooled = f"{self._prefix if config['model_type'] == 'bert' else ''}{self._names.pooled}"
@@ -276,7 +292,7 @@ class _Checkpoint:
         count = self._tensors.shape("classifier.bias")[0]
         if count == 1:
             raise PresetError(
-                f"{self._preset}: a classifier chooses one label of several. Received: a head of one output, which "
+                f"{self._preset}: a classifier chooses among several labels. Received: a head of one output, which "
                 "is a regression"
             )
         return count

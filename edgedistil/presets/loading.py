@@ -43,12 +43,15 @@ class LabelledClassifier:
         labels: Class names, in the order of the outputs.
         name: Short name, fit for a file name.
         source: Name or handle of the preset, or the name of its directory; never a whole path.
+        thresholds: Smallest probability of each label that a multi-label classifier gives a text; empty for a
+            classifier that gives every text its best label.
     """
 
     classifier: Any
     labels: tuple[str, ...]
     name: str
     source: str
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         outputs = self.classifier.num_classes
@@ -132,12 +135,13 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
     name = str(preset)
     classifier = load_classifier(name)
     directory = locate(name)
-    if labels is None:
-        with _read_errors_of(name):
-            labels = _Source.open(directory, name).labels(classifier.num_classes)
+    with _read_errors_of(name):
+        found = _Source.open(directory, name)
+        labels = found.labels(classifier.num_classes) if labels is None else labels
+        thresholds = found.thresholds(classifier.num_classes)
     is_path = "://" not in name and Path(name).exists()
     source = directory.resolve().name.removesuffix(KERAS_SUFFIX) if is_path else name
-    return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source)
+    return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source, thresholds=thresholds)
 
 
 def has_trained_head(preset: str | Path) -> bool:
@@ -219,6 +223,9 @@ class _Source:
             load_weights=load_weights,
             has_preprocessor=has_preprocessor,
         )
+
+    def thresholds(self, count: int) -> tuple[float, ...]:
+        return huggingface.thresholds(self.config, count) if self._is_hugging_face else ()
 
     def labels(self, count: int) -> tuple[str, ...]:
         if self._is_hugging_face:

@@ -64,7 +64,7 @@ def predict_probabilities(classifier: Any, texts: Sequence[str]) -> NDArray[np.f
 
 
 def gives_probabilities(classifier: Any) -> bool:
-    """Returns True if the classifier ends in a softmax; otherwise its outputs are logits, KerasHub's default.
+    """Returns True if the classifier ends in a softmax or sigmoids; its outputs are logits otherwise, as by default.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -73,7 +73,7 @@ def gives_probabilities(classifier: Any) -> bool:
         >>> gives_probabilities(load_classifier("intents", activation="softmax"))
         True
     """
-    return bool(classifier.activation is keras.activations.softmax)
+    return classifier.activation in (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,13 +17,15 @@ class Classification:
 
     Attributes:
         text: The text as it was passed; None if token ids were passed.
-        label: The most probable label.
+        label: The most probable label. A multi-label model may be sure of none; see `labels`.
         score: Probability of `label`, from 0 to 1.
         probabilities: Probability of every label, in the model's order; with `top_k`, of the most probable labels,
             best first.
         text_pair: The second text as it was passed; None for single texts.
         is_truncated: True if the model did not read all of the text or pair, because it is longer than the model's
             sequence length; None if unknown (`LongTexts`).
+        labels: Labels whose probability reaches their threshold, the most probable first; none if the text has none.
+            None for a model that gives every text one label.
         num_pieces: Number of pieces of the text whose probabilities were averaged; 1 unless `long_texts` is `windows`.
 
     Example:
@@ -39,6 +41,7 @@ class Classification:
     text_pair: str | None = None
     is_truncated: bool | None = None
     num_pieces: int = 1
+    labels: tuple[str, ...] | None = None
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """Return the `k` most probable labels with their probabilities, best first; all labels if there are fewer.

@@ -314,7 +314,11 @@ class TextClassifier:
         label = self.labels[int(np.argmax(probabilities))]
         flags = [excerpt.is_truncated for excerpt in excerpts]
         is_truncated = True if True in flags else None if None in flags else False
-        found = Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows))
+        decision = self.metadata.decision
+        labels = None
+        if decision.is_multi_label:
+            labels = tuple(self.labels[number] for number in decision.chosen(probabilities))
+        found = Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows), labels)
         return found if top_k is None else replace(found, probabilities=dict(found.top(top_k)))
 
 

@@ -29,6 +29,8 @@ __all__ = [
     "MASK",
     "MEMBERS",
     "METADATA_MEMBER",
+    "MULTI_LABEL_CLASSIFICATION",
+    "MULTI_LABEL_SCHEMA_VERSION",
     "NO_TOKENIZER",
     "PROBABILITIES",
     "ROUND_ROBIN",
@@ -37,6 +39,7 @@ __all__ = [
     "SCORE_CALIBRATION",
     "SEGMENT_IDS",
     "SERVING_DEFAULT",
+    "SINGLE_LABEL_CLASSIFICATION",
     "TARGETS",
     "TEXT",
     "TEXT_PAIR",
@@ -52,6 +55,10 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1  # of edgedistil.json
+# Of a file with `thresholds`: readers that know only version 1 would give each text one label, and must refuse it.
+MULTI_LABEL_SCHEMA_VERSION = 2
+# What a model gives a text, in the words of transformers' `problem_type`.
+SINGLE_LABEL_CLASSIFICATION, MULTI_LABEL_CLASSIFICATION = "single_label_classification", "multi_label_classification"
 
 # Signatures of the artifact's flatbuffer. A text is int32[n] with its UTF-8 bytes if the tokenizer is `builtin`, and
 # string[1] if it is `tftext`.

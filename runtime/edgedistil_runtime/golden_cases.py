@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import AcceleratorMismatch
 from edgedistil_runtime.metadata import ArtifactMetadata, GoldenCase
 
@@ -23,7 +24,8 @@ def replay_golden_cases(
     """Compare every golden case with the model's results on this machine.
 
     Token ids must be equal. Probabilities may differ by `metadata.tolerance`, and the label must be the same unless
-    the two best golden probabilities are closer to each other than the tolerance.
+    the two best golden probabilities, or those of a multi-label model and their thresholds, are closer to each other
+    than the tolerance.
 
     Args:
         metadata: Metadata with the golden cases and the tolerance.
@@ -51,7 +53,7 @@ def replay_golden_cases(
     for case in metadata.golden_cases:
         if tokenize is not None:
             _check_token_ids(case, tuple(tokenize(case)))
-        differences.append(_check_probabilities(case, probabilities(case), metadata.tolerance))
+        differences.append(_check_probabilities(case, probabilities(case), metadata.tolerance, metadata.decision))
     return max(differences, default=0.0)
 
 
@@ -70,13 +72,11 @@ def _check_token_ids(case: GoldenCase, received: tuple[int, ...]) -> None:
         raise _mismatch(case, "token ids", list(case.token_ids), list(received))
 
 
-def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], tolerance: float) -> float:
+def _check_probabilities(case: GoldenCase, received: npt.NDArray[Any], tolerance: float, decision: Decision) -> float:
     expected = np.asarray(case.probabilities)
     difference = float(np.max(np.abs(received - expected)))
-    ordered = np.sort(with_both_classes(expected))
-    is_close_call = ordered[-1] - ordered[-2] < tolerance
-    is_same_label = bool(np.argmax(with_both_classes(received)) == np.argmax(with_both_classes(expected)))
-    if not difference <= tolerance or not (is_same_label or is_close_call):
+    is_same_label = decision.is_same(expected, received) or decision.is_close_call(expected, received, tolerance)
+    if not difference <= tolerance or not is_same_label:
         what = f"probabilities (tolerance {tolerance:g}, difference {difference:.3g})"
         raise _mismatch(case, what, [round(p, 6) for p in case.probabilities], received.round(6).tolist())
     return difference

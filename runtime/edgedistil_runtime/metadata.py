@@ -15,15 +15,20 @@ from edgedistil_runtime.contract import (
     KERAS_HUB,
     LONGEST_FIRST,
     METADATA_MEMBER,
+    MULTI_LABEL_CLASSIFICATION,
+    MULTI_LABEL_SCHEMA_VERSION,
     RULES,
     SCHEMA_VERSION,
     SCORE_CALIBRATION,
+    SINGLE_LABEL_CLASSIFICATION,
     TARGETS,
     TOKENIZER_KINDS,
     TRUNCATIONS,
 )
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.json_fields import JsonFields, parse_json
+from edgedistil_runtime.tokenizer_settings import AddedToken, TokenizerSettings
 
 __all__ = [
     "METADATA_MEMBER",
@@ -37,93 +42,6 @@ __all__ = [
     "GoldenCase",
     "TokenizerSettings",
 ]
-
-
-@dataclass(frozen=True)
-class AddedToken:
-    """A token that a text contains as a whole, as in Hugging Face's `tokenizers`.
-
-    Attributes:
-        content: The token.
-        id: Token id.
-        special: The token belongs to the format, as `[SEP]` does, and not to the language.
-        single_word: The token counts only if no word character is next to it.
-        lstrip: White space before the token belongs to it.
-        rstrip: White space after the token belongs to it.
-        normalized: The token is compared with the text after normalization and not before.
-        is_piece: The token is also a piece of the vocabulary. One that was added to the vocabulary is none, so it
-            cannot be part of a word.
-
-    Example:
-        >>> AddedToken("[SEP]", 3, special=True, is_piece=True).normalized
-        False
-    """
-
-    content: str
-    id: int
-    special: bool = False
-    single_word: bool = False
-    lstrip: bool = False
-    rstrip: bool = False
-    normalized: bool = False
-    is_piece: bool = False
-
-
-@dataclass(frozen=True)
-class TokenizerSettings:
-    """Settings of the tokenizer, named as in KerasHub's `WordPieceTokenizer`.
-
-    Attributes:
-        kind: `builtin` (in the graph, builtin ops), `tftext` (in the graph, TF-Text's custom ops) or `none`.
-        sequence_length: Largest number of token ids in a row, with special tokens.
-        lowercase: Lowercase texts.
-        strip_accents: Remove accents.
-        split: Split texts at whitespace and punctuation.
-        split_on_cjk: Split before and after every CJK ideograph.
-        suffix_indicator: Prefix of pieces that continue a word, for instance `##`.
-        oov_token: Piece for words outside the vocabulary, for instance `[UNK]`.
-        special_tokens_in_strings: Special tokens may be spelled out in a text.
-        special_tokens: Those special tokens; empty unless `special_tokens_in_strings`.
-        truncate: How two texts share the row: `round_robin`, `waterfall` or, with Hugging Face's rules,
-            `longest_first`.
-        vocabulary_size: Number of pieces in `vocab.txt`.
-        vocabulary_sha256: Hex digest of `vocab.txt`.
-        start_id, end_id, pad_id, unknown_id: Ids of `[CLS]`, `[SEP]`, `[PAD]` and the out-of-vocabulary token.
-        rules: The library whose token ids these are: `keras_hub` or `hugging_face`. With `hugging_face`,
-            `split_on_cjk` is `handle_chinese_chars`, `suffix_indicator` is `continuing_subword_prefix`, and
-            `strip_accents` is never open: null has been replaced by `lowercase`.
-        clean_text: Remove control characters; false with KerasHub's rules, as are the next two 0 and empty.
-        max_input_chars_per_word: Largest number of characters of a word that is divided into pieces.
-        added_tokens: Tokens that a text may contain as a whole, by id; the special tokens are among them.
-
-    Example:
-        >>> from edgedistil_runtime import read_artifact
-        >>> tokenizer = read_artifact("intents.tflite").metadata.tokenizer
-        >>> tokenizer.kind, tokenizer.sequence_length, tokenizer.suffix_indicator
-        ('builtin', 16, '##')
-    """
-
-    kind: str
-    sequence_length: int
-    lowercase: bool
-    strip_accents: bool
-    split: bool
-    split_on_cjk: bool
-    suffix_indicator: str
-    oov_token: str
-    special_tokens_in_strings: bool
-    special_tokens: tuple[str, ...]
-    truncate: str
-    vocabulary_size: int
-    vocabulary_sha256: str
-    start_id: int
-    end_id: int
-    pad_id: int
-    unknown_id: int
-    rules: str = KERAS_HUB
-    clean_text: bool = False
-    max_input_chars_per_word: int = 0
-    added_tokens: tuple[AddedToken, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,7 +111,9 @@ class ArtifactMetadata:
         oldest_runtime: Oldest TFLite runtime that supports every op version in the file.
         flatbuffer_size: Number of bytes before the ZIP archive.
         flatbuffer_sha256: Hex digest of those bytes.
-        schema_version: Version of this JSON's schema.
+        schema_version: Version of this JSON's schema: 2 if there are thresholds, else 1.
+        thresholds: Smallest probability of each label that the model gives a text, in the order of `labels`, if it
+            gives a text all labels that reach their thresholds; empty if it gives every text the best label.
 
     Example:
         >>> from edgedistil_runtime import read_artifact
@@ -220,6 +140,29 @@ class ArtifactMetadata:
     flatbuffer_size: int = 0
     flatbuffer_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
+    thresholds: tuple[float, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """How labels follow from probabilities.
+
+        Example:
+            >>> from edgedistil_runtime import read_artifact
+            >>> read_artifact("intents.tflite").metadata.decision
+            Decision(thresholds=())
+        """
+        return Decision(self.thresholds)
+
+    @property
+    def problem_type(self) -> str:
+        """`single_label_classification`, or `multi_label_classification` for a model with thresholds.
+
+        Example:
+            >>> from edgedistil_runtime import read_artifact
+            >>> read_artifact("intents.tflite").metadata.problem_type
+            'single_label_classification'
+        """
+        return MULTI_LABEL_CLASSIFICATION if self.thresholds else SINGLE_LABEL_CLASSIFICATION
 
     @property
     def temperature(self) -> float:
@@ -240,9 +183,12 @@ class ArtifactMetadata:
         """Return the metadata as a JSON document: two-space indent, keys in the order above.
 
         A tokenizer with KerasHub's rules has none of the keys `_RULES_KEYS`, so that runtimes from before these keys
-        read it. They refuse a file with other rules, because they know none of its keys.
+        read it. They refuse a file with other rules, because they know none of its keys. In the same way, the key
+        `thresholds` and schema version 2 are only in the file of a multi-label model.
         """
         data = dataclasses.asdict(self)
+        if not self.thresholds:
+            del data["thresholds"]
         if self.tokenizer.rules == KERAS_HUB:
             for key in _RULES_KEYS:
                 del data["tokenizer"][key]
@@ -259,9 +205,10 @@ class ArtifactMetadata:
         if not isinstance(data, dict):
             raise ArtifactError(f"{METADATA_MEMBER} must hold a JSON object. Received: {type(data).__name__}.")
         version = data.get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in (SCHEMA_VERSION, MULTI_LABEL_SCHEMA_VERSION) or isinstance(version, bool):
             raise ArtifactError(
-                f"The artifact has schema version {version!r}; this runtime reads version {SCHEMA_VERSION}. "
+                f"The artifact has schema version {version!r}; this runtime reads the versions {SCHEMA_VERSION} and "
+                f"{MULTI_LABEL_SCHEMA_VERSION}. "
                 "Install the edgedistil-runtime that matches the edgedistil that wrote the file, or convert again."
             )
         return _metadata_from_dict(data)
@@ -275,7 +222,9 @@ def _keys(kind: type) -> list[str]:
 
 
 def _metadata_from_dict(data: Any) -> ArtifactMetadata:
-    fields = JsonFields(data, METADATA_MEMBER, keys=_keys(ArtifactMetadata))
+    is_multi_label = data["schema_version"] == MULTI_LABEL_SCHEMA_VERSION
+    keys = [key for key in _keys(ArtifactMetadata) if key != "thresholds" or is_multi_label]
+    fields = JsonFields(data, METADATA_MEMBER, keys=keys)
     labels = fields.strings("labels")
     tokenizer = _tokenizer_from_dict(fields.mapping("tokenizer"))
     quantization = fields.mapping("quantization")
@@ -307,7 +256,15 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
         flatbuffer_size=fields.integer("flatbuffer_size", minimum=8),  # a flatbuffer's root and its identifier
         flatbuffer_sha256=fields.sha256("flatbuffer_sha256"),
         schema_version=fields.integer("schema_version", minimum=1),
+        thresholds=_thresholds(fields, len(labels)) if is_multi_label else (),
     )
+
+
+def _thresholds(fields: JsonFields, count: int) -> tuple[float, ...]:
+    thresholds = fields.probabilities("thresholds", count=count)
+    if not all(0 < threshold < 1 for threshold in thresholds):
+        raise fields.invalid("thresholds", "numbers greater than 0 and less than 1, one per label")
+    return thresholds
 
 
 def _tokenizer_from_dict(data: Any) -> TokenizerSettings:

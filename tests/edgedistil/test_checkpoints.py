@@ -204,7 +204,6 @@ def test_distil_berts_epsilon_is_a_constant(tmp_path):
         ("bert", {"position_embedding_type": "relative_key"}, "absolute.*'relative_key'"),
         ("bert", {"is_decoder": True}, "decoder"),
         ("bert", {"quantization_config": {"quant_method": "bitsandbytes"}}, "floats.*bitsandbytes"),
-        ("bert", {"problem_type": "multi_label_classification"}, "multi_label"),
         ("distilbert", {"problem_type": "regression"}, "regression"),
         ("distilbert", {"dim": 8}, r"config\.json and its weights are of different sizes"),
         ("bert", {"num_hidden_layers": 3}, r"lack the tensor bert\.encoder\.layer\.2\."),

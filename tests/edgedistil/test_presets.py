@@ -224,7 +224,7 @@ def test_hugging_face_backbone_takes_a_new_head(hugging_face_preset):
         ({"architectures": ["DistilBertForMaskedLM"]}, "no trained head"),
         ({"architectures": None}, "no trained head"),
         ({"activation": "relu"}, "GELU.*'relu'"),
-        ({"problem_type": "multi_label_classification"}, "multi_label"),
+        ({"problem_type": "regression"}, "regression"),
         ({"model_type": "roberta"}, "must hold a DistilBERT or a BERT.*which is a roberta"),
         ({"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}, "3 outputs.*4 labels"),
     ],

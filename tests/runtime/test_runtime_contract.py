@@ -32,6 +32,8 @@ def test_names_that_files_depend_on():
             "mask",
             ("edgedistil.json", "labels.txt", "vocab.txt"),
             "edgedistil.json",
+            "multi_label_classification",
+            2,
             "none",
         ),
         *(
@@ -42,6 +44,7 @@ def test_names_that_files_depend_on():
             "score_calibration",
             "segment_ids",
             "serving_default",
+            "single_label_classification",
             ("cpu", "gpu", "edgetpu"),
             "text",
         ),

@@ -60,7 +60,6 @@ REFUSED = {
     "ignored_vocabulary": "5 pieces, 30,522 rows",
     "pickle": r"pytorch_model\.bin.*Load and save it once with transformers",
     "regression": "one output.*regression",
-    "multi_label": "multi_label_classification",
     "relu": "GELU.*'relu'",
 }
 # Name -> files that the checkpoint must have, and must not have, to be what its name says.
@@ -125,7 +124,7 @@ def written(folder, names, **variables):
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("transformers_5"), [*HEADS, *BACKBONES, *REFUSED])
+    return written(tmp_path_factory.mktemp("transformers_5"), [*HEADS, *BACKBONES, *REFUSED, "multi_label"])
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +177,13 @@ def test_classifiers_of_transformers_4(checkpoints_4, name):
 @pytest.mark.parametrize("name", V4_BACKBONES)
 def test_backbones_of_transformers_4(checkpoints_4, name):
     assert_encodes_alike(checkpoints_4[name])
+
+
+def test_multi_label_classifier_of_transformers_5(checkpoints):
+    checkpoint = checkpoints["multi_label"]
+    found = load_labelled_classifier(checkpoint.directory)
+    assert found.thresholds == (0.5,) * len(checkpoint.due["labels"])
+    assert_classifies_alike(checkpoint)
 
 
 @pytest.mark.parametrize("name", REFUSED)

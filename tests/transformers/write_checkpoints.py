@@ -247,6 +247,8 @@ def answer(folder: Path, texts: list[str]) -> dict[str, Any]:
     if type(tokenizer).__name__ == "BertTokenizerLegacy":  # in Python, with a few other ids
         extra = {"python_ids": [tokenizer(text, **cut)["input_ids"] for text in texts]}
         tokenizer = transformers.BertTokenizer.from_pretrained(folder)
+    is_multi_label = config.problem_type == "multi_label_classification"
+    probabilities = torch.sigmoid if is_multi_label else partial(torch.softmax, dim=-1)
     ids, outputs = [], []
     with torch.inference_mode():
         for text in texts:
@@ -254,7 +256,7 @@ def answer(folder: Path, texts: list[str]) -> dict[str, Any]:
             ids.append(inputs["input_ids"][0].tolist())
             inputs = {key: inputs[key] for key in ("input_ids", "attention_mask")}
             found = model(**inputs)
-            outputs.append((found.logits.softmax(-1) if has_head else found.last_hidden_state)[0].tolist())
+            outputs.append((probabilities(found.logits) if has_head else found.last_hidden_state)[0].tolist())
     labels = [config.id2label[number] for number in range(config.num_labels)] if has_head else None
     return {"ids": ids, "outputs": outputs, "labels": labels, "class": type(tokenizer).__name__, **extra}
 

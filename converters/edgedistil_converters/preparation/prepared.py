@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.model.keras_hub import read_output_activation
 from edgedistil_converters.quantization.calibration import check_calibration_given
 from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 from edgedistil_converters.targets.plans import check_target
@@ -33,9 +34,11 @@ class PreparedClassifier:
         reference: Outputs of the classifier before a step that changed it, with which the file is compared. None for
             the outputs of `classifier`.
         record: Changes made to the classifier, as plain data for the metadata.
+        thresholds: Smallest probability of each label that the model gives a text, for a classifier with an independent
+            sigmoid for each label; empty for one that gives every text its best label.
 
     Raises:
-        ConversionError: The preprocessor is missing, or the labels do not fit the outputs.
+        ConversionError: The preprocessor is missing, or the labels or thresholds do not fit the outputs.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -51,6 +54,7 @@ class PreparedClassifier:
     ranges: "Ranges | None" = None
     reference: "Sequence[GoldenCase] | None" = None
     record: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         classifier, labels = self.classifier, self.labels
@@ -69,6 +73,35 @@ class PreparedClassifier:
                 f"There must be one distinct label for each of the classifier's {classifier.num_classes} outputs. "
                 f"Received {len(labels)} labels: {', '.join(map(str, labels[:10]))}."
             )
+        if self.thresholds:
+            _check_thresholds(self.thresholds, labels, read_output_activation(classifier))
+
+    def require_one_label(self, what: str) -> None:
+        """Refuses a multi-label classifier for a step that needs the one right label of each text.
+
+        Args:
+            what: The step, the beginning of a sentence.
+
+        Raises:
+            ConversionError: The classifier has thresholds.
+        """
+        if self.thresholds:
+            raise ConversionError(
+                f"{what} a classifier that gives every text one label. Received: a multi-label classifier."
+            )
+
+
+def _check_thresholds(thresholds: tuple[float, ...], labels: Sequence[str], activation: str) -> None:
+    if len(thresholds) != len(labels) or not all(0 < threshold < 1 for threshold in thresholds):
+        raise ConversionError(
+            "There must be a number greater than 0 and less than 1 for each label (`thresholds`). "
+            f"Received: {len(thresholds)} for {len(labels)} labels: {list(thresholds)[:10]}."
+        )
+    if activation != "sigmoid" or len(labels) < 2:
+        raise ConversionError(
+            "A multi-label classifier (`thresholds`) has several outputs with a sigmoid each: activation='sigmoid'. "
+            f"Received: {len(labels)} outputs, {activation}."
+        )
 
 
 @dataclass(frozen=True)

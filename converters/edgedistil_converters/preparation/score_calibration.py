@@ -114,6 +114,7 @@ def calibrate_scores(
         Traceback (most recent call last):
         edgedistil_runtime.errors.ConversionError: Scores are calibrated on at least 100 labelled texts ...
     """
+    prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
     known = [(text, number) for text, number in zip(texts, class_numbers, strict=True) if number is not None]
     if len(known) < ENOUGH_TEXTS:
         raise ConversionError(

@@ -95,12 +95,16 @@ def describe_flips(comparison: Comparison, texts: Sequence[str], labels: Sequenc
     if not comparison.flips:
         return ""
     shown = [
-        f"{texts[flip.row][:_TEXT_LENGTH]!r} ({_name(flip.before, labels)} {flip.sure:.2f}, in the file "
-        f"{_name(flip.after, labels)})"
+        f"{texts[flip.row][:_TEXT_LENGTH]!r} ({_names(flip.before, labels)} {flip.sure:.2f}, in the file "
+        f"{_names(flip.after, labels)})"
         for flip in comparison.flips[:_MOST_SHOWN]
     ]
     more = len(comparison.flips) - len(shown)
     return f"Another label than Keras': {'; '.join(shown)}{f'; and {more} more' if more else ''}."
+
+
+def _names(numbers: Sequence[int], labels: Sequence[str]) -> str:
+    return " and ".join(_name(number, labels) for number in numbers) or "no label"
 
 
 def _name(number: int, labels: Sequence[str]) -> str:

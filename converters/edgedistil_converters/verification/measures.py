@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.golden_cases import with_both_classes
 
 __all__ = ["Comparison", "Flip", "compare", "logit_error", "paired_loss", "wilson_interval"]
@@ -26,19 +27,20 @@ _LOST_TEXTS = 2  # ... and if none of at least this many such texts keeps it, th
 
 @dataclass(frozen=True)
 class Flip:
-    """A text whose label in the file is not Keras' label.
+    """A text whose label, or set of labels, in the file is not Keras'.
 
     Attributes:
         row: Row of the text.
-        before: Class number that Keras gives.
-        after: Class number that the file gives.
-        sure: Keras' probability of `before`.
-        margin: Keras' probability of `before` minus that of `after`, 0 to 1: the weight of the flip.
+        before: Class numbers that Keras gives, the most probable first.
+        after: Class numbers that the file gives.
+        sure: Keras' probability of the label that changes: the best one, or of several the one that is furthest from
+            its threshold.
+        margin: How sure Keras is of what changes, 0 to 1, see `Decision.margin`: the weight of the flip.
     """
 
     row: int
-    before: int
-    after: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
     sure: float
     margin: float
 
@@ -49,7 +51,7 @@ class Comparison:
 
     Attributes:
         texts: Number of texts.
-        agreement: Share of texts with the same label, 0 to 1.
+        agreement: Share of texts with the same label, or the same set of labels, 0 to 1.
         agreement_interval: Wilson's interval of `agreement`.
         weighted_agreement: The same, if each flip counts by its margin; see `Flip`.
         weighted_interval: Wilson's interval of `weighted_agreement`.
@@ -91,13 +93,16 @@ class Comparison:
         return {**measures, **intervals, "lost_labels": list(self.lost_labels)}
 
 
-def compare(expected: Rows, received: Rows, class_numbers: Sequence[int | None] = ()) -> Comparison:
+def compare(
+    expected: Rows, received: Rows, class_numbers: Sequence[int | None] = (), decision: Decision | None = None
+) -> Comparison:
     """Compare probabilities.
 
     Args:
         expected: Keras' probabilities, float64[outputs] per text; one output p means the classes 1 - p and p.
         received: The file's probabilities, finite, in the same order.
         class_numbers: Number of each text's right class, or None if it is unknown; empty if none is known.
+        decision: How labels follow from probabilities; None for the best label.
 
     Example:
         >>> keras = np.array([[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]])
@@ -107,12 +112,14 @@ def compare(expected: Rows, received: Rows, class_numbers: Sequence[int | None] 
         (0.667, 0.967, 1)
         >>> round(comparison.accuracy_loss, 1)
         -33.3
+        >>> compare(keras, file, decision=Decision((0.5, 0.5))).flips[0].before
+        (1,)
     """
+    decision = decision or Decision()
     keras = np.array([with_both_classes(np.asarray(row, np.float64)) for row in expected])
     file = np.array([with_both_classes(np.asarray(row, np.float64)) for row in received])
-    before, after = keras.argmax(axis=1), file.argmax(axis=1)
     differences = np.abs(file - keras).max(axis=1)
-    flips = _flips(keras, before, after)
+    flips = _flips(keras, file, decision)
     count, lost_weight = len(keras), sum(flip.margin for flip in flips)
     return Comparison(
         texts=count,
@@ -123,10 +130,10 @@ def compare(expected: Rows, received: Rows, class_numbers: Sequence[int | None] 
         mean_difference=float(differences.mean()),
         p99_difference=float(np.quantile(differences, 0.99)),
         largest_difference=float(differences.max()),
-        logit_error=logit_error(keras, file),
-        lost_labels=_lost_labels(keras, before, after),
+        logit_error=logit_error(keras, file, are_independent=decision.is_multi_label),
+        lost_labels=_lost_labels(keras, file, decision),
         flips=flips,
-        **_accuracies(before, after, class_numbers),
+        **_accuracies(keras.argmax(axis=1), file.argmax(axis=1), class_numbers),
     )
 
 
@@ -175,7 +182,9 @@ def paired_loss(before_right: NDArray[np.bool_], after_right: NDArray[np.bool_])
     return 100 * gap / total, (100 * (gap / adjusted - half), 100 * (gap / adjusted + half))
 
 
-def logit_error(expected: NDArray[np.float64], received: NDArray[np.float64]) -> float:
+def logit_error(
+    expected: NDArray[np.float64], received: NDArray[np.float64], *, are_independent: bool = False
+) -> float:
     """Return the error of the logits as a share of their spread over texts and classes.
 
     Rounding moves a flat probability as easily as a steep one, but never the logits by much of their spread, so this
@@ -184,6 +193,7 @@ def logit_error(expected: NDArray[np.float64], received: NDArray[np.float64]) ->
     Args:
         expected: Keras' probabilities, float64[texts, classes].
         received: The file's.
+        are_independent: The outputs are sigmoids, each with a logit of its own, and not one softmax.
 
     Returns:
         The root mean square of the errors, divided by the standard deviation of Keras' logits.
@@ -193,7 +203,8 @@ def logit_error(expected: NDArray[np.float64], received: NDArray[np.float64]) ->
         >>> logit_error(keras, keras), round(logit_error(keras, keras[:, ::-1]), 1)
         (0.0, 2.0)
     """
-    due, found = _logits(expected), _logits(received)
+    logits = _independent_logits if are_independent else _logits
+    due, found = logits(expected), logits(received)
     spread = float(due.std())
     error = float(np.sqrt(np.mean((found - due) ** 2)))
     return error / max(spread, _SMALLEST_PROBABILITY)
@@ -206,24 +217,31 @@ def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return centred
 
 
-def _flips(keras: NDArray[np.float64], before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[Flip, ...]:
-    flips = [
-        Flip(row, old, new, float(keras[row, old]), float(keras[row, old] - keras[row, new]))
-        for row, (old, new) in enumerate(zip(before.tolist(), after.tolist(), strict=True))
-        if old != new
-    ]
+def _independent_logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    clipped = np.clip(probabilities, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    logits: NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
+    return logits
+
+
+def _flips(keras: NDArray[np.float64], file: NDArray[np.float64], decision: Decision) -> tuple[Flip, ...]:
+    flips = []
+    for row, (expected, received) in enumerate(zip(keras, file, strict=True)):
+        before, after = decision.chosen(expected), decision.chosen(received)
+        if set(before) != set(after):
+            changed = before[0] if not decision.is_multi_label else decision.surest(set(before) ^ set(after), expected)
+            margin = decision.margin(expected, received)
+            flips.append(Flip(row, before, after, float(expected[changed]), margin))
     return tuple(sorted(flips, key=lambda flip: -flip.margin))
 
 
-def _lost_labels(keras: NDArray[np.float64], before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[int, ...]:
-    best_two = np.sort(keras, axis=1)[:, -2:]
-    is_sure = best_two[:, 1] - best_two[:, 0] >= _LOST_MARGIN
-    lost = []
-    for label in np.unique(before[is_sure]).tolist():
-        kept = after[is_sure & (before == label)] == label
-        if len(kept) >= _LOST_TEXTS and not kept.any():
-            lost.append(label)
-    return tuple(lost)
+def _lost_labels(keras: NDArray[np.float64], file: NDArray[np.float64], decision: Decision) -> tuple[int, ...]:
+    """Labels that Keras is sure of on several texts, and that the file gives none of these."""
+    kept: dict[int, list[bool]] = {}
+    for expected, received in zip(keras, file, strict=True):
+        given = decision.chosen(received)
+        for label in decision.sure_labels(expected, _LOST_MARGIN):
+            kept.setdefault(label, []).append(label in given)
+    return tuple(sorted(label for label, found in kept.items() if len(found) >= _LOST_TEXTS and not any(found)))
 
 
 def _accuracies(

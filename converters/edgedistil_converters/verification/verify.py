@@ -24,8 +24,8 @@ from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
 from edgedistil_runtime.contract import BUILTIN, CLASSIFY_TOKENS, EDGETPU, GPU, NO_TOKENIZER, PROBABILITIES, TOKEN_IDS
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ParityError
-from edgedistil_runtime.golden_cases import with_both_classes
 from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.native_log import native_log_hidden
 
@@ -135,12 +135,13 @@ def verify(
     """
     try:
         received, batched = _run(path, answers, part)
-        report = _report(answers, received)
+        decision = read_artifact(path).metadata.decision
+        report = _report(answers, received, decision)
         if rules is None:
             for probabilities in (batched, received):
-                _check_each(answers, probabilities, tolerance)
+                _check_each(answers, probabilities, tolerance, decision)
             _check_means(report, tolerance)
-        judged = _Judged.choose(answers, received, samples or Samples())
+        judged = _Judged.choose(answers, received, samples or Samples(), decision)
         measures = judged.compare(received)
         if rules is not None:
             labels = read_artifact(path).metadata.labels
@@ -181,11 +182,11 @@ def _run(path: Path, answers: Sequence[GoldenCase], part: _Part) -> tuple[_Recei
     return received, batched
 
 
-def _report(answers: Sequence[GoldenCase], received: _Received) -> ParityReport:
+def _report(answers: Sequence[GoldenCase], received: _Received, decision: Decision) -> ParityReport:
     differences = {
         number: np.abs(found - np.array(answers[number].probabilities)) for number, found in received.items()
     }
-    agreeing = {number for number, found in received.items() if _label(found) == _label(_expected(answers[number]))}
+    agreeing = {number for number, found in received.items() if decision.is_same(found, _expected(answers[number]))}
     return ParityReport(
         texts=len(answers),
         largest_difference=float(np.max(list(differences.values()))),
@@ -206,9 +207,12 @@ class _Judged:
     class_numbers: Sequence[int | None]
     source: str
     are_samples: bool
+    decision: Decision
 
     @classmethod
-    def choose(cls, answers: Sequence[GoldenCase], received: _Received, samples: Samples) -> "_Judged":
+    def choose(
+        cls, answers: Sequence[GoldenCase], received: _Received, samples: Samples, decision: Decision
+    ) -> "_Judged":
         """The samples, or all answers if these are too few."""
         number_of, source = samples.number_of, samples.source
         chosen = [n for n in received if answers[n].text in number_of and answers[n].text_pair is None]
@@ -217,11 +221,11 @@ class _Judged:
             source = f"{source} and {BUILTIN_TEXTS}" if chosen else BUILTIN_TEXTS
         classes = dict.fromkeys(received) | {number: number_of[answers[number].text] for number in chosen}
         judged = chosen if are_samples else list(received)
-        return cls({n: answers[n] for n in judged}, [classes[n] for n in judged], source, are_samples)
+        return cls({n: answers[n] for n in judged}, [classes[n] for n in judged], source, are_samples, decision)
 
     def compare(self, received: _Received) -> Comparison:
         expected = [_expected(answer) for answer in self.answers.values()]
-        return compare(expected, [received[number] for number in self.answers], self.class_numbers)
+        return compare(expected, [received[number] for number in self.answers], self.class_numbers, self.decision)
 
     def check(self, measures: Comparison, rules: Rules, labels: Sequence[str]) -> None:
         found = violations(measures, rules, labels, are_samples=self.are_samples)
@@ -294,12 +298,14 @@ def _check_finite(answer: GoldenCase, received: NDArray[np.float64]) -> None:
         raise _OutOfTolerance(f"The file's probabilities of {_named(answer)} are not finite: {received.tolist()[:8]}.")
 
 
-def _check_each(answers: Sequence[GoldenCase], received: _Received, tolerance: Tolerance) -> None:
+def _check_each(answers: Sequence[GoldenCase], received: _Received, tolerance: Tolerance, decision: Decision) -> None:
     for number, probabilities in received.items():
-        _check_probabilities(answers[number], probabilities, tolerance.largest)
+        _check_probabilities(answers[number], probabilities, tolerance.largest, decision)
 
 
-def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tolerance: float) -> None:
+def _check_probabilities(
+    answer: GoldenCase, received: NDArray[np.float64], tolerance: float, decision: Decision
+) -> None:
     """Raises if a probability or the label differs by more than the tolerance."""
     expected = _expected(answer)
     difference = float(np.max(np.abs(received - expected)))
@@ -308,11 +314,14 @@ def _check_probabilities(answer: GoldenCase, received: NDArray[np.float64], tole
             f"The probabilities of {_named(answer)} differ from those of the Keras classifier by {difference:.3g}; "
             f"{tolerance:g} is allowed."
         )
-    before, after, classes = _label(expected), _label(received), with_both_classes(expected)
-    if before != after and classes[before] - classes[after] > tolerance:
+    margin = decision.margin(expected, received)
+    is_flip = margin > tolerance
+    if decision.is_multi_label:  # its margin is a share of the room on a side of the threshold
+        is_flip = not decision.is_close_call(expected, received, tolerance)
+    if is_flip:
         raise _OutOfTolerance(
-            f"The label of {_named(answer)} flips from number {before} (Keras: {classes[before]:.3f}) to number "
-            f"{after} (Keras: {classes[after]:.3f})."
+            f"The label of {_named(answer)} flips from number {_numbers(expected, decision)} to number "
+            f"{_numbers(received, decision)}; Keras is sure of it by {margin:.3f}."
         )
 
 
@@ -320,8 +329,8 @@ def _expected(answer: GoldenCase) -> NDArray[np.float64]:
     return np.array(answer.probabilities)
 
 
-def _label(probabilities: NDArray[np.float64]) -> int:
-    return int(np.argmax(with_both_classes(probabilities)))
+def _numbers(probabilities: NDArray[np.float64], decision: Decision) -> str:
+    return " and ".join(map(str, decision.chosen(probabilities))) or "none"
 
 
 def _named(answer: GoldenCase) -> str:

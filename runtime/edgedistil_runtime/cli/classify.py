@@ -19,7 +19,10 @@ __all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
-    summary = "Label texts. Prints one line per text: label, tab, score."
+    summary = (
+        "Label texts. Prints one line per text: label, tab, score. A multi-label model prints all labels that reach "
+        "their thresholds, or an empty line."
+    )
     parser = commands.add_parser("classify", help=summary, description=summary)
     add_model(parser)
     parser.add_argument(
@@ -62,10 +65,14 @@ def _texts(given: Iterable[str]) -> Iterator[str]:
 
 
 def _columns(answer: Classification, top: int | None) -> str:
-    return "\t".join(f"{label}\t{score:.4f}" for label, score in answer.top(top or 1))
+    shown = answer.top(top or 1)
+    if answer.labels is not None and top is None:
+        shown = [(label, answer.probabilities[label]) for label in answer.labels]
+    return "\t".join(f"{label}\t{score:.4f}" for label, score in shown)
 
 
 def _json(answer: Classification, top: int | None) -> str:
     best = dict(answer.top(top or len(answer.probabilities)))
     answered = {"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best}
-    return json.dumps({**answered, "is_truncated": answer.is_truncated})
+    labels = {} if answer.labels is None else {"labels": list(answer.labels)}
+    return json.dumps({**answered, **labels, "is_truncated": answer.is_truncated})

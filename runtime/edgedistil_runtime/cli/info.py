@@ -44,6 +44,8 @@ def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
         "name": metadata.name,
         "size": size,
         "labels": list(metadata.labels),
+        "problem_type": metadata.problem_type,
+        "thresholds": dict(zip(metadata.labels, metadata.thresholds)),
         "tokenizer": {
             "kind": tokenizer.kind,
             "sequence_length": tokenizer.sequence_length,

@@ -48,6 +48,7 @@ class ClassifyRequest:
         return {
             "label": classification.label,
             "score": classification.score,
+            **({} if classification.labels is None else {"labels": list(classification.labels)}),
             "probabilities": probabilities,
             "is_truncated": classification.is_truncated,
         }

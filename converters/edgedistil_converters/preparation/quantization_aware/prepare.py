@@ -46,6 +46,7 @@ def train_with_quantization(
     Raises:
         ConversionError: The classifier, the plan or the data do not fit, a package is missing, or training failed.
     """
+    prepared.require_one_label("Training with quantization (`scheme` int8-qat) needs")
     classifier = prepared.classifier
     reference = prepared.reference
     if reference is None:  # computed here, because training changes the classifier
