@@ -12,10 +12,10 @@ For each data set and seed: the teacher (`all_minilm_l6_v2_en`, fine-tuned, or f
 - `no augmentation`, `no unlabelled texts`: without these texts;
 - `convolutional`: the same texts and answers, and a network of constant weights only, measured in Keras.
 
-Files are pruned to the pieces of the texts that the student has seen. Accuracies are of the Keras model and of the file
-through the runtime; milliseconds are medians over test texts, the student's and the teacher's file in turn for each.
-Results are appended to --work/results.jsonl, and what is there is not measured again. With --keep, students are
-kept, and another --work measures their files again without training them.
+Files are pruned to the pieces of the texts that the student has seen, or have all with --whole-vocabulary. Accuracies
+are of the Keras model and of the file through the runtime; milliseconds are medians over test texts, the student's and
+the teacher's file in turn for each. Results are appended to --work/results.jsonl, and what is there is not measured
+again. With --keep, students are kept, and another --work measures their files again without training them.
 """
 
 import argparse
@@ -187,7 +187,7 @@ def ask_file(
         path,
         QuantizationPlan(options.file),
         training=data.training if options.file in ("int8-qat", "int8-static", "int4") else None,
-        pruning_texts=tuple(seen),
+        pruning_texts=() if options.whole_vocabulary else tuple(seen),
         keep_failed=True,
         force=True,
     )
@@ -254,7 +254,10 @@ COLUMNS = {
     "corpus": "unlabelled",
     "rate": "learning_rate",
     "loss": "distillation_loss",
-    **{name.replace("_", " "): name for name in ("epochs", "temperature", "teacher_share", "vector_loss", "file")},
+    **{
+        name.replace("_", " "): name
+        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "file", "pieces")
+    },
 }
 MEANS = {
     "Keras": ("accuracy", 100),
@@ -301,6 +304,7 @@ def main() -> None:
     parser.add_argument("--distillation-loss", choices=["kl", "mse"])
     parser.add_argument("--vector-loss", type=float)
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
+    parser.add_argument("--whole-vocabulary", action="store_true", help="files with all pieces of the student")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument(
         "--keep", type=Path, help="folder of trained students; those that are there are not trained again"
@@ -320,6 +324,7 @@ def main() -> None:
                     key = {"data": folder.name, "per_class": options.per_class, "on": options.on, "student": student}
                     key |= {"arm": arm, "seed": seed, **changes}
                     named = {**key, "file": None if arm == "convolutional" else options.file or None}
+                    named["pieces"] = "all" if options.whole_vocabulary else None
                     if any(all(row.get(name) == value for name, value in named.items()) for row in rows):
                         continue
                     row = {**named, **measure(folder, student, arm, options, seed, kept_student(key, options))}

@@ -34,6 +34,7 @@ _KEPT_GROWTH = 1.2
 _MOST_LABELS = 8
 
 OnProgress = Callable[[int, int], None]
+_Answer = Callable[[TokenizedTexts], NDArray[np.float32]]
 
 
 class Teacher:
@@ -176,7 +177,7 @@ class Teacher:
     def _answer_all(
         self,
         texts: Sequence[str],
-        answer: Callable[[TokenizedTexts], NDArray[np.float32]],
+        answer: _Answer,
         width: int,
         cache: AnswerCache | None,
         on_progress: OnProgress | None,
@@ -191,16 +192,17 @@ class Teacher:
         while len(found) < len(texts):
             if on_progress:
                 on_progress(len(found), len(texts))
-            divided = divide_texts(
-                self._preprocessor, texts[len(found) : len(found) + _TEXTS_AT_ONCE], self._long_texts
-            )
-            more = mean_by_text(answer(tokenize(self._preprocessor, divided.texts)), divided)
+            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE], answer)
             found = np.concatenate([found, more])
             # Not after every step: the file is written as a whole.
             if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
                 cache.write(digest, found)
                 kept = len(found)
         return found
+
+    def _answer(self, texts: Sequence[str], answer: _Answer) -> NDArray[np.float32]:
+        divided = divide_texts(self._preprocessor, texts, self._long_texts)
+        return mean_by_text(answer(tokenize(self._preprocessor, divided.texts)), divided)
 
     def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""

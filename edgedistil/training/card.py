@@ -110,8 +110,10 @@ def _teacher(record: Mapping[str, Any]) -> list[str]:
     kind = "mean square of the logits' differences"
     if settings["distillation_loss"] == "kl":
         kind = f"divergence at temperature {settings['temperature']:g}"
+    weight = settings.get("vector_loss", 0)
+    vectors = f" Its vectors were learned too, with a weight of {weight:g}." if weight else ""
     return [
         "",
         f"Distilled from `{teacher['name']}`, which answered these texts: {texts}. "
-        f"Its share of the loss is {settings['teacher_share']:g} ({kind}).",
+        f"Its share of the loss is {settings['teacher_share']:g} ({kind})." + vectors,
     ]
