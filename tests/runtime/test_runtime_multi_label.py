@@ -12,7 +12,6 @@ from edgedistil_runtime.backends.fake import FakeBackend
 from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import AcceleratorMismatch, ArtifactError
 from edgedistil_runtime.golden_cases import replay_golden_cases
-from edgedistil_runtime.serving.requests import ClassifyRequest
 
 THRESHOLDS = (0.5, 0.3, 0.05)
 
@@ -112,6 +111,9 @@ def test_a_flip_within_the_tolerance_is_a_close_call():
 
 
 def test_the_server_gives_the_set(multi_label_path):
+    pytest.importorskip("starlette", reason="edgedistil-runtime[serve] is not installed")
+    from edgedistil_runtime.serving.requests import ClassifyRequest
+
     with open_with(multi_label_path, 0.6, 0.9, 0.01) as classifier:
         answers = classifier.classify_batch(["hi"])
     assert ClassifyRequest(("hi",), None, 1, is_single=True).answer(answers)["labels"] == ["middle", "low"]
