@@ -105,7 +105,7 @@ def read_architecture(classifier: Any) -> Architecture:
     Example:
         >>> from edgedistil.presets.loading import load_classifier
         >>> read_architecture(load_classifier("intents"))
-        Architecture(num_layers=2, pooled_activation='relu', is_gelu_approximate=False)
+        Architecture(num_layers=2, pooled_activation='relu', is_gelu_approximate=False, is_mean_pooled=False)
     """
     backbone = classifier.backbone
     return Architecture(int(backbone.num_layers), _read_pooled_activation(classifier), _read_gelu(backbone))
