@@ -41,6 +41,7 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scr
 MINILM = "all_minilm_l6_v2_en"
 STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_tiny_en", "tiny")}
 ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
+FROM_SCRATCH_ARMS = ("no general start", "convolutional")
 SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", "vector_loss")
 TIMED_TEXTS, TIMED_BLOCK = 200, 20
 
@@ -52,7 +53,7 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 def settings_of(arm: str, options: argparse.Namespace, seed: int, size: str) -> TrainingSettings:
     """Settings of an arm's training."""
-    if arm in ("no general start", "convolutional"):
+    if arm in FROM_SCRATCH_ARMS:
         scratch = replace(from_scratch_settings(SIZES[size].hidden_dim), seed=seed)
         return replace(scratch, epochs=options.scratch_epochs or scratch.epochs)
     return replace(
@@ -207,7 +208,7 @@ def ask_file(
 
 
 def compare_speed(student: Any, teacher: Any, texts: Sequence[str]) -> tuple[float, float]:
-    """How many times faster a student is: by medians over texts that are new to it, and over the same ones again.
+    """Measures how many times faster a student is, by medians of a text after another one and of the same text again.
 
     The models take turns, each with a block of texts, so that both are disturbed alike, and each has the processor's
     caches as if it ran by itself.
@@ -276,7 +277,7 @@ COLUMNS = {
     "loss": "distillation_loss",
     **{
         name.replace("_", " "): name
-        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "file", "pieces")
+        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "scratch_epochs", "file", "pieces")
     },
 }
 MEANS = {
@@ -345,6 +346,8 @@ def main() -> None:
                 for arm in options.arms:
                     key = {"data": folder.name, "per_class": options.per_class, "on": options.on, "student": student}
                     key |= {"arm": arm, "seed": seed, **changes}
+                    if arm in FROM_SCRATCH_ARMS:
+                        key["scratch_epochs"] = options.scratch_epochs
                     named = {**key, "file": None if arm == "convolutional" else options.file or None}
                     named["pieces"] = "all" if options.whole_vocabulary else None
                     if any(all(row.get(name) == value for name, value in named.items()) for row in rows):

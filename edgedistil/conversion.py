@@ -260,8 +260,6 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
         record=record,
         thresholds=trained.thresholds,
     )
-    if request.plan.needs == "training data":
-        prepared.require_one_label("Training with quantization (`scheme` int8-qat) needs")
     if request.calibrate_scores:
         prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
     return prepared, samples, source

@@ -164,7 +164,7 @@ def _check_problem(config: Mapping[str, Any], preset: str) -> None:
 def thresholds(config: Mapping[str, Any], count: int) -> tuple[float, ...]:
     """Smallest probability of each label that a multi-label classifier gives: 0.5; empty for one of a single label.
 
-    A checkpoint has no thresholds of its own. 0.5 is where a logit is 0.
+    A checkpoint does not contain thresholds. 0.5 is where a logit is 0.
 
     Example:
         >>> thresholds({"problem_type": "multi_label_classification"}, 3), thresholds({}, 3)

@@ -224,10 +224,13 @@ def test_a_student_is_trained_from_the_command_line(teacher_preset, csv_file, tm
 
     answers = sorted((tmp_path / ".teacher_answers").iterdir())
     times = [path.stat().st_mtime_ns for path in answers]
-    again = train(*given, "--teacher-share", "1", "--distillation-loss", "mse", "-o", tmp_path / "other")
+    options = ("--teacher-share", "1", "--distillation-loss", "mse", "--vector-loss", "0.5")
+    again = train(*given, *options, "-o", tmp_path / "other")
     assert again.exit_code == 0, again.stderr
     assert "teacher teacher: answered texts: 12 training, 2 unlabelled" in again.stdout
-    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / ".teacher_answers").iterdir())] == times
+    assert [path.stat().st_mtime_ns for path in answers] == times
+    assert json.loads((tmp_path / "other" / "training.json").read_text())["settings"]["vector_loss"] == 0.5
+    assert "with a weight of 0.5" in (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,7 @@ def test_a_student_is_trained_from_the_command_line(teacher_preset, csv_file, tm
         (("--unlabelled", "header.csv"), "header.csv has no example"),
         (("--unlabelled", "no.csv"), "There is no data file no.csv"),
         (("--temperature", "0"), "temperature must be a number above 0"),
+        (("--vector-loss", "-1"), "vector_loss must be a number from 0 up"),
         (("-o", "teacher", "--force"), "would replace what it is made of"),
         (("--validation-data", "other.csv"), "must have examples"),
         (("--train-data", "other.csv"), "A teacher (--teacher) must have the labels of the training data"),

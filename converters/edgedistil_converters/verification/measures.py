@@ -193,7 +193,7 @@ def logit_error(
     Args:
         expected: Keras' probabilities, float64[texts, classes].
         received: The file's.
-        are_independent: The outputs are sigmoids, each with a logit of its own, and not one softmax.
+        are_independent: True if the outputs are independent sigmoids, False for one softmax.
 
     Returns:
         The root mean square of the errors, divided by the standard deviation of Keras' logits.
