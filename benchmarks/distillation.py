@@ -12,11 +12,11 @@ For each data set and seed: the teacher (`all_minilm_l6_v2_en`, fine-tuned, or f
 - `no augmentation`, `no unlabelled texts`: without these texts;
 - `convolutional`: the same texts and answers, and a network of constant weights only, measured in Keras.
 
-Files are pruned to the pieces of the texts that the student has seen, or have all with --whole-vocabulary. Accuracies
-are of the Keras model and of the file through the runtime. *times faster* compares the student's file with its
-teacher's int8 file, by the medians of a text after another one and of the *same text* again. Results are appended to
---work/results.jsonl, and what is there is not measured again. With --keep, students are kept, and another --work
-measures their files again without training them.
+Files are pruned to the pieces of the texts that the student has seen and of --sentences of the corpus, or have all with
+--whole-vocabulary. Accuracies are of the Keras model and of the file through the runtime. *times faster* compares the
+student's file with its teacher's int8 file, by the medians of a text after another one and of the *same text* again.
+Results are appended to --work/results.jsonl, and what is there is not measured again. With --keep, students are kept,
+and another --work measures their files again without training them.
 """
 
 import argparse
@@ -43,6 +43,7 @@ STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_
 ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
 FROM_SCRATCH_ARMS = ("no general start", "convolutional")
 SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", "vector_loss")
+FILE = ("file", "layers", "pieces")
 TIMED_TEXTS, TIMED_BLOCK = 200, 20
 
 
@@ -66,10 +67,15 @@ def other_texts(folder: Path, data: TrainingData, measured: LabelledTexts, optio
     if options.per_class is not None:
         known = {*data.training.texts, *measured.texts}
         return [text for text in read_labelled_texts(folder / "train.csv").texts if text not in known]
-    if options.corpus is None:
+    return sentences(options.corpus, options.unlabelled)
+
+
+def sentences(corpus: Path | None, count: int) -> list[str]:
+    """Sentences of a corpus, the same ones at every call."""
+    if not count or corpus is None:
         return []
-    texts = [line for path in sorted(options.corpus.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
-    return random.Random(0).sample(texts, options.unlabelled)
+    texts = [line for path in sorted(corpus.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
+    return random.Random(0).sample(texts, count)
 
 
 def find_teacher(folder: Path, data: TrainingData, options: argparse.Namespace, seed: int) -> Path:
@@ -180,15 +186,16 @@ def ask_file(
     """Accuracy, size and speed of a student's file, beside its teacher's file."""
     from edgedistil.conversion import ConversionRequest, convert_preset
     from edgedistil_converters import QuantizationPlan
+    from edgedistil_converters.quantization.plan import LayerScheme
     from edgedistil_runtime import TextClassifier
 
     path = options.work / "student.tflite"
     request = ConversionRequest(
         str(student),
         path,
-        QuantizationPlan(options.file),
+        QuantizationPlan(options.file, layers=tuple(LayerScheme(*layer.split("=")) for layer in options.layer)),
         training=data.training if options.file in ("int8-qat", "int8-static", "int4") else None,
-        pruning_texts=() if options.whole_vocabulary else tuple(seen),
+        pruning_texts=() if options.whole_vocabulary else (*seen, *sentences(options.corpus, options.sentences)),
         keep_failed=True,
         force=True,
     )
@@ -277,7 +284,7 @@ COLUMNS = {
     "loss": "distillation_loss",
     **{
         name.replace("_", " "): name
-        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "scratch_epochs", "file", "pieces")
+        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "scratch_epochs", *FILE)
     },
 }
 MEANS = {
@@ -326,6 +333,8 @@ def main() -> None:
     parser.add_argument("--distillation-loss", choices=["kl", "mse"])
     parser.add_argument("--vector-loss", type=float)
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
+    parser.add_argument("--layer", nargs="*", default=[], help="layers with another scheme, PATTERN=SCHEME")
+    parser.add_argument("--sentences", type=int, default=0, help="texts of the corpus whose pieces stay in the file")
     parser.add_argument("--whole-vocabulary", action="store_true", help="files with all pieces of the student")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument(
@@ -349,7 +358,10 @@ def main() -> None:
                     if arm in FROM_SCRATCH_ARMS:
                         key["scratch_epochs"] = options.scratch_epochs
                     named = {**key, "file": None if arm == "convolutional" else options.file or None}
+                    named["layers"] = ", ".join(options.layer) or None
                     named["pieces"] = "all" if options.whole_vocabulary else None
+                    if options.sentences:
+                        named["pieces"] = f"and of {options.sentences:,} sentences"
                     if any(all(row.get(name) == value for name, value in named.items()) for row in rows):
                         continue
                     row = {**named, **measure(folder, student, arm, options, seed, kept_student(key, options))}

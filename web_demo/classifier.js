@@ -5,7 +5,7 @@ import { EngineError, MismatchError } from './errors.js';
 export const CLASSIFY_TEXT = 'classify_text';
 export const CLASSIFY_TEXT_PAIR = 'classify_text_pair';
 
-const SHORTEST_ROW = 64; // bytes: most commands and queries fit, and share one allocation
+const SHORTEST_ROW = 128; // bytes: most commands and queries fit, and files have tensors of this length for them anyway
 const LARGEST_PROBABILITY = 1.001; // softmax in float32 may round to a little more than 1
 
 /**

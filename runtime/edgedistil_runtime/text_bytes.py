@@ -9,7 +9,7 @@ from edgedistil_runtime.errors import InputError
 
 __all__ = ["check_text", "encode_string", "encode_text"]
 
-_MIN_ROW = 64  # bytes: most commands and queries fit, so that they share one allocation
+_MIN_ROW = 128  # bytes: most commands and queries fit, and files have tensors of this length for them anyway
 
 
 def encode_text(text: str) -> npt.NDArray[np.int32]:
@@ -25,7 +25,7 @@ def encode_text(text: str) -> npt.NDArray[np.int32]:
         text: Any string, also an empty one.
 
     Returns:
-        int32[n]: the bytes, right-padded with zeros; n is a power of two and at least 64.
+        int32[n]: the bytes, right-padded with zeros; n is a power of two and at least 128.
 
     Raises:
         InputError: `text` is not a string.

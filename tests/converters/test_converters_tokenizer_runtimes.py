@@ -46,12 +46,13 @@ TEXTS = {
 # The newest version of each op that tflite-runtime 2.14.0 loads: found by raising the versions in a file one by one.
 # They are those of tensorflow/lite/core/kernels/register.cc. Of the ops that a file has, and of no others.
 NEWEST_IN_2_14 = {
-    "ADD": 5, "BATCH_MATMUL": 4, "BROADCAST_TO": 3, "CAST": 5, "CONCATENATION": 4, "CUMSUM": 1, "DEQUANTIZE": 5,
-    "EQUAL": 4, "FLOOR_DIV": 3, "FLOOR_MOD": 2, "FULLY_CONNECTED": 10, "GATHER": 6, "GELU": 2, "GREATER": 2,
-    "GREATER_EQUAL": 3, "IF": 1, "LESS": 3, "LOGICAL_AND": 1, "LOGICAL_NOT": 1, "LOGICAL_OR": 1, "MAXIMUM": 4,
-    "MEAN": 3, "MINIMUM": 4, "MUL": 7, "NOT_EQUAL": 3, "PACK": 4, "RANGE": 2, "REDUCE_MAX": 3, "REDUCE_MIN": 3,
-    "RESHAPE": 1, "RSQRT": 2, "SCATTER_ND": 1, "SELECT_V2": 2, "SHAPE": 1, "SLICE": 6, "SOFTMAX": 3,
+    "ADD": 5, "ARG_MIN": 3, "BATCH_MATMUL": 4, "BROADCAST_TO": 3, "CAST": 5, "CONCATENATION": 4, "CUMSUM": 1,
+    "DEQUANTIZE": 5, "EQUAL": 4, "FLOOR_DIV": 3, "FLOOR_MOD": 2, "FULLY_CONNECTED": 10, "GATHER": 6, "GELU": 2,
+    "GREATER": 2, "GREATER_EQUAL": 3, "IF": 1, "LESS": 3, "LOGICAL_AND": 1, "LOGICAL_NOT": 1, "LOGICAL_OR": 1,
+    "MAXIMUM": 4, "MEAN": 3, "MINIMUM": 4, "MUL": 7, "NOT_EQUAL": 3, "PACK": 4, "RANGE": 2, "REDUCE_MAX": 3,
+    "REDUCE_MIN": 3, "RESHAPE": 1, "RSQRT": 2, "SCATTER_ND": 1, "SELECT_V2": 2, "SHAPE": 1, "SLICE": 6, "SOFTMAX": 3,
     "SQUARED_DIFFERENCE": 2, "STRIDED_SLICE": 8, "SUB": 5, "SUM": 2, "TOPK_V2": 3, "TRANSPOSE": 6, "WHERE": 2,
+    "ZEROS_LIKE": 1,
 }  # fmt: skip
 
 needs_tflite_runtime = pytest.mark.skipif(

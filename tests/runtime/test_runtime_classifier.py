@@ -147,7 +147,7 @@ class TestInput:
         assert classifier.classify(text).text == text
 
     @pytest.mark.parametrize(
-        ("size", "row"), [(0, 64), (1, 64), (64, 64), (65, 128), (128, 128), (129, 256), (5000, 8192)]
+        ("size", "row"), [(0, 128), (1, 128), (127, 128), (128, 128), (129, 256), (257, 512), (5000, 8192)]
     )
     def test_rows_grow_by_powers_of_two(self, size, row):
         encoded = encode_text("x" * size)

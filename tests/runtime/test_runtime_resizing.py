@@ -8,7 +8,7 @@ from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
 from edgedistil_runtime.text_bytes import encode_text
 
 INTERPRETERS = [LiteRTInterpreterBackend, TFLiteRuntimeBackend, TensorFlowBackend]
-SHORT, LONG = encode_text("hello"), encode_text("z" * 100)  # 64 and 128 bytes with their padding
+SHORT, LONG = encode_text("hello"), encode_text("z" * 200)  # 128 and 256 bytes with their padding
 ROW, ROWS = np.array([[1, 7, 2]], np.int32), np.arange(1, 1 + 4 * 60, dtype=np.int32).reshape(4, 60) % 90 + 1
 SHORT_AND_LONG = [
     ("tokenize", {"text": SHORT}, {"text": LONG}),
@@ -25,7 +25,7 @@ def open_model(request, echo_path):
         (kind._imported if kind is CompiledModelBackend else kind.interpreter_class)()
     except BackendError:
         pytest.skip(f"{kind.name} is not installed")
-    options = {"longest_row": 128, "num_classes": 3} if kind is CompiledModelBackend else {}
+    options = {"longest_row": 256, "num_classes": 3} if kind is CompiledModelBackend else {}
     return lambda: kind(echo_path, **options)
 
 
@@ -45,7 +45,7 @@ class TestCompiledModel:
     @pytest.fixture
     def backend(self, echo_path):
         pytest.importorskip("ai_edge_litert.compiled_model")
-        backend = CompiledModelBackend(echo_path, longest_row=128, num_classes=3)
+        backend = CompiledModelBackend(echo_path, longest_row=256, num_classes=3)
         yield backend
         backend.close()
 
@@ -54,7 +54,7 @@ class TestCompiledModel:
         due = backend.run("tokenize", {"text": LONG})["token_ids"].tolist()
         with monkeypatch.context() as patch:
             patch.setattr(backend._model, "resize_input_tensor_by_name", lambda *_: None)
-            with pytest.raises(BackendError, match=r"did not resize the input 'text' of tokenize.*\(64,\).*\(128,\)"):
+            with pytest.raises(BackendError, match=r"did not resize the input 'text' of tokenize.*\(128,\).*\(256,\)"):
                 backend.run("tokenize", {"text": SHORT})
         assert backend.run("tokenize", {"text": LONG})["token_ids"].tolist() == due
 

@@ -28,7 +28,7 @@ _DELEGATE = "DELEGATE"
 _PART_OF_NAME = (
     (re.compile(r"(^|/)transformer_layer_\d+(/|$)"), "layers"),
     (re.compile(r"(^|/)embeddings(_layer_norm)?(/|;|$)"), "embeddings"),
-    (re.compile(r"(^|/)(pooled_dense|pooled_tanh|logits|probabilities)(/|;|$)"), "head"),
+    (re.compile(r"(^|/)(mean_pooling\w*|pooled_dense|pooled_tanh|logits|probabilities)(/|;|$)"), "head"),
 )
 _READS_ROWS = ("GATHER", "SLICE", "STRIDED_SLICE")  # of a constant, they read what they return
 

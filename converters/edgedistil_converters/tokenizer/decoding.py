@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
 
-__all__ = ["decode_bytes", "decode_utf8"]
+__all__ = ["decode_utf8"]
 
 _REPLACEMENT = 0xFFFD
 
@@ -79,43 +79,19 @@ def decode_utf8(text: Any) -> Any:
     """Decode a text: the code point that begins at each byte.
 
     Args:
-        text: int32[n], bytes; values outside 0 to 255 count as the nearest byte; a zero ends the text.
+        text: int32[n], values from 0 to 255, the last a zero.
 
     Returns:
-        int32[m], 1 <= m <= n + 1: the code point that begins at each byte, or -1 if none does. The last is the 0 after
-        the text, so that no later tensor is ever empty.
+        int32[n]: the code point that begins at each byte, or -1 if none does.
 
     Example:
-        >>> decode_utf8(tf.constant(list("a\u00e9!".encode()))).numpy().tolist()
+        >>> decode_utf8(tf.constant([*"a\u00e9!".encode(), 0])).numpy().tolist()
         [97, 233, -1, 33, 0]
-        >>> decode_utf8(tf.constant([0xE2, 0x82, 97])).numpy().tolist()  # the euro sign without its last byte
+        >>> decode_utf8(tf.constant([0xE2, 0x82, 97, 0])).numpy().tolist()  # the euro sign without its last byte
         [65533, -1, 97, 0]
     """
-    text = tf.clip_by_value(text, 0, 0xFF)
-    size = tf.shape(text)[0]
-    positions = tf.range(size)
-    # First zero, or n: the appended size is the minimum if the text has no zero or is empty.
-    end = tf.reduce_min(tf.concat([tf.where(tf.equal(text, 0), positions, size), [size]], 0))
-    return decode_bytes(tf.concat([text, [0]], 0), tf.reshape(end + 1, [1]))
-
-
-def decode_bytes(text: Any, size: Any) -> Any:
-    """Decode a text as `decode_utf8` does.
-
-    Args:
-        text: int32[n], values from 0 to 255.
-        size: int32[1], number of bytes up to the first zero, including it.
-
-    Returns:
-        int32[m], where m is `size`.
-
-    Example:
-        >>> decode_bytes(tf.constant([0xC3, 0xA9, 0, 97]), tf.constant([3])).numpy().tolist()
-        [233, -1, 0]
-    """
-    total = size[0]
-    # The final 0 itself, and the three bytes after it.
-    padded = tf.concat([tf.slice(text, [0], size), tf.zeros([3], tf.int32)], 0)
+    total = tf.shape(text)[0]
+    padded = tf.concat([text, tf.zeros([3], tf.int32)], 0)  # the last byte, and the three after it
     classes = tf.gather(shared_constant(_CLASS_OF_BYTE), padded)
     # All below: int32[total] or bool[total]. b0 is the byte at a position, b1 to b3 the next three; c0 to c3 likewise.
     b0, b1, b2, b3 = (tf.slice(padded, [k], [total]) for k in range(4))

@@ -33,6 +33,7 @@ from edgedistil_converters.tokenizer.settings import MAX_BYTES_PER_WORD, start_a
 from edgedistil_converters.tokenizer.special_tokens import SpecialTokenFinder
 from edgedistil_converters.tokenizer.speller import Speller
 from edgedistil_converters.tokenizer.spelling import NOTHING, WORD_BREAK, Spellings, code_point_table
+from edgedistil_converters.tokenizer.steady_shapes import cut_at_zero, first_positions, pad_symbols
 from edgedistil_converters.tokenizer.trie import FIRST_SYMBOL, SEPARATOR, UNKNOWN, build_trie
 from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
@@ -144,7 +145,7 @@ class GraphTokenizer:
         """
         if self._hugging_face is not None:
             return self._hugging_face(text)
-        symbols = self._compose(self._spell(decode_utf8(text)))
+        symbols = self._compose(self._spell(decode_utf8(cut_at_zero(text))))
         total = tf.shape(symbols)[0]
         # All below have the shape [total].
         is_within = tf.not_equal(symbols, SEPARATOR)
@@ -163,7 +164,7 @@ class GraphTokenizer:
         if self._composer is None:
             return symbols
         is_needed = tf.reduce_max(symbols) >= self._alphabet.first_composing
-        return tf.cond(is_needed, lambda: self._composer(symbols), lambda: symbols)
+        return tf.cond(is_needed, lambda: pad_symbols(self._composer(symbols)), lambda: symbols)
 
     def _longest_match(self, symbols: Any, first: Any, total: Any) -> tuple[Any, Any]:
         """Return the id and length (in symbols, 0 for no match) of the longest piece at each position, int32[total]."""
@@ -183,18 +184,15 @@ class GraphTokenizer:
 
     def _longer_match(self, state: Any, ahead: Any, total: Any) -> tuple[Any, Any]:
         """Return the same for pieces of more than `_COMMON_STEPS` symbols, from the states after that many."""
-        # `at`: positions still in the trie, and one past the end, in the dead state, so that the list is never empty.
-        alive = tf.concat([tf.not_equal(state, 0), [True]], 0)
-        at = tf.cast(tf.reshape(tf.where(alive), [-1]), tf.int32)
-        state = tf.gather(tf.concat([state, [0]], 0), at)
+        at = first_positions(tf.not_equal(state, 0))  # positions still in the trie, then a separator, which is not
+        state = tf.gather(state, at)
         states = []
         for step in range(_COMMON_STEPS, self._trie.longest):
             state = self._step(state, tf.gather(ahead, at + step))
             states.append(state)
         token, length = self._last_token(states, _COMMON_STEPS + 1, tf.shape(at)[0])
         token = tf.where(length > 0, token, 0)
-        # Back to all positions; the slot of the extra position is cut off.
-        spread = [tf.scatter_nd(at[:, None], values, [total + 1])[0:total] for values in (token, length)]
+        spread = [tf.scatter_nd(at[:, None], values, [total]) for values in (token, length)]  # back to all positions
         return spread[0], spread[1]
 
     def _step(self, state: Any, symbol: Any) -> Any:
@@ -222,7 +220,7 @@ class GraphTokenizer:
         word = tf.cumsum(tf.cast(first, tf.int32))  # words count from 1; 0 before the first word
         cost = tf.gather(shared_constant(self._bytes_of_symbol), symbols)  # one sum decides both conditions
         cost += tf.cast(stuck, tf.int32) * (MAX_BYTES_PER_WORD + 1)
-        cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.reduce_max(word) + 1])
+        cost_of_word = tf.scatter_nd(word[:, None], cost, [tf.shape(word)[0]])
         return tf.gather(cost_of_word, word) > MAX_BYTES_PER_WORD
 
 

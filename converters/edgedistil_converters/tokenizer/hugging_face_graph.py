@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.added_tokens import AddedTokens
-from edgedistil_converters.tokenizer.decoding import decode_bytes
+from edgedistil_converters.tokenizer.decoding import decode_utf8
 from edgedistil_converters.tokenizer.hugging_face_spelling import HuggingFaceSpellings, check_order_of_marks
 from edgedistil_converters.tokenizer.node_trie import build_node_trie
 from edgedistil_converters.tokenizer.settings import start_and_continuation_pieces
@@ -29,6 +29,7 @@ from edgedistil_converters.tokenizer.spelling import (
     code_point_table,
     own_word,
 )
+from edgedistil_converters.tokenizer.steady_shapes import cut_at_zero
 from edgedistil_converters.tokenizer.trie import SEPARATOR
 from edgedistil_converters.tokenizer.word_pieces import WordPieces
 from edgedistil_runtime.artifact import TokenizerSettings
@@ -135,14 +136,10 @@ class HuggingFacePieces:
         Args:
             text: int32[n], UTF-8 bytes; a zero ends the text.
         """
-        text = tf.concat([text, [0]], 0)
-        zero = tf.zeros_like(text)
-        text = tf.minimum(tf.maximum(text, zero), zero + 0xFF)  # LiteRT is slow if one operand is a scalar
-        size = tf.reshape(tf.argmin(text, output_type=tf.int32) + 1, [1])
-        text = tf.slice(text, [0], size)  # up to the first zero
+        text = cut_at_zero(text)
         symbols = tf.gather(shared_constant(self._symbol_of_byte), text)
         is_common = tf.reduce_max(symbols) < self._alphabet.size
-        symbols = tf.cond(is_common, lambda: symbols, lambda: self._spell(decode_bytes(text, size)))
+        symbols = tf.cond(is_common, lambda: symbols, lambda: self._spell(decode_utf8(text)))
         added, symbols = self._added.take_out(symbols, self._alphabet.symbols)
         return self._divide(symbols, added)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.tokenizer.node_trie import DEAD, NodeTrie
+from edgedistil_converters.tokenizer.steady_shapes import first_positions
 from edgedistil_converters.tokenizer.trie import SEPARATOR
 
 __all__ = ["PieceMatcher", "compact", "look_up", "shifted_rows"]
@@ -65,8 +66,7 @@ class PieceMatcher:
         node, deepest = self._walk(root, rows, slice(-2, None, -1))
         if trie.longest == self.steps:
             return deepest
-        # `at`, int32[k]: positions still in the trie, and position 0, a separator, so that the list is never empty.
-        at = tf.concat([tf.cast(tf.reshape(tf.where(node > DEAD), [-1]), tf.int32), [0]], 0)
+        at = first_positions(node > DEAD)  # int32[k]: positions still in the trie, then a separator, which is not
         ahead = tf.concat([symbols, tf.fill([trie.longest], SEPARATOR)], 0)
         far = self._far(tf.gather(node, at), ahead, at, self.steps)
         far = tf.scatter_nd(tf.reshape(at, [-1, 1]), far, tf.shape(deepest))  # back to all positions, 0 elsewhere

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from edgedistil_converters.tokenizer.matching import compact, look_up
 from edgedistil_converters.tokenizer.spelling import NOTHING, PAGE_SIZE, CodePointTable
+from edgedistil_converters.tokenizer.steady_shapes import LENGTH_STEP, round_up
 from edgedistil_converters.tokenizer.trie import SEPARATOR
 
 __all__ = ["Speller"]
@@ -26,7 +27,14 @@ class Speller:
         self._length, self._offset, self._symbols = map(compact, (table.length, table.offset, table.symbols))
 
     def __call__(self, code_points: Any) -> Any:
-        """Replace code points, int32[n], -1 for none, by their symbols, int32[total + 1], the last a separator."""
+        """Replace code points by their symbols.
+
+        Args:
+            code_points: int32[n], -1 for none.
+
+        Returns:
+            int32[k], k a multiple of `LENGTH_STEP`: the symbols, then separators, at least one.
+        """
         known = tf.maximum(code_points, 0)  # a valid index at the positions of -1, whose entry is replaced below
         row = look_up(self._page_of, known // PAGE_SIZE) * PAGE_SIZE
         # entry, length, start: int32[n]. An entry of `length` symbols fills the output from `start` on.
@@ -37,12 +45,15 @@ class Speller:
         length = look_up(self._length, entry)
         start = tf.cumsum(length, exclusive=True)
         total = tf.reduce_sum(length)
-        # source, int32[total]: the index of the entry that fills each output position. SCATTER_ND adds 1 at each start,
+        size = round_up(total + 1, LENGTH_STEP)
+        # source, int32[size]: the index of the entry that fills each output position. SCATTER_ND adds 1 at each start,
         # so the running sum counts the entries that start at or before a position. An entry without symbols has the
         # start of the next entry; that one has the higher index, so the count finds it. Entries without symbols at the
-        # end start at `total`, the extra slot.
-        counts = tf.scatter_nd(start[:, None], tf.ones_like(start), [total + 1])
-        source = tf.slice(tf.cumsum(counts), [0], [total]) - 1
+        # end start at `total`.
+        counts = tf.scatter_nd(start[:, None], tf.ones_like(start), [size])
+        source = tf.cumsum(counts) - 1
         # Output position p of entry e is symbol offset[e] + (p - start[e]) of the table.
-        index = tf.gather(look_up(self._offset, entry) - start, source) + tf.range(total)
-        return tf.concat([look_up(self._symbols, index), [SEPARATOR]], 0)
+        positions = tf.range(size)
+        index = tf.gather(look_up(self._offset, entry) - start, source) + positions
+        symbols = look_up(self._symbols, tf.minimum(index, len(self._symbols) - 1))
+        return tf.where(positions < total, symbols, SEPARATOR)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from edgedistil_converters.tokenizer.matching import PieceMatcher, compact, look_up, shifted_rows
 from edgedistil_converters.tokenizer.node_trie import NodeTrie
+from edgedistil_converters.tokenizer.steady_shapes import first_positions
 from edgedistil_converters.tokenizer.trie import SEPARATOR
 
 __all__ = ["WordPieces"]
@@ -63,12 +64,12 @@ class WordPieces:
         if added is not None:
             added = tf.concat([tf.fill([steps - 1], -1), added, [-1]], 0)
             return self._by_marks(node, length, hop, is_first, last, added)
-        # `chain`, int32[words + 1] each: the first, second, ... positions of all walks, and of one that is at the end.
+        # `chain`, int32[k] each: the first, second, ... positions of all walks, and of some that are at the end.
         ends = tf.reshape(total - 1, [1])
-        chain = [tf.concat([tf.cast(tf.reshape(tf.where(is_first), [-1]), tf.int32), ends], 0)]
+        chain = [first_positions(is_first)]
         for _ in range(_COMMON_PIECES):
             chain.append(tf.gather(hop, chain[-1]))
-        walks = tf.stack(chain[:-1], 1)  # [words + 1, pieces]
+        walks = tf.stack(chain[:-1], 1)  # [k, pieces]
         # At a position without a piece, the length is above that of every word.
         symbols_of_word = tf.reduce_sum(tf.gather(length, walks), 1)
         is_common = tf.logical_and(
@@ -103,7 +104,7 @@ class WordPieces:
         visited = tf.where(tf.range(total) < last, visited, 0)
         word = tf.cumsum(tf.cast(is_first, tf.int32))  # words count from 1; 0 before the first word
         # A walk counts the symbols of its word, and more than any word has if it is stuck.
-        symbols = tf.scatter_nd(tf.reshape(word, [-1, 1]), visited * length, [tf.reduce_max(word) + 1])
+        symbols = tf.scatter_nd(tf.reshape(word, [-1, 1]), visited * length, [total])
         is_unknown = tf.gather(symbols, word) > self._longest_word
         emitted = tf.where(is_unknown, tf.cast(is_first, tf.int32), visited)
         token = tf.where(is_unknown, self._unknown_id, token)
