@@ -126,10 +126,8 @@ def sign_artifact(
     content = with_note(model.read_bytes(), signature.to_line())
     read_artifact(content, public_key=_public_pem(public_key))  # refused if the file was exchanged meanwhile
     mode = S_IMODE(model.stat().st_mode) if output is None else None
-    with atomic_path(target, force=force or output is None) as temporary:
+    with atomic_path(target, force=force or output is None, mode=mode) as temporary:
         temporary.write_bytes(content)
-    if mode is not None:
-        target.chmod(mode)
     return SignedFile(target, signature, artifact.signature)
 
 

@@ -47,7 +47,7 @@ def sign(
     """  # noqa: D301  # \b is for click
     if make_key:
         if model or key or output or force:
-            raise click.UsageError("--make-key stands by itself: it takes no MODEL, --key, --output or --force.")
+            raise click.UsageError("--make-key takes no MODEL, --key, --output or --force.")
         _make_key(make_key, password_env, as_json=as_json)
         return
     if not model or not key:
