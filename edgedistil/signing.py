@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
-from edgedistil_converters.files import atomic_path, check_output
+from edgedistil_converters.files import atomic_path, check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import OutputError, SigningKeyError
 from edgedistil_runtime.signing import FileSignature, PublicKey, import_cryptography, read_key_file, signed_message
@@ -105,7 +105,7 @@ def sign_artifact(
     Raises:
         ArtifactError: The file is missing, damaged, or not an artifact.
         SigningKeyError: The key cannot be read, is not an Ed25519 private key, or needs another password.
-        OutputError: The output exists and `force` is false, or it cannot be written.
+        OutputError: The output exists and `force` is false, is the key, or cannot be written.
         EdgeDistilError: The package `cryptography` is not installed.
 
     Example:
@@ -118,6 +118,8 @@ def sign_artifact(
     """
     model = Path(path)
     target = model.resolve() if output is None else Path(output)  # of a link, the file is replaced
+    if isinstance(private_key, (str, os.PathLike)):
+        check_not_an_input(target, [Path(private_key)])
     check_output(target, force=force or output is None)
     key = _load_private_key(private_key, password)
     artifact = read_artifact(model)
@@ -189,5 +191,9 @@ def _write_new(path: Path, content: bytes, *, mode: int) -> None:
         raise OutputError(f"{path} exists, and a key is never overwritten. Name another file.") from None
     except OSError as error:
         raise OutputError(f"The key cannot be written: {error}. Name another file.") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except BaseException:
+        path.unlink()
+        raise

@@ -62,6 +62,31 @@ class TestKeys:
         done = invoke("sign", "--make-key", tmp_path / "none" / "k.pem")
         assert done.exit_code == 1 and "The key cannot be written" in done.stderr
 
+    def test_a_full_disk_leaves_nothing(self, tmp_path, monkeypatch):
+        """Neither half a key nor a private key without its public one."""
+        written = []
+
+        def write(self, content):
+            written.append(content)
+            if len(written) == 2:
+                raise OSError(28, "No space left on device")
+
+        class Full:
+            def __init__(self, descriptor, mode):
+                os.close(descriptor)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                return None
+
+        Full.write = write
+        monkeypatch.setattr("edgedistil.signing.os.fdopen", Full)
+        with pytest.raises(OSError, match="No space left"):
+            make_key_pair(tmp_path / "k.pem")
+        assert len(written) == 2 and list(tmp_path.iterdir()) == []
+
     def test_with_a_password(self, tmp_path, model):
         environment = {"KEY_PASSWORD": "correct horse"}
         made = invoke("sign", "--make-key", tmp_path / "k.pem", "--password-env", "KEY_PASSWORD", env=environment)
@@ -155,6 +180,12 @@ class TestSigning:
         done = invoke("sign", model, "--key", keys.private, "-o", output)
         assert done.exit_code == 1 and "pass --force to replace" in done.stderr
         assert invoke("sign", model, "--key", keys.private, "-o", output, "--force").exit_code == 0
+
+    def test_the_key_is_not_replaced(self, model, keys):
+        before = keys.private.read_bytes()
+        done = invoke("sign", model, "--key", keys.private, "-o", keys.private, "--force")
+        assert done.exit_code == 1 and "would replace" in done.stderr
+        assert keys.private.read_bytes() == before
 
     def test_of_a_link_the_file_is_signed(self, model, keys, tmp_path):
         link = tmp_path / "link.tflite"
