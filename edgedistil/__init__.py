@@ -7,6 +7,7 @@ The parts, in the order in which they are used:
     builder     new backbones, preprocessors and classifiers
     training    fits a classifier and writes it as a preset directory
     conversion  preset -> verified .tflite file
+    signing     keys, and the signature of a file
     labelling   labels files of any size
     measuring   speed, memory and scores of models
     report      the measurements as one HTML page

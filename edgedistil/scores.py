@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["ClassScores", "Evaluation", "evaluate_labels", "score_probabilities"]
+__all__ = ["ClassScores", "ConfusedPair", "Evaluation", "evaluate_labels", "score_probabilities"]
 
 _SMALLEST_PROBABILITY = 1e-7  # bounds the loss of a text whose class got probability 0
 _DIGITS = 6
@@ -38,6 +38,21 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
+class ConfusedPair:
+    """Two labels of which a classifier gives one for the other.
+
+    Attributes:
+        right: Right label.
+        given: Label from the classifier.
+        texts: Number of texts.
+    """
+
+    right: str
+    given: str
+    texts: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Scores of a classifier on a data set.
 
@@ -58,6 +73,25 @@ class Evaluation:
     macro_f1: float
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[int, ...], ...]
+
+    def confused_pairs(self, most: int = 20) -> tuple[ConfusedPair, ...]:
+        """The pairs of labels that are confused most; equal counts in the order of the classes.
+
+        Args:
+            most: Pairs to return at most.
+
+        Example:
+            >>> evaluate_labels(["on", "off", "off"], ["off", "off", "on"], ["on", "off"]).confused_pairs(most=1)
+            (ConfusedPair(right='on', given='off', texts=1),)
+        """
+        labels = [scores.label for scores in self.classes]
+        pairs = [
+            ConfusedPair(labels[right], labels[given], count)
+            for right, row in enumerate(self.confusion)
+            for given, count in enumerate(row)
+            if count and right != given
+        ]
+        return tuple(sorted(pairs, key=lambda pair: -pair.texts)[:most])
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as plain data."""

@@ -97,12 +97,13 @@ def _exists(path: Path) -> OutputError:
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, *, force: bool = False, mode: int | None = None) -> Iterator[Path]:
     """Yields a temporary path beside the target, which is renamed to it at the end, or removed if anything goes wrong.
 
     Args:
         path: File to write.
         force: Replace a file at `path`.
+        mode: Permissions of the file; `None` for those of any new file.
 
     Raises:
         OutputError: as `check_output`, also if another process has written the target meanwhile; or the folder is
@@ -125,7 +126,8 @@ def atomic_path(path: Path, *, force: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        # mkstemp makes files that only their owner may read
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         put_in_place(temporary, path, force=force)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

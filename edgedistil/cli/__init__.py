@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("edgedistil.cli.evaluate:evaluate", "Measure .tflite files on labelled texts."),
     "benchmark": ("edgedistil.cli.benchmark:benchmark", "Measure latency, throughput, start-up and memory."),
     "inspect": ("edgedistil.cli.inspect:inspect", "Show what is inside a .tflite file."),
+    "sign": ("edgedistil.cli.sign:sign", "Sign a .tflite file, or make keys for it."),
     "report": ("edgedistil.cli.report:report", "Compare models on one page with plots."),
 }
 

@@ -12,7 +12,14 @@ from edgedistil_runtime.pieces import LONG_TEXTS
 if TYPE_CHECKING:
     from edgedistil.data import LabelledTexts
 
-__all__ = ["data_options", "long_texts_option", "print_skipped", "read_examples", "warn_of_blanks"]
+__all__ = [
+    "data_options",
+    "long_texts_option",
+    "print_skipped",
+    "public_key_option",
+    "read_examples",
+    "warn_of_blanks",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -38,6 +45,14 @@ long_texts_option = click.option(
     "words, or all of it in overlapping windows, whose probabilities are averaged.",
 )
 """Adds the option of what is read of long texts, `long_texts`."""
+
+public_key_option = click.option(
+    "--public-key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Refuse a model that was not signed with the private key of this PEM file (`edgedistil sign`).",
+)
+"""Adds the option of the key whose signature a model must have, `public_key`."""
 
 
 def data_options(*, has_labels: bool = True) -> Callable[[_Command], _Command]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgedistil.cli.dashed_texts import TextCommand
-from edgedistil.cli.data_options import long_texts_option
+from edgedistil.cli.data_options import long_texts_option, public_key_option
 from edgedistil.cli.output import print_json, stdout_console
 
 if TYPE_CHECKING:
@@ -24,8 +24,17 @@ _BAR = 20  # characters of the strongest effect
 @click.option("--label", help="Label to explain. [the text's own]")
 @long_texts_option
 @click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text.")
+@public_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
-def explain(model: Path, text: str, label: str | None, long_texts: str, num_threads: int | None, as_json: bool) -> None:
+def explain(
+    model: Path,
+    text: str,
+    label: str | None,
+    long_texts: str,
+    num_threads: int | None,
+    public_key: Path | None,
+    as_json: bool,
+) -> None:
     """Show which words of a text speak for its label, and which against it.
 
     Each word is left out in turn. Its effect is the score with it minus the score without it, and a label that the text
@@ -40,7 +49,7 @@ def explain(model: Path, text: str, label: str | None, long_texts: str, num_thre
     from edgedistil_runtime.native_log import native_log_hidden
 
     with native_log_hidden():
-        classifier = TextClassifier(model, num_threads=num_threads, long_texts=long_texts)
+        classifier = TextClassifier(model, num_threads=num_threads, long_texts=long_texts, public_key=public_key)
     with classifier:
         explanation = explain_text(classifier, text, label)
     if as_json:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from edgedistil.cli.data_options import public_key_option
 from edgedistil.cli.output import print_json, stdout_console
 from edgedistil_runtime.contract import SCORE_CALIBRATION
 
@@ -25,8 +26,9 @@ _SECTIONS = (
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@public_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
-def inspect(model: Path, as_json: bool) -> None:
+def inspect(model: Path, public_key: Path | None, as_json: bool) -> None:
     """Show labels, quantization, signatures, ops and provenance of a .tflite file.
 
     \b
@@ -35,13 +37,15 @@ def inspect(model: Path, as_json: bool) -> None:
     from edgedistil_converters.tflite.structure import read_structure
     from edgedistil_runtime.artifact import read_artifact
 
-    artifact = read_artifact(model)
+    artifact = read_artifact(model, public_key=public_key)
     structure = read_structure(artifact.flatbuffer())
     metadata = artifact.metadata
     facts: dict[str, Any] = {
         "model": model.name,
         "name": metadata.name,
         "bytes": artifact.size,
+        "signed_with": artifact.signature
+        and {"fingerprint": artifact.signature.fingerprint, "is_checked": public_key is not None},
         "labels": list(metadata.labels),
         "problem_type": metadata.problem_type,
         "thresholds": dict(zip(metadata.labels, metadata.thresholds, strict=bool(metadata.thresholds))),
@@ -127,6 +131,9 @@ def _print(facts: dict[str, Any]) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("model", Text(f"{facts['name']}  ({facts['bytes'] / 1e6:.2f} MB)"))
+    if facts["signed_with"]:
+        key, is_checked = facts["signed_with"]["fingerprint"], facts["signed_with"]["is_checked"]
+        table.add_row("signed with", f"{key}, {'checked' if is_checked else 'not checked: no --public-key'}")
     table.add_row("labels", Text(", ".join(facts["labels"])))
     for key in _SECTIONS:
         if key == "preparation" and SCORE_CALIBRATION in facts[key]:

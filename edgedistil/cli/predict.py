@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.dashed_texts import TextCommand
-from edgedistil.cli.data_options import data_options, long_texts_option
+from edgedistil.cli.data_options import data_options, long_texts_option, public_key_option
 from edgedistil.cli.output import print_json, stdout_console
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--device", help="Edge TPU to use: usb, pci, or one of several, as in :0 or usb:1.")
 @click.option("--fallback", is_flag=True, help="Use the CPU if the accelerator is unavailable or fails.")
 @click.option("--num-threads", type=click.IntRange(min=1), help="Threads for one text.")
+@public_key_option
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="Labels for each text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def predict(model: Path, as_json: bool, **options: Any) -> None:
@@ -97,6 +98,7 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
             device=options["device"],
             fallback=options["fallback"],
             long_texts=options["long_texts"],
+            public_key=options["public_key"],
         )
 
 

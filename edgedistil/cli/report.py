@@ -31,9 +31,9 @@ __all__ = ["report"]
 @click.option(
     "--examples",
     type=click.IntRange(min=0),
-    default=5,
+    default=20,
     show_default=True,
-    help="Texts with a changed label to show for each model.",
+    help="Texts to show for each model: those with a changed label, and the most confident mistakes.",
 )
 @click.option(
     "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each model, for its speed."
@@ -53,11 +53,11 @@ def report(
     as_json: bool,
     **columns: Any,
 ) -> None:
-    """Compare models on one page: accuracy, size, speed, scores, and what changed.
+    """Compare models on one page: accuracy, size, speed, scores, mistakes, and what changed.
 
     Models are .tflite files, and preset directories or bundled presets, which Keras runs. The others are compared with
     the first preset, or else with the first file. A model that is not ahead of the --baseline does not earn its
-    milliseconds. The page is one HTML file that loads nothing.
+    milliseconds. The page is one HTML file that loads nothing. It shows texts of --data; --examples 0 keeps them out.
 
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html

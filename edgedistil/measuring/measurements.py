@@ -26,6 +26,7 @@ __all__ = [
     "KerasFacts",
     "MeasuredModel",
     "Measurements",
+    "Mistake",
     "OpCount",
 ]
 
@@ -53,16 +54,20 @@ class ChangedText:
     """A text with another label from a model than from the reference.
 
     Attributes:
-        text: The text.
+        text: The text; a long one is shortened.
         right: Right label.
         reference: Label from the reference.
         given: Label from the model.
+        reference_score: Score of the reference's label from the reference; `None` if it has no scores.
+        score: Score of the model's label from the model; `None` for the baseline.
     """
 
     text: str
     right: str
     reference: str
     given: str
+    reference_score: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class Changes:
         broken: Texts that the reference has right and the model wrong.
         repaired: Texts that the model has right and the reference wrong.
         otherwise: Texts that both have wrong, with different labels.
-        examples: Some of the texts that changed, the broken ones first.
+        examples: Some of the texts that changed: the broken ones first, then the repaired; of each kind those first
+            of which the reference is surest.
     """
 
     same: int
@@ -82,6 +88,25 @@ class Changes:
     repaired: int
     otherwise: int
     examples: tuple[ChangedText, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A text with a wrong label from a model.
+
+    Attributes:
+        text: The text; a long one is shortened.
+        right: Right label.
+        given: Label from the model.
+        score: Score of that label.
+        right_score: Score of the right label.
+    """
+
+    text: str
+    right: str
+    given: str
+    score: float
+    right_score: float
 
 
 @dataclass(frozen=True)
@@ -190,6 +215,7 @@ class MeasuredModel:
         keras: Facts about a Keras preset; `None` for another model.
         baseline: Facts about the baseline; `None` for another model.
         scores: Measures of the scores; `None` for the baseline.
+        mistakes: Some of the texts with a wrong label, the highest scores first; empty for the baseline.
     """
 
     name: str
@@ -200,6 +226,7 @@ class MeasuredModel:
     keras: KerasFacts | None = None
     baseline: BaselineFacts | None = None
     scores: ScoreQuality | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def size(self) -> int:
@@ -299,8 +326,11 @@ class Measurements:
         return tuple(model for i, model in enumerate(self.models) if i != self.reference)
 
     def to_dict(self) -> dict[str, Any]:
-        """The measurements as plain data."""
-        return asdict(self)
+        """The measurements as plain data, with the pairs of labels that each model confuses most."""
+        data = asdict(self)
+        for model, entry in zip(self.models, data["models"], strict=True):
+            entry["confused_pairs"] = [asdict(pair) for pair in model.evaluation.confused_pairs()]
+        return data
 
     def to_json(self) -> str:
         """The measurements as JSON."""

@@ -25,8 +25,6 @@ from edgedistil.measuring.baseline import (
 from edgedistil.measuring.machine import read_machine
 from edgedistil.measuring.measurements import (
     BaselineFacts,
-    ChangedText,
-    Changes,
     DataFacts,
     FileFacts,
     KerasFacts,
@@ -34,6 +32,7 @@ from edgedistil.measuring.measurements import (
     Measurements,
     OpCount,
 )
+from edgedistil.measuring.mistakes import Answers, confident_mistakes, count_changes
 from edgedistil.measuring.reliability import measure_scores
 from edgedistil.measuring.speed import (
     Benchmark,
@@ -50,7 +49,7 @@ from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["count_changes", "measure"]
+__all__ = ["measure"]
 
 Progress = Callable[[str], None]
 
@@ -63,7 +62,7 @@ def measure(
     examples: LabelledTexts,
     *,
     settings: BenchmarkSettings | None = None,
-    num_examples: int = 5,
+    num_examples: int = 20,
     baseline: LabelledTexts | None = None,
     on_progress: Progress = lambda _: None,
 ) -> Measurements:
@@ -74,7 +73,8 @@ def measure(
             first directory, or else the first file.
         examples: Labelled texts.
         settings: Settings of the speed measurement.
-        num_examples: Texts with a changed label to keep for each model; 0 keeps users' texts out of the report.
+        num_examples: Texts with a changed label, and confident mistakes, to keep for each model; 0 keeps users' texts
+            out of the report.
         baseline: Labelled texts to train the baseline on, which becomes the last model; `None` for no baseline.
         on_progress: Called with a line for people before each step.
 
@@ -110,20 +110,20 @@ def measure(
     asked = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
     speeds, answered = _measure_files(files, examples, chosen, on_progress)
     asked |= answered
-    answers = {path: one.given for path, one in asked.items()}
     measured = [
         MeasuredModel(
             name=name,
-            evaluation=evaluate_labels(examples.labels, answers[path], labels[reference]),
+            evaluation=evaluate_labels(examples.labels, asked[path].given, labels[reference]),
             changes=None
             if path == reference
-            else count_changes(examples, answers[reference], answers[path], num_examples),
+            else count_changes(examples, asked[reference].answers, asked[path].answers, num_examples),
             speed=speeds.models[files.index(path)] if speeds and path in files else None,
             file=_file_facts(path) if path in files else None,
             keras=_keras_facts(presets[path]) if path in presets else None,
             scores=measure_scores(
                 asked[path].probabilities, examples.labels, labels[path], temperature=asked[path].temperature
             ),
+            mistakes=confident_mistakes(examples, asked[path].probabilities, labels[path], num_examples),
         )
         for name, path in zip(display_names(models), models, strict=True)
     ]
@@ -136,7 +136,7 @@ def measure(
             MeasuredModel(
                 name=BASELINE_NAME,
                 evaluation=evaluate_labels(examples.labels, given, labels[reference]),
-                changes=count_changes(examples, answers[reference], given, num_examples),
+                changes=count_changes(examples, asked[reference].answers, Answers(given), num_examples),
                 baseline=facts,
             )
         )
@@ -151,37 +151,6 @@ def measure(
         timed=timed,
         settings=chosen,
         edgedistil=__version__,
-    )
-
-
-def count_changes(
-    examples: LabelledTexts, reference: Sequence[str], given: Sequence[str], num_examples: int
-) -> Changes:
-    """Compares a model's labels with the reference's.
-
-    Args:
-        examples: Texts and right labels.
-        reference: Label of each text from the reference.
-        given: Label of each text from the model.
-        num_examples: Changed texts to keep; the broken ones come first, then the repaired.
-
-    Example:
-        >>> examples = LabelledTexts(("lights on", "lights off"), ("on", "off"))
-        >>> changes = count_changes(examples, ["on", "on"], ["off", "off"], num_examples=1)
-        >>> changes.broken, changes.repaired, changes.examples[0].text
-        (1, 1, 'lights on')
-    """
-    rows = [ChangedText(*row) for row in zip(examples.texts, examples.labels, reference, given, strict=True)]
-    changed = [row for row in rows if row.reference != row.given]
-    broken = [row for row in changed if row.reference == row.right]
-    repaired = [row for row in changed if row.given == row.right]
-    otherwise = [row for row in changed if row.right not in (row.reference, row.given)]
-    return Changes(
-        same=len(rows) - len(changed),
-        broken=len(broken),
-        repaired=len(repaired),
-        otherwise=len(otherwise),
-        examples=tuple([*broken, *repaired, *otherwise][:num_examples]),
     )
 
 
@@ -220,6 +189,11 @@ class _Asked:
     given: tuple[str, ...]
     probabilities: NDArray[np.float32]
     temperature: float = 1.0
+
+    @property
+    def answers(self) -> Answers:
+        """Labels with their scores."""
+        return Answers(self.given, self.probabilities.max(axis=1).tolist())
 
 
 def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> _Asked:

@@ -11,6 +11,7 @@ from edgedistil.report.provenance import circumstances_section, files_section, o
 from edgedistil.report.quality import changes_section, confusion_section
 from edgedistil.report.scores import scores_section
 from edgedistil.report.style import style_sheet
+from edgedistil.report.texts import texts_section
 from edgedistil.report.tradeoffs import latency_section, summary_section, tradeoff_section
 from edgedistil_converters.files import atomic_path
 
@@ -25,6 +26,7 @@ _SECTIONS = (
     ("scores", "Scores", scores_section),
     ("classes", "Classes", changes_section),
     ("confusion", "Confusions", confusion_section),
+    ("texts", "Texts", texts_section),
     ("files", "Inside the files", files_section),
     ("origin", "Origin", origin_section),
     ("measured", "How it was measured", circumstances_section),

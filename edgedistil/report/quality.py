@@ -1,4 +1,4 @@
-"""Sections on right and wrong labels: changes of each class against the reference, changed texts, and confusions."""
+"""Sections on right and wrong labels: changes of each class against the reference, and confusions."""
 
 from collections.abc import Sequence
 
@@ -22,9 +22,7 @@ def changes_section(measurements: Measurements) -> Markup:
     parts: list[Child] = [_change_counts(measurements)] if measurements.others else []
     classes = range(len(measurements.labels))
     if len(measurements.labels) <= _MOST_CLASSES:
-        return joined(
-            [*parts, _class_table(measurements, classes, _class_caption(measurements)), _examples(measurements)]
-        )
+        return joined([*parts, _class_table(measurements, classes, _class_caption(measurements))])
     if measurements.others:
         changed = sorted(classes, key=lambda i: (-_largest_change(measurements, i), i))[:_MOST_CHANGED]
         chosen = [i for i in changed if _largest_change(measurements, i)]
@@ -35,7 +33,7 @@ def changes_section(measurements: Measurements) -> Markup:
     summary = element("summary", f"All {len(measurements.labels)} classes")
     whole = _class_table(measurements, classes, f"All classes. {_class_caption(measurements)}")
     few = _class_table(measurements, chosen, caption) if chosen else element("p", "No class changed.")
-    return joined([*parts, few, element("details", summary, whole), _examples(measurements)])
+    return joined([*parts, few, element("details", summary, whole)])
 
 
 def _class_caption(measurements: Measurements) -> str:
@@ -97,22 +95,6 @@ def _largest_change(measurements: Measurements, number: int) -> float:
     reference = measurements.reference_model.evaluation.classes[number]
     changes = [_differences(model.evaluation.classes[number], reference) for model in measurements.others]
     return max((abs(points) for pair in changes for points in pair), default=0.0)
-
-
-def _examples(measurements: Measurements) -> Markup | None:
-    rows = [
-        [
-            model_name(measurements, model),
-            *(words(text) for text in (example.text, example.right, example.reference, example.given)),
-        ]
-        for model in measurements.others
-        if model.changes
-        for example in model.changes.examples
-    ]
-    if not rows:
-        return None
-    caption = "Some of the texts with another label than the reference's"
-    return data_table(caption, ("model", "text", "right label", "reference", "model"), rows, class_="left")
 
 
 def confusion_section(measurements: Measurements) -> Markup:

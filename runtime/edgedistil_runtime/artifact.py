@@ -11,7 +11,7 @@ compiled by Coral's compiler. `contract.py` has all names.
 
 The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, which detects a single
 flipped bit anywhere; `edgedistil.json` also holds the flatbuffer's own digest. A digest detects damage, not forgery:
-whoever edits a file on purpose can compute a new one.
+whoever edits a file on purpose can compute a new one. A signature detects it (`signing.py`).
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ from edgedistil_runtime.metadata import (
     TokenizerSettings,
 )
 from edgedistil_runtime.model_source import ModelSource, describe_model, read_source
-from edgedistil_runtime.trailing_archive import Content, append_archive, has_archive, read_archive
+from edgedistil_runtime.signing import FileSignature, PublicKey, check_signature
+from edgedistil_runtime.trailing_archive import Content, TrailingArchive, append_archive, has_archive, read_archive
 
 __all__ = [
     "CLASSIFY_TEXT",
@@ -100,12 +101,15 @@ class Artifact:
     """An artifact that was read and found intact.
 
     Attributes:
-        path: File that it was read from; None if it was read from memory, a file object or a resource.
+        path: File that it was read from; None if it was read from memory, a file object or a resource, or checked with
+            a public key.
         size: Size of the whole file in bytes.
         metadata: Content of `edgedistil.json`.
         vocabulary: WordPiece pieces, in the order of their ids.
         spans: Encoder flatbuffers in the file, name -> (offset, size) in bytes; empty for the target `cpu`.
         content: The whole file if `path` is None.
+        signature: Signature in the file; None if there is none. It was checked only if a public key was given.
+        unsigned_sha256: Hex digest of the file without the signature, which is what is signed.
 
     Example:
         >>> artifact = read_artifact("intents.tflite")
@@ -119,6 +123,8 @@ class Artifact:
     vocabulary: tuple[str, ...]
     spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     content: bytes | None = field(default=None, repr=False)
+    signature: FileSignature | None = None
+    unsigned_sha256: str = ""
 
     @property
     def model(self) -> Path | bytes:
@@ -223,7 +229,7 @@ def artifact_bytes(
     return append_archive(flatbuffer, dict(zip(MEMBERS, members)), stored, is_deflated=is_deflated)
 
 
-def read_artifact(path: ModelSource) -> Artifact:
+def read_artifact(path: ModelSource, *, public_key: PublicKey | None = None) -> Artifact:
     """Read an artifact and check that it is complete and undamaged.
 
     Every byte is read once, through a memory map of a file or in memory; nothing is extracted to disk.
@@ -231,8 +237,12 @@ def read_artifact(path: ModelSource) -> Artifact:
     Args:
         path: A `.tflite` file that EdgeDistil wrote, or its content: bytes, a file object opened in binary mode, or a
             resource of a package (see `model_source.read_source`).
+        public_key: PEM file, or its content as bytes, of the only key whose signature is accepted. None accepts every
+            file. With a key, a file is read into memory, so that what was checked is what runs.
 
     Raises:
+        UntrustedArtifact: The signature is missing, of another key, or does not fit the file.
+        SigningKeyError: The key cannot be used.
         ArtifactError: The file does not exist, is not a TFLite model, was not written by EdgeDistil, is truncated or
             damaged, or its parts contradict one another; the message states which.
 
@@ -243,25 +253,29 @@ def read_artifact(path: ModelSource) -> Artifact:
         True
     """
     model = read_source(path)
-    return _read_memory(model) if isinstance(model, bytes) else _read_file(model)
+    if isinstance(model, bytes):
+        return _read_memory(model, public_key)
+    return _read_file(model, public_key)
 
 
-def _read_memory(content: bytes) -> Artifact:
+def _read_memory(content: bytes, public_key: PublicKey | None) -> Artifact:
     if len(content) < len(FILE_IDENTIFIER) + 4:
         raise _not_a_model_error(f"{len(content)} bytes")
-    return _read(content, io.BytesIO(content), None)  # BytesIO shares the bytes until they are written to
+    return _read(content, io.BytesIO(content), None, public_key)  # BytesIO shares the bytes until they are written to
 
 
-def _read_file(location: Path) -> Artifact:
+def _read_file(location: Path, public_key: PublicKey | None) -> Artifact:
     try:
+        if public_key is not None:
+            return _read_memory(location.read_bytes(), public_key)
         with location.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < len(FILE_IDENTIFIER) + 4:  # and an empty file cannot be mapped
                 raise _not_a_model_error(f"a file of {size} bytes")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _read(content, file, location)
+                return _read(content, file, location, None)
     except ArtifactError as error:
-        raise ArtifactError(f"{location}: {error}") from error.__cause__
+        raise type(error)(f"{location}: {error}") from error.__cause__
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ArtifactError(
             f"The model file cannot be opened: {error}. Received: {str(location)!r}. "
@@ -269,12 +283,30 @@ def _read_file(location: Path) -> Artifact:
         ) from error
 
 
-def _read(content: Content, file: BinaryIO, path: Path | None) -> Artifact:
+def _read(content: Content, file: BinaryIO, path: Path | None, public_key: PublicKey | None) -> Artifact:
     if content[4:8] != FILE_IDENTIFIER:
         raise _not_a_model_error(f"{content[4:8]!r}")
     if not has_archive(content):
         raise _missing_archive_error(content)
     archive = read_archive(content, file, names=MEMBERS, stored=(ENCODER_MEMBER, COMPILED_MEMBER))
+    signature = FileSignature.from_line(archive.note)
+    if public_key is not None:
+        check_signature(signature, archive.unsigned_sha256, public_key)
+    metadata, vocabulary = _check_parts(content, archive)
+    return Artifact(
+        path=path,
+        size=len(content),
+        metadata=metadata,
+        vocabulary=vocabulary,
+        spans=dict(archive.spans),
+        content=content if isinstance(content, bytes) else None,
+        signature=signature,
+        unsigned_sha256=archive.unsigned_sha256,
+    )
+
+
+def _check_parts(content: Content, archive: TrailingArchive) -> tuple[ArtifactMetadata, tuple[str, ...]]:
+    """Return metadata and vocabulary after checking that all parts of a file belong together."""
     metadata = ArtifactMetadata.from_json(archive.members[METADATA_MEMBER])
     if (metadata.flatbuffer_size, metadata.flatbuffer_sha256) != (archive.start, archive.front_sha256):
         raise ArtifactError(
@@ -289,14 +321,7 @@ def _read(content: Content, file: BinaryIO, path: Path | None) -> Artifact:
     for name, (offset, _) in archive.spans.items():
         if content[offset + 4 : offset + 8] != FILE_IDENTIFIER:
             raise ArtifactError(f"{name} is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Convert again.")
-    return Artifact(
-        path=path,
-        size=len(content),
-        metadata=metadata,
-        vocabulary=vocabulary,
-        spans=dict(archive.spans),
-        content=content if isinstance(content, bytes) else None,
-    )
+    return metadata, vocabulary
 
 
 def _encoder_members(encoder: EncoderFlatbuffers | None) -> dict[str, bytes]:

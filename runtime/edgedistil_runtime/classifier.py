@@ -23,6 +23,7 @@ from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
 from edgedistil_runtime.model_source import ModelSource
 from edgedistil_runtime.pieces import CUT, Pieces, check_long_texts
+from edgedistil_runtime.signing import FileSignature, PublicKey
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
 
@@ -40,6 +41,7 @@ class TextClassifier:
         labels: Class names, in the model's order.
         metadata: Content of the file's `edgedistil.json`.
         long_texts: What is read of a text that is longer than the model's sequence length.
+        signature: Signature in the file, which was checked only if `public_key` was given; None if there is none.
         runtime_info: Interpreter or accelerator that runs the model, and the result of the golden cases.
 
     Example:
@@ -63,6 +65,7 @@ class TextClassifier:
         probe: bool = True,
         weight_cache: WeightCache = None,
         long_texts: str = CUT,
+        public_key: PublicKey | None = None,
     ) -> None:
         """Read the file, load the model and replay its golden cases.
 
@@ -87,9 +90,14 @@ class TextClassifier:
             long_texts: What is read of a text that is longer than the model's sequence length: `cut` reads its
                 beginning, `head-tail` its first and last words, `windows` all of it, in overlapping pieces whose
                 probabilities are averaged. The last two are for single texts, and cost a text its whole length.
+            public_key: Refuse a file that was not signed with the private key of this one (`edgedistil sign`): a PEM
+                file, or its content as bytes. A file is then read into memory, so that what was checked is what runs.
+                None accepts every file. It needs the extra `sign`.
 
         Raises:
             InputError: `long_texts` is none of these, or is not `cut` for a model that takes token ids.
+            UntrustedArtifact: The file's signature is missing, of another key, or does not fit the file.
+            SigningKeyError: `public_key` cannot be read, or is not an Ed25519 key.
             ArtifactError: The file is missing, damaged, or not an artifact.
             AcceleratorUnavailable: The accelerator is unavailable, or the file was not converted for it.
             AcceleratorMismatch: The golden cases came out differently here.
@@ -98,7 +106,7 @@ class TextClassifier:
         try:
             check_long_texts(long_texts)
             threads = None if num_threads is None else thread_count(num_threads)
-            artifact = read_artifact(path)
+            artifact = read_artifact(path, public_key=public_key)
             if long_texts != CUT and artifact.metadata.tokenizer.kind == NO_TOKENIZER:
                 raise InputError(
                     f"The model takes token ids, which are not divided. Received: `long_texts`={long_texts!r}."
@@ -109,6 +117,7 @@ class TextClassifier:
             raise
         self.metadata: ArtifactMetadata = artifact.metadata
         self.labels: tuple[str, ...] = self.metadata.labels
+        self.signature: FileSignature | None = artifact.signature
         options = LoadOptions(accelerator, threads, device, fallback, verify, probe, weight_cache)
         loaded = load_model(artifact, options, backend)
         self._backend, self._runner = loaded.backend, loaded.runner

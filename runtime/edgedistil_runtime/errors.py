@@ -8,6 +8,8 @@
     │   ├── StructureError      the converted graph does not follow the plan (float instead of int8, a foreign op)
     │   └── ParityError         the converted graph does not compute what the Keras classifier computes
     ├── ArtifactError           a model file is not an intact EdgeDistil artifact
+    │   └── UntrustedArtifact   it is not signed with the key that was asked for
+    ├── SigningKeyError         a key cannot be read, written or used
     ├── BudgetError             no student is small, fast and accurate enough
     ├── InputError              a text cannot be classified
     └── BackendError            no interpreter on this machine can run the artifact
@@ -31,7 +33,9 @@ __all__ = [
     "OutputError",
     "ParityError",
     "PresetError",
+    "SigningKeyError",
     "StructureError",
+    "UntrustedArtifact",
 ]
 
 
@@ -79,6 +83,19 @@ class ParityError(ConversionError):
 
 class ArtifactError(EdgeDistilError):
     """A model file is not an intact EdgeDistil artifact."""
+
+
+class UntrustedArtifact(ArtifactError):
+    """A model file is not signed with the key that was asked for, or it was changed after it was signed.
+
+    Example:
+        >>> issubclass(UntrustedArtifact, ArtifactError)
+        True
+    """
+
+
+class SigningKeyError(EdgeDistilError):
+    """A key for signatures cannot be read, written or used."""
 
 
 class BudgetError(EdgeDistilError):

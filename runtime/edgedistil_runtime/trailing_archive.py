@@ -2,8 +2,12 @@
 
 ZIP readers start at the end of a file, so that the archive may follow anything; offsets count from the start of the
 file, so that `unzip -t` prints no warning. The archive is not trusted: its members are few, named by the caller,
-limited in size, read into memory and never extracted. Format: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header),
-4.3.12 (directory) and 4.3.16 (end of directory).
+limited in size, read into memory and never extracted.
+
+A file may have a note: the comment of the directory's first entry, which all readers of ZIP skip. It can be taken out
+again, to the byte. A signature is written there, because readers refuse a member that they do not know.
+
+Format: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (directory) and 4.3.16 (end of directory).
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ __all__ = [
     "append_archive",
     "has_archive",
     "read_archive",
+    "with_note",
 ]
 
 Content = Union[mmap.mmap, bytes]  # of a whole file
@@ -41,6 +46,7 @@ _UNIX, _READABLE_FILE = 3, 0o100644 << 16  # by default `zipfile` writes the cur
 _END_SIZE = 22  # the end-of-directory record without its comment
 _END_SIGNATURE, _ZIP64_SIGNATURE, _ZIP64_LOCATOR_SIZE = b"PK\x05\x06", b"PK\x06\x07", 20
 _MEMBER_SIGNATURE, _HEADER_SIZE = b"PK\x03\x04", 30
+_ENTRY_SIZE = 46  # an entry of the directory without its name, extra field and comment
 _ENCRYPTED = 0x1
 # Exceptions of `zipfile` and zlib for malformed bytes. UnicodeDecodeError is a ValueError; the UserWarning about
 # overlapping members is raised if the caller has made warnings errors.
@@ -68,12 +74,16 @@ class TrailingArchive:
         front_sha256: Hex digest of those bytes.
         members: Content of the members that were read, by name.
         spans: Stored members that were not read, name -> (offset in the file, size) in bytes.
+        note: The note; empty if there is none.
+        unsigned_sha256: Hex digest of all bytes before the archive's comment, as they are without the note.
     """
 
     start: int
     front_sha256: str
     members: Mapping[str, bytes]
     spans: Mapping[str, tuple[int, int]]
+    note: bytes
+    unsigned_sha256: str
 
 
 def append_archive(
@@ -106,10 +116,32 @@ def append_archive(
             entry.create_system, entry.external_attr = _UNIX, _READABLE_FILE
             archive.writestr(entry, content, compress_type=methods[name], compresslevel=9)
         archive.comment = b" " * COMMENT_SIZE  # the digest covers its length; its text is written below
-    view = buffer.getbuffer()
-    view[-COMMENT_SIZE:] = COMMENT_PREFIX + hashlib.sha256(view[:-COMMENT_SIZE]).hexdigest().encode()
-    view.release()
+    with buffer.getbuffer() as view, view[:-COMMENT_SIZE] as covered:
+        view[-COMMENT_SIZE:] = _comment(covered)
     return buffer.getvalue()
+
+
+def with_note(content: bytes, note: bytes) -> bytes:
+    """Return an intact file with another note, and the digest of the new file at its end.
+
+    Args:
+        content: A whole file.
+        note: The note in place of its own; empty removes it.
+
+    Raises:
+        ArtifactError: The archive is malformed.
+
+    Example:
+        >>> content = append_archive(b"a model", {"labels.txt": b"lights"})
+        >>> zipfile.ZipFile(io.BytesIO(with_note(content, b"checked by Ann"))).infolist()[0].comment
+        b'checked by Ann'
+        >>> with_note(with_note(content, b"checked by Ann"), b"") == content
+        True
+    """
+    directory, _ = _places(content)
+    end, _ = _replace_note(content[directory:-COMMENT_SIZE], note)
+    covered = content[:directory] + end
+    return covered + _comment(covered)
 
 
 def has_archive(content: Content) -> bool:
@@ -145,9 +177,9 @@ def read_archive(
         >>> archive.start, archive.members["labels.txt"]
         (7, b'lights')
     """
-    start = _archive_start(content)
-    front_sha256, whole_sha256 = _digests(content, start)
-    if content[-64:] != whole_sha256.encode():
+    directory, start = _places(content)
+    digests = _Digests.of(content, start, directory)
+    if content[-64:] != digests.whole.hexdigest().encode():
         raise ArtifactError(
             "The file is damaged: its SHA-256 is not the one written at its end. Copy or download it again."
         )
@@ -157,39 +189,86 @@ def read_archive(
             entries = {entry.filename: entry for entry in archive.infolist()}
             if len(entries) != len(archive.infolist()) or not set(names) <= entries.keys() <= {*names, *stored}:
                 raise _malformed(f"its members must be {sorted(names)}, and may be {sorted(stored)}")
-            if min(entry.header_offset for entry in entries.values()) != start:
+            if min(entry.header_offset for entry in entries.values()) != start or start >= directory:
                 raise _malformed("its directory does not begin with its first member")
             members = {name: _read_member(archive, entries[name]) for name in names}
             spans = {name: _span(content, entry) for name, entry in entries.items() if name in stored}
     except _ZIP_ERRORS as error:
         raise _malformed(f"{type(error).__name__}: {error}") from error
-    return TrailingArchive(start=start, front_sha256=front_sha256, members=members, spans=spans)
+    unsigned_end, note = _replace_note(content[directory:-COMMENT_SIZE], b"")
+    digests.until_directory.update(unsigned_end)
+    return TrailingArchive(
+        start=start,
+        front_sha256=digests.front.hexdigest(),
+        members=members,
+        spans=spans,
+        note=note,
+        unsigned_sha256=digests.until_directory.hexdigest(),
+    )
 
 
 def _malformed(reason: str) -> ArtifactError:
     return ArtifactError(f"The archive at the end of the file is malformed: {reason}. Convert again.")
 
 
-def _archive_start(content: Content) -> int:
-    """Return the start of the first member according to the directory; any offset in the file if it is damaged.
+def _comment(covered: bytes | bytearray | memoryview) -> bytes:
+    """Return the archive's comment, which has the digest of the bytes before it."""
+    return COMMENT_PREFIX + hashlib.sha256(covered).hexdigest().encode()
 
-    It is read before the digest is checked, so that one pass gives both the model's digest and the whole file's.
+
+def _places(content: Content) -> tuple[int, int]:
+    """Return the starts of the directory and, according to it, of the first member; any offsets in a damaged file.
+
+    They are read before the digest is checked, so that one pass gives all digests.
     """
-    end = len(content) - COMMENT_SIZE - _END_SIZE
+    end = len(content) - COMMENT_SIZE
     try:
-        (directory,) = struct.unpack_from("<I", content, end + 16)
+        (directory,) = struct.unpack_from("<I", content, end - _END_SIZE + 16)
         (start,) = struct.unpack_from("<I", content, directory + 42)
     except struct.error:
-        return 0
-    return min(int(start), len(content) - COMMENT_SIZE)
+        return 0, 0
+    return min(int(directory), end), min(int(start), end)
 
 
-def _digests(content: Content, start: int) -> tuple[str, str]:
-    with memoryview(content) as view, view[:start] as front, view[start:-COMMENT_SIZE] as rest:
-        digest = hashlib.sha256(front)
-        front_sha256 = digest.hexdigest()
-        digest.update(rest)
-    return front_sha256, digest.hexdigest()
+@dataclass(frozen=True)
+class _Digests:
+    """SHA-256 of the bytes before the archive, before its directory, and before its comment."""
+
+    front: hashlib._Hash
+    until_directory: hashlib._Hash
+    whole: hashlib._Hash
+
+    @classmethod
+    def of(cls, content: Content, start: int, directory: int) -> _Digests:
+        """Return the digests of a file, each of whose bytes is read once."""
+        directory = max(start, directory)  # less in a damaged file, which `read_archive` refuses
+        with memoryview(content) as view:
+            digest, copies = hashlib.sha256(), []
+            for begin, end in ((0, start), (start, directory), (directory, len(content) - COMMENT_SIZE)):
+                with view[begin:end] as part:
+                    digest.update(part)
+                copies.append(digest.copy())
+        return cls(*copies)
+
+
+def _replace_note(end: bytes, note: bytes) -> tuple[bytes, bytes]:
+    """Return the end of a file from its directory on with another note, and the note that was there.
+
+    The note is the first entry's comment. With it change the entry's length of the comment, a uint16, and the size of
+    the directory in the end record, a uint32.
+    """
+    try:
+        name_size, extra_size, note_size = struct.unpack_from("<HHH", end, 28)
+        (size,) = struct.unpack_from("<I", end, len(end) - _END_SIZE + 12)
+    except struct.error as error:
+        raise _malformed("its directory has no entry") from error
+    begin = _ENTRY_SIZE + name_size + extra_size
+    if size != len(end) - _END_SIZE or begin + note_size > size:
+        raise _malformed("the first entry of its directory extends beyond it")
+    changed = bytearray(end[:begin] + note + end[begin + note_size :])
+    struct.pack_into("<H", changed, 32, len(note))
+    struct.pack_into("<I", changed, len(changed) - _END_SIZE + 12, size - note_size + len(note))
+    return bytes(changed), end[begin : begin + note_size]
 
 
 def _check_directory(content: Content, *, least: int, most: int) -> None:

@@ -41,6 +41,8 @@ TEXTS = (
 def artifact_paths(make_tiny_classifier, tmp_path_factory):
     """What a user may put into the app: one file for each kind."""
     from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
+    from edgedistil_runtime.signing import FileSignature
+    from edgedistil_runtime.trailing_archive import with_note
 
     folder, classifier = tmp_path_factory.mktemp("artefacts"), make_tiny_classifier()
     kinds = {
@@ -48,10 +50,13 @@ def artifact_paths(make_tiny_classifier, tmp_path_factory):
         "gpu": {"plan": QuantizationPlan("fp32"), "target": "gpu"},
         "pair": {"plan": QuantizationPlan("fp32"), "interface": ModelInterface(takes_text_pair=True)},
     }
-    return {
+    paths = {
         name: convert_classifier(classifier, LABELS, folder / f"{name}.tflite", **options).artifact.path
         for name, options in kinds.items()
     }
+    paths["signed"] = folder / "signed.tflite"
+    paths["signed"].write_bytes(with_note(paths["int8"].read_bytes(), FileSignature(bytes(32), bytes(64)).to_line()))
+    return paths
 
 
 def corrupt_copies(content):
@@ -123,7 +128,7 @@ def test_the_tests_of_the_core_pass(core, jvm):
     assert passed == count and int(count) >= 29
 
 
-@pytest.mark.parametrize("kind", ["int8", "gpu", "pair"])
+@pytest.mark.parametrize("kind", ["int8", "gpu", "pair", "signed"])
 def test_an_artefact_is_read_as_python_reads_it(described, artifact_paths, kind):
     from edgedistil_runtime.artifact import read_artifact
 

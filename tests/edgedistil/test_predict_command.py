@@ -104,11 +104,12 @@ def test_where_it_runs_is_passed_on(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr("edgedistil_runtime.TextClassifier", Recorder)
     options = ["--accelerator", "edgetpu", "--device", "usb", "--fallback", "--num-threads", "2"]
+    options += ["--public-key", tmp_path / "key.pub"]
     source = write_rows(tmp_path / "in.csv")
     assert invoke(model, "text", *options).exit_code == 0
     assert invoke(model, "--input", source, "-o", tmp_path / "out.csv", *options).exit_code == 0
     passed = {"accelerator": "edgetpu", "device": "usb", "fallback": True, "num_threads": 2, "long_texts": "cut"}
-    assert given == [passed] * 2
+    assert given == [{**passed, "public_key": tmp_path / "key.pub"}] * 2
 
 
 def test_interrupted_command_says_explain_resume(model, tmp_path, monkeypatch):

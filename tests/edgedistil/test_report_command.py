@@ -64,6 +64,24 @@ def test_report_of_files(artifact, data, tmp_path, monkeypatch):
         assert model.file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
         assert model.size == path.stat().st_size
         assert {op.op: op.count for op in model.file.ops}["SOFTMAX"] >= 1
+        with TextClassifier(path) as classifier:
+            answers = {text: classifier.classify(text) for text, _ in examples}
+        wrong = sorted((answers[text].score, text) for text, label in examples if answers[text].label != label)
+        assert [one.text for one in model.mistakes] == [text for _, text in reversed(wrong)]
+        for one in model.mistakes:
+            assert one.score == pytest.approx(answers[one.text].score, abs=1e-5)
+            assert one.right_score == pytest.approx(answers[one.text].probabilities[one.right], abs=1e-5)
+    assert [len(model.mistakes) for model in measured.models] == [2, 5]
+    for one in measured.models[1].changes.examples:
+        for path, label, score in zip(
+            models, (one.reference, one.given), (one.reference_score, one.score), strict=True
+        ):
+            with TextClassifier(path) as classifier:
+                assert classifier.classify(one.text).probabilities[label] == pytest.approx(score, abs=1e-5)
+    assert printed["models"][0]["confused_pairs"] == [
+        {"right": "low", "given": "high", "texts": 1},
+        {"right": "middle", "given": "low", "texts": 1},
+    ]
     assert measured.models[0].evaluation.accuracy == 3 / 5
     assert measured.models[1].changes.same == 0
     assert measured.timed.source == "echo data.csv" and measured.timed.count == 5

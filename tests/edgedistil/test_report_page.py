@@ -11,8 +11,16 @@ import pytest
 from edgedistil.data import LabelledTexts
 from edgedistil.measuring.load_cost import LoadCost
 from edgedistil.measuring.machine import Machine
-from edgedistil.measuring.measurements import DataFacts, FileFacts, KerasFacts, MeasuredModel, OpCount
-from edgedistil.measuring.models import count_changes
+from edgedistil.measuring.measurements import (
+    ChangedText,
+    DataFacts,
+    FileFacts,
+    KerasFacts,
+    MeasuredModel,
+    Mistake,
+    OpCount,
+)
+from edgedistil.measuring.mistakes import Answers, count_changes
 from edgedistil.measuring.reliability import measure_scores
 from edgedistil.measuring.speed import BenchmarkSettings, LengthLatency, ModelSpeed
 from edgedistil.measuring.texts import TimedTexts
@@ -22,7 +30,7 @@ from edgedistil_runtime.errors import DataError, OutputError
 
 from .report_page import check_page
 
-SECTIONS = ["summary", "tradeoffs", "latency", "scores", "classes", "confusion", "files", "origin", "measured"]
+SECTIONS = ["summary", "tradeoffs", "latency", "scores", "classes", "confusion", "texts", "files", "origin", "measured"]
 EVIL = (
     "<script>alert(1)</script>",
     '" onload="alert(2)',
@@ -87,7 +95,7 @@ def make_measurements(labels, names, *, texts_of=6, has_keras=False, num_example
             MeasuredModel(
                 name=name,
                 evaluation=evaluate_labels(expected, given, labels),
-                changes=count_changes(examples, first, given, num_examples) if number else None,
+                changes=count_changes(examples, Answers(first), Answers(given), num_examples) if number else None,
                 speed=None if is_keras else make_speed(name, number),
                 file=None if is_keras else make_file(name, number),
                 keras=KerasFacts(name, 521878, 2_087_512, 48, {"keras": "3.15.1"}) if is_keras else None,
@@ -232,9 +240,54 @@ def test_matrices_hold_the_counts(measurements):
         assert kind == ("b" if (difference > 0) == (i == k) else "w")
 
 
+def with_mistakes(measured, mistakes):
+    models = (dataclasses.replace(model, mistakes=tuple(mistakes)) for model in measured.models)
+    return dataclasses.replace(measured, models=tuple(models))
+
+
+def test_texts(measurements):
+    changes = dataclasses.replace(
+        measurements.models[1].changes,
+        examples=(
+            ChangedText("loud <text>", "on", "on", "off", 0.91, 0.625),
+            ChangedText("quiet", "off", "on", "off"),  # of a model without scores
+        ),
+    )
+    mistakes = [Mistake("play it", "music", "on", 0.98765, 0.0125), Mistake("so", "off", "on", 0.5, 0.25)]
+    first, second, third = with_mistakes(measurements, mistakes).models
+    models = (first, dataclasses.replace(second, changes=changes), dataclasses.replace(third, changes=None))
+    page = check_page(render_page(dataclasses.replace(measurements, models=models)))
+    assert page.table("Some of the texts with another label")[1:] == [
+        ["int8.tflite", "loud <text>", "on", "on", "0.910", "off", "0.625"],
+        ["int8.tflite", "quiet", "off", "on", "–", "off", "–"],
+    ]
+    for model in models:
+        wrong = round(model.evaluation.texts * (1 - model.evaluation.accuracy))
+        assert page.table(f"2 of {wrong} texts with a wrong label: {model.name}")[1:] == [
+            ["play it", "music", "on", "0.988", "0.013"],
+            ["so", "off", "on", "0.500", "0.250"],
+        ]
+
+    def folded_tables(page):
+        return sum(tag == "table" and "details" in parents for tag, _, parents in page.elements)
+
+    assert folded_tables(page) == 2 + folded_tables(check_page(render_page(measurements)))  # all but the reference's
+
+
+def test_no_texts_were_kept(measurements):
+    models = tuple(
+        dataclasses.replace(model, changes=model.changes and dataclasses.replace(model.changes, examples=()))
+        for model in measurements.models
+    )
+    page = check_page(render_page(dataclasses.replace(measurements, models=models)))
+    assert "texts" not in [section["id"] for section in page.named("section")]
+    assert page.table("Texts by what became")  # the counts stay
+
+
 def test_other_peoples_words_are_inert():
     names = ["<img src=x onerror=alert(1)>.tflite", "javascript:alert(1)//.tflite"]
     measured = make_measurements(list(EVIL), names, num_examples=9)
+    measured = with_mistakes(measured, [Mistake(text, EVIL[0], EVIL[1], 0.9, 0.1) for text in EVIL])
     measured = dataclasses.replace(measured, data=dataclasses.replace(measured.data, name="<script>.csv"))
     html = render_page(measured)
     page = check_page(html)

@@ -2,14 +2,16 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from edgedistil.data import LabelledTexts
-from edgedistil.measuring.models import count_changes
+from edgedistil.measuring.mistakes import Answers, confident_mistakes, count_changes
 from edgedistil.report.axes import fitted_axis
 from edgedistil.report.markup import Markup, element
 from edgedistil.report.plots import Point, scatter
 from edgedistil.report.style import DARK, LIGHT, contrast, variables
+from edgedistil.scores import evaluate_labels
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
@@ -74,9 +76,58 @@ def test_points_lie_where_their_numbers_are():
 
 def test_changes_by_hand():
     examples = LabelledTexts(("t1", "t2", "t3", "t4", "t5"), ("a", "a", "b", "b", "c"))
-    changes = count_changes(examples, ("a", "a", "a", "b", "a"), ("a", "b", "b", "b", "b"), 2)
+    changes = count_changes(examples, Answers(("a", "a", "a", "b", "a")), Answers(("a", "b", "b", "b", "b")), 2)
     assert (changes.same, changes.broken, changes.repaired, changes.otherwise) == (2, 1, 1, 1)
     assert [(one.text, one.right, one.reference, one.given) for one in changes.examples] == [
         ("t2", "a", "a", "b"),
         ("t3", "b", "a", "b"),
     ]
+
+
+def test_changed_texts_that_the_reference_is_surest_of_come_first():
+    examples = LabelledTexts(("t1", "t2", "t3", "t4"), ("a", "a", "a", "b"))
+    reference = Answers(("a", "a", "a", "a"), (0.5, 0.8125, 0.75, 0.9999999))
+    given = Answers(("b", "b", "b", "b"), (0.9, 0.6, 0.7, 0.25))
+    found = count_changes(examples, reference, given, 9).examples
+    assert [(one.text, one.reference_score, one.score) for one in found] == [
+        ("t2", 0.8125, 0.6),
+        ("t3", 0.75, 0.7),
+        ("t1", 0.5, 0.9),
+        ("t4", 1.0, 0.25),  # repaired: after all that are broken
+    ]
+    without = count_changes(examples, reference, Answers(given.labels), 1).examples
+    assert [(one.text, one.reference_score, one.score) for one in without] == [("t2", 0.8125, None)]
+
+
+def test_confident_mistakes_by_hand():
+    examples = LabelledTexts(("t1", "t2", "t3", "t4"), ("a", "b", "c", "c"))
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [0.0625, 0.9375, 0], [0.25, 0.75, 0]], "float32")
+    labels = ("b", "c", "a")  # a model's own order
+    found = confident_mistakes(examples, probabilities, labels, 20)
+    assert [(one.text, one.right, one.given, one.score, one.right_score) for one in found] == [
+        ("t2", "b", "c", 0.75, 0.125),
+        ("t1", "a", "b", 0.5, 0.25),
+    ]
+    assert confident_mistakes(examples, probabilities, labels, 1) == found[:1]
+    assert confident_mistakes(examples, probabilities, labels, 0) == ()
+
+
+def test_long_texts_are_shortened():
+    texts = ("x" * 200, "y" * 201, "z" * 198 + " more")
+    examples, sure = LabelledTexts(texts, ("a", "a", "a")), np.array([[0.25, 0.75]] * 3, "float32")
+    shown = [one.text for one in confident_mistakes(examples, sure, ("a", "b"), 9)]
+    assert shown == ["x" * 200, "y" * 199 + "…", "z" * 198 + "…"]
+    changes = count_changes(examples, Answers("aaa"), Answers("bbb"), 9)
+    assert [one.text for one in changes.examples] == shown
+
+
+def test_confused_pairs_by_hand():
+    evaluation = evaluate_labels("aabbbcc", "abaabcb", "abc")
+    assert [(pair.right, pair.given, pair.texts) for pair in evaluation.confused_pairs()] == [
+        ("b", "a", 2),
+        ("a", "b", 1),
+        ("c", "b", 1),
+    ]
+    assert evaluate_labels("ab", "ab", "ab").confused_pairs() == ()
+    many = [chr(97 + number) for number in range(26)]
+    assert len(evaluate_labels(many, [*many[1:], "a"], many).confused_pairs()) == 20

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgedistil_runtime.trailing_archive import append_archive
+from edgedistil_runtime.signing import FileSignature
+from edgedistil_runtime.trailing_archive import append_archive, with_note
 
 from ..conftest import HANG
 
@@ -98,6 +99,12 @@ def test_mediapipe_computes_what_keras_computes(
         best = int(np.argmax(due.probabilities))
         is_close = due.probabilities[best] - due.probabilities[categories[0]["index"]] < tolerance
         assert categories[0]["index"] == best or is_close
+
+
+def test_a_signed_file_is_read_as_one_without_a_signature(classify_with_mediapipe, convert, tmp_path):
+    path, signed = convert("fp32").artifact.path, tmp_path / "signed.tflite"
+    signed.write_bytes(with_note(path.read_bytes(), FileSignature(bytes(32), bytes(64)).to_line()))
+    assert classify_with_mediapipe(signed, TEXTS)["answers"] == classify_with_mediapipe(path, TEXTS)["answers"]
 
 
 def test_mediapipe_wants_the_archive_stored(classify_with_mediapipe, convert, tiny_vocabulary, tiny_labels, tmp_path):

@@ -48,6 +48,12 @@ test('the parts for accelerators are allowed', async () => {
   assert.equal((await readArtifact(content)).name, 'tiny');
 });
 
+test('a signed file is read as one without a signature', async () => {
+  const line = `edgedistil ed25519 ${'0'.repeat(64)} ${'0'.repeat(128)}`;
+  const sign = (entry) => (entry.name === 'edgedistil.json' ? { ...entry, comment: line } : entry);
+  assert.deepEqual((await readArtifact(artifact(members(), sign))).labels, ['ham', 'spam']);
+});
+
 test('an archive that is not compressed is read', async () => {
   const content = artifact(members(), (entry) => entry, 0);
   assert.deepEqual((await readArtifact(content)).labels, ['ham', 'spam']);

@@ -73,7 +73,7 @@ function localHeader({ name, method, flags, size, packedSize }) {
   return Buffer.concat([header, Buffer.from(name)]);
 }
 
-function directoryEntry({ name, method, flags, size, packedSize, offset }) {
+function directoryEntry({ name, method, flags, size, packedSize, offset, comment = '' }) {
   const entry = Buffer.alloc(46);
   entry.writeUInt32LE(0x02014b50, 0);
   entry.writeUInt16LE(flags, 8);
@@ -81,8 +81,9 @@ function directoryEntry({ name, method, flags, size, packedSize, offset }) {
   entry.writeUInt32LE(packedSize, 20);
   entry.writeUInt32LE(size, 24);
   entry.writeUInt16LE(Buffer.byteLength(name), 28);
+  entry.writeUInt16LE(Buffer.byteLength(comment), 32);
   entry.writeUInt32LE(offset, 42);
-  return Buffer.concat([entry, Buffer.from(name)]);
+  return Buffer.concat([entry, Buffer.from(name), Buffer.from(comment)]);
 }
 
 function endRecord(count, size, offset) {

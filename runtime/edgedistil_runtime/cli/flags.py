@@ -20,6 +20,7 @@ FLAGS: Mapping[str, str] = {
     "long_texts": "--long-texts",
     "num_threads": "--num-threads",
     "port": "--port",
+    "public_key": "--public-key",
     **{name: f"--{name.replace('_', '-')}" for name in _LIMITS},
     # Of `edgedistil convert`, after "Convert again with".
     "takes_text_pair": "--text-pair",

@@ -32,12 +32,14 @@ def run(options: argparse.Namespace) -> None:
         EdgeDistilError: The file is damaged, or nothing on this machine can run it.
     """
     with open_classifier(options) as classifier:
-        document = _document(classifier, size=Path(options.model).stat().st_size)
+        size = Path(options.model).stat().st_size
+        document = _document(classifier, size=size, is_checked=options.public_key is not None)
     text = json.dumps(document, default=str) if options.json else "\n".join(_lines(document))
     print(text)
 
 
-def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
+def _document(classifier: TextClassifier, *, size: int, is_checked: bool) -> dict[str, Any]:
+    signature = classifier.signature
     metadata = classifier.metadata
     tokenizer = metadata.tokenizer
     return {
@@ -53,6 +55,7 @@ def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
         },
         "scheme": metadata.quantization["scheme"],
         "target": metadata.target,
+        "signed_with": signature and {"fingerprint": signature.fingerprint, "is_checked": is_checked},
         "runtime": dataclasses.asdict(classifier.runtime_info),
     }
 

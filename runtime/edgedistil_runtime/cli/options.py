@@ -30,6 +30,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--fallback", action="store_true", help="use the CPU if the accelerator is unavailable, and report it"
     )
     parser.add_argument("--num-threads", type=positive_integer, metavar="N", help="threads for one text")
+    parser.add_argument(
+        "--public-key", metavar="FILE", help="refuse a model that was not signed with the private key of this PEM file"
+    )
 
 
 def open_classifier(options: argparse.Namespace) -> TextClassifier:
@@ -55,6 +58,7 @@ def open_classifier(options: argparse.Namespace) -> TextClassifier:
             device=options.device,
             fallback=options.fallback,
             long_texts=getattr(options, "long_texts", "cut"),  # not every command has the option
+            public_key=options.public_key,
         )
 
 
