@@ -205,13 +205,11 @@ def ask_file(
         convert_preset(ConversionRequest(str(teacher), of_teacher, QuantizationPlan("int8"), keep_failed=True))
     with TextClassifier(path, num_threads=1) as model, TextClassifier(of_teacher, num_threads=1) as large:
         given = [model.classify(text).label for text in measured.texts]
-        new, again = compare_speed(model, large, measured.texts[:TIMED_TEXTS])
-    return {
-        "file_accuracy": accuracy(given, measured.labels),
-        "bytes": path.stat().st_size,
-        "times_faster": round(new, 2),
-        "times_faster_again": round(again, 2),
-    }
+        row = {"file_accuracy": accuracy(given, measured.labels), "bytes": path.stat().st_size}
+        if not options.without_speed:
+            new, again = compare_speed(model, large, measured.texts[:TIMED_TEXTS])
+            row |= {"times_faster": round(new, 2), "times_faster_again": round(again, 2)}
+    return row
 
 
 def compare_speed(student: Any, teacher: Any, texts: Sequence[str]) -> tuple[float, float]:
@@ -336,6 +334,7 @@ def main() -> None:
     parser.add_argument("--layer", nargs="*", default=[], help="layers with another scheme, PATTERN=SCHEME")
     parser.add_argument("--sentences", type=int, default=0, help="texts of the corpus whose pieces stay in the file")
     parser.add_argument("--whole-vocabulary", action="store_true", help="files with all pieces of the student")
+    parser.add_argument("--without-speed", action="store_true", help="on a machine that is busy with other work")
     parser.add_argument("--teachers", nargs="*", type=Path, default=[], help="folders of fine-tuned teachers")
     parser.add_argument(
         "--keep", type=Path, help="folder of trained students; those that are there are not trained again"
