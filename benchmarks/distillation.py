@@ -106,6 +106,7 @@ def kept_student(key: Mapping[str, Any], options: argparse.Namespace) -> Path:
 def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, seed: int, kept: Path) -> dict[str, Any]:
     """One row: an arm of a student, trained with one seed."""
     from edgedistil.distillation.answer_cache import AnswerCache
+    from edgedistil.distillation.augmentation import augment
     from edgedistil.distillation.soft_targets import ask_teacher
     from edgedistil.distillation.teacher import Teacher
 
@@ -114,13 +115,17 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
     settings = settings_of(arm, options, seed, size)
     teacher, soft = find_teacher(folder, data, options, seed), None
     unlabelled = [] if arm == "no unlabelled texts" else other_texts(folder, data, measured, options)
-    if arm != "no teacher":
+    unlabelled = [text for text in unlabelled if text not in set(measured.texts)]
+    augmented = 0 if arm == "no augmentation" else options.augment
+    row_file = kept.with_name(f"{kept.name}.json")
+    is_kept = options.keep is not None and row_file.is_file()
+    if arm != "no teacher" and not is_kept:
         answers = ask_teacher(
             Teacher.load(teacher),
             data,
-            unlabelled=[text for text in unlabelled if text not in set(measured.texts)],
+            unlabelled=unlabelled,
             has_vectors=bool(options.vector_loss),
-            augmented_per_text=0 if arm == "no augmentation" else options.augment,
+            augmented_per_text=augmented,
             seed=seed,
             cache=AnswerCache(options.work / "answers"),
         )
@@ -130,13 +135,13 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
         given = train_convolutional(preset, data, settings, soft, measured)
         right = accuracy([data.labels[index] for index in given], measured.labels)
         return {"accuracy": right, "processor_seconds": round(time.process_time() - started)}
-    row_file = kept.with_name(f"{kept.name}.json")
-    if options.keep is None or not row_file.is_file():
+    if not is_kept:
         row = train_student(preset, size, arm, data, measured, settings, soft, kept)
         row_file.write_text(json.dumps(row), "utf-8")
     row = dict(json.loads(row_file.read_text("utf-8")))
     if options.file:
-        seen = (*data.training.texts, *(soft.more_texts if soft else ()))
+        new = [] if arm == "no teacher" else augment(data.training, augmented, seed=seed, known=set(measured.texts))
+        seen = (*data.training.texts, *unlabelled, *new)
         row |= ask_file(kept, teacher, data, seen, measured, options)
     return row
 
