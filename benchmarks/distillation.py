@@ -14,7 +14,7 @@ For each data set and seed: the teacher (`all_minilm_l6_v2_en`, fine-tuned, or f
 
 Files are pruned to the pieces of the texts that the student has seen and of --sentences of the corpus, or have all with
 --whole-vocabulary. Accuracies are of the Keras model and of the file through the runtime. *times faster* compares the
-student's file with its teacher's int8 file, by the medians of a text after another one and of the *same text* again.
+student's file with its teacher's int8 file: a text after another one, and the *same text* again.
 Results are appended to --work/results.jsonl, and what is there is not measured again. With --keep, students are kept,
 and another --work measures their files again without training them.
 """
@@ -44,7 +44,7 @@ ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabel
 FROM_SCRATCH_ARMS = ("no general start", "convolutional")
 SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", "vector_loss")
 FILE = ("file", "layers", "pieces")
-TIMED_TEXTS, TIMED_BLOCK = 200, 20
+TIMED_TEXTS, TIMED_BLOCK, TIMED_ROUNDS = 200, 50, 4
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -218,22 +218,30 @@ def ask_file(
 
 
 def compare_speed(student: Any, teacher: Any, texts: Sequence[str]) -> tuple[float, float]:
-    """Measures how many times faster a student is, by medians of a text after another one and of the same text again.
+    """Measures how many times faster a student is, for a text after another one and for the same text again.
 
-    The models take turns, each with a block of texts, so that both are disturbed alike, and each has the processor's
-    caches as if it ran by itself.
+    The models take turns, each with a block of texts, so that each has the processor's caches as if it ran by itself.
+    The ratio is that of a block's medians, and of these the median over all blocks, because a shared machine is slower
+    at some times than at others.
     """
-    seconds: dict[tuple[str, bool], list[float]] = {}
-    for first in range(0, len(texts), TIMED_BLOCK):
-        for name, model in (("student", student), ("teacher", teacher)):
-            for text in texts[first : first + TIMED_BLOCK]:
-                for is_again in (False, True):
-                    started = time.perf_counter()
-                    model.classify(text)
-                    seconds.setdefault((name, is_again), []).append(time.perf_counter() - started)
-    medians = {key: statistics.median(found) for key, found in seconds.items()}
-    new, again = (medians["teacher", is_again] / medians["student", is_again] for is_again in (False, True))
-    return new, again
+    ratios: dict[bool, list[float]] = {False: [], True: []}
+    for first in [*range(0, len(texts), TIMED_BLOCK)] * TIMED_ROUNDS:
+        block = texts[first : first + TIMED_BLOCK]
+        slow, fast = (time_block(model, block) for model in (teacher, student))
+        for is_again, found in ratios.items():
+            found.append(slow[is_again] / fast[is_again])
+    return statistics.median(ratios[False]), statistics.median(ratios[True])
+
+
+def time_block(model: Any, texts: Sequence[str]) -> dict[bool, float]:
+    """Median seconds of a text after another one, and of the same text again."""
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for text in texts:
+        for found in seconds.values():
+            started = time.perf_counter()
+            model.classify(text)
+            found.append(time.perf_counter() - started)
+    return {is_again: statistics.median(found) for is_again, found in seconds.items()}
 
 
 def train_convolutional(
