@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data import LabelledTexts, MultiLabelTexts, TrainingData
 from edgedistil.data.samples import are_held_out, choose_samples, read_samples
 from edgedistil.data.spelling import spelled_as
 from edgedistil_converters.interface import ModelInterface
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 
 Stage = Callable[[str], None]
+_Samples = LabelledTexts | MultiLabelTexts | None
 
 _log = logging.getLogger(__name__)
 _TRAINING_DATA, _KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
@@ -177,14 +178,14 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     return conversion
 
 
-def _with_samples(options: ConversionOptions, samples: LabelledTexts | None, source: str) -> ConversionOptions:
+def _with_samples(options: ConversionOptions, samples: _Samples, source: str) -> ConversionOptions:
     """Adds texts to judge the file on, unless the request has some."""
     if options.verification_texts or samples is None:
         return options
     return replace(
         options,
         verification_texts=samples.texts,
-        verification_labels=samples.labels,
+        verification_labels=samples.labels if isinstance(samples, LabelledTexts) else (),
         verification_source=source,
     )
 
@@ -231,7 +232,7 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassifier, LabelledTexts | None, str]":
+def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassifier, _Samples, str]":
     """Loads the preset's classifier or trains a head; also returns texts to judge the file on, and their source."""
     from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
     from edgedistil_converters.preparation.prepared import PreparedClassifier
@@ -245,7 +246,7 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
             raise
         record["head"] = {"texts": len(request.training), "seed": request.seed}
         trained, data = _with_new_head(request, request.training, stage)
-        samples: LabelledTexts | None = choose_samples(data.validation or data.training)
+        samples: _Samples = choose_samples(data.validation or data.training)
         source = "held-out training data" if data.validation else _TRAINING_DATA
     else:
         set_sequence_length(trained.classifier, request.sequence_length, request.preset)
@@ -265,7 +266,7 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
     return prepared, samples, source
 
 
-def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[LabelledTexts | None, str]:
+def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[_Samples, str]:
     """The texts that the preset keeps, else some of the training data, and the origin."""
     from edgedistil.presets.download import locate
     from edgedistil.presets.loading import LABELS_FILE
@@ -274,7 +275,7 @@ def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[Label
     samples = read_samples(directory)
     if samples is None:
         return (choose_samples(request.training) if request.training else None), _TRAINING_DATA
-    if request.labels is not None:
+    if request.labels is not None and isinstance(samples, LabelledTexts):
         names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         new_name = dict(zip(names, labels, strict=True))
         samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data import LabelledTexts
+from edgedistil.data import LabelledTexts, MultiLabelTexts
 from edgedistil.data.classes import has_few_texts
 
-__all__ = ["class_numbers", "class_weights", "smoothing"]
+__all__ = ["class_numbers", "class_weights", "label_sets", "smoothing"]
 
 
 def class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -20,6 +20,20 @@ def class_numbers(data: LabelledTexts, labels: Sequence[str]) -> NDArray[np.int6
     """
     number_of = {label: number for number, label in enumerate(labels)}
     return np.array([number_of[label] for label in data.labels], dtype="int64")
+
+
+def label_sets(data: MultiLabelTexts, labels: Sequence[str]) -> NDArray[np.float32]:
+    """1 for the labels of each text and 0 for the others, float32[texts, labels].
+
+    Example:
+        >>> label_sets(MultiLabelTexts(("a", "b"), (("on", "off"), ())), ["off", "dim", "on"]).tolist()
+        [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    number_of = {label: number for number, label in enumerate(labels)}
+    found = np.zeros((len(data), len(labels)), "float32")
+    for row, few in enumerate(data.label_sets):
+        found[row, [number_of[label] for label in few]] = 1
+    return found
 
 
 def smoothing(share: float | None, data: LabelledTexts) -> float:
