@@ -72,8 +72,8 @@ def read_any_examples(
     from edgedistil.data.label_sets import guess_label_separator, has_label_lists, read_label_sets
 
     if has_sets is None:
-        names = {name: columns[name] for name in ("label_column", "delimiter")}
-        has_sets = bool(label_separator is not None or label_columns) or has_label_lists(path, **names)
+        is_asked = label_separator is not None or bool(label_columns)
+        has_sets = is_asked or has_label_lists(path, label_column=columns["label_column"])
     if not has_sets:
         examples = read_examples(path, **columns, is_json=is_json)
         separator = guess_label_separator(examples.labels)

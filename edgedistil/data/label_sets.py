@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil.data.cells import check_label, check_text
+from edgedistil.data.opening import format_of
 from edgedistil.data.reading import SkippedCounter, data_rows, no_examples
 from edgedistil.data.remarks import Remarks
 from edgedistil.data.rows import BadRow, Row, is_blank, usable_rows
@@ -17,6 +18,7 @@ __all__ = ["MultiLabelTexts", "guess_label_separator", "has_label_lists", "read_
 
 LabelSet = tuple[str, ...]
 
+_WITH_LISTS = (".jsonl", ".ndjson", ".json", ".parquet")
 _SEPARATORS = "|;,"  # that labels are found to contain
 _SHARE_TO_REMARK = 0.05  # of the rows
 _IS_SET: Mapping[str | None, bool] = {"0": False, "false": False, "1": True, "true": True}
@@ -147,7 +149,7 @@ def read_label_sets(
     return MultiLabelTexts(tuple(texts), tuple(sets), source, columns, remarks)
 
 
-def has_label_lists(path: str | Path, *, label_column: str = "label", delimiter: str | None = None) -> bool:
+def has_label_lists(path: str | Path, *, label_column: str = "label") -> bool:
     """True if the first label of a file is a list, as JSON and Parquet can have it; False also for a bad file.
 
     Example:
@@ -155,12 +157,16 @@ def has_label_lists(path: str | Path, *, label_column: str = "label", delimiter:
         >>> has_label_lists("tags.jsonl"), has_label_lists("train.csv")
         (True, False)
     """
-    for row in data_rows(Path(path), (label_column,), delimiter=delimiter):
-        if isinstance(row, BadRow):
-            return False
-        value = row.values[label_column]
-        if not is_blank(value):
-            return isinstance(value, list)
+    if format_of(Path(path)) not in _WITH_LISTS:
+        return False
+    try:
+        for row in data_rows(Path(path), (label_column,)):
+            if isinstance(row, BadRow):
+                return False
+            if not is_blank(value := row.values[label_column]):
+                return isinstance(value, list)
+    except DataError:  # the reader of its labels names it
+        return False
     return False
 
 

@@ -129,6 +129,9 @@ def test_options_that_do_not_fit(tmp_path, options, message):
 def test_a_file_of_one_label_has_no_lists(tmp_path):
     assert not has_label_lists(write(tmp_path / "a.csv", "text,label\nt,a|b\n"))
     assert not has_label_lists(json_lines(tmp_path / "a.jsonl", {"text": "t"}))
+    assert not has_label_lists(write(tmp_path / "broken.jsonl", "{"))
+    assert not has_label_lists(write(tmp_path / "broken.parquet", "?"))
+    assert not has_label_lists(tmp_path)
     assert has_label_lists(json_lines(tmp_path / "b.jsonl", {"text": "t", "label": None}, {"text": "t", "label": []}))
 
 
