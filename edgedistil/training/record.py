@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil import __version__
-from edgedistil.data import LabelledTexts, MultiLabelTexts, MultiLabelTrainingData
+from edgedistil.data import LabelledTexts, MultiLabelTexts
 from edgedistil.data.samples import choose_samples, write_samples
 from edgedistil.presets.attribution import ATTRIBUTION_FILE
 from edgedistil.training.card import CARD_FILE, model_card
@@ -85,7 +85,7 @@ def write_training(
         result.trained.save(work)
         _forget_date(work / "metadata.json")
         if keeps_samples:
-            write_samples(_samples(data), work)
+            write_samples(choose_samples(data.validation or data.training), work)
         _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         _write_text(work / CARD_FILE, model_card(record, name=result.trained.name, attribution=attribution))
         if attribution:
@@ -110,12 +110,6 @@ def _record(result: TrainingResult, data: AnyTrainingData, origin: dict[str, Any
         "metrics": result.metrics,
         "history": list(result.history),
     }
-
-
-def _samples(data: AnyTrainingData) -> LabelledTexts | MultiLabelTexts:
-    if isinstance(data, MultiLabelTrainingData):
-        return choose_samples(data.validation or data.training)
-    return choose_samples(data.validation or data.training)
 
 
 def _data_record(texts: LabelledTexts | MultiLabelTexts) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 import itertools
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import click
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 from edgedistil.cli import main
@@ -25,6 +27,8 @@ from edgedistil.training.objective import SoftTargets
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, multi_label_settings
 from edgedistil.training.start import from_preset, from_scratch
 from edgedistil.training.thresholds import fit_thresholds
+from edgedistil_converters.preparation.quantization_aware import QATSettings
+from edgedistil_converters.preparation.quantization_aware.losses import text_losses
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import DataError, PresetError
 
@@ -303,3 +307,82 @@ def test_evaluate_refuses_the_other_kind_of_model(model, tiny_preset, tmp_path):
     unknown = tmp_path / "unknown.csv"
     unknown.write_text("text,label\na,music|dance\n")
     assert "dance" in run("evaluate", model, "--data", unknown, "--label-separator", "|", code=1).output
+
+
+needs_tfmot = pytest.mark.skipif(find_spec("tensorflow_model_optimization") is None, reason="needs the extra qat")
+
+
+@needs_tfmot
+def test_int8_qat_trains_on_sets(trained, tmp_path):
+    directory, printed = trained
+    data, path = write_csv(tmp_path / "train.csv", tagged(20)), tmp_path / "qat.tflite"
+    run(
+        "convert",
+        "--preset",
+        directory,
+        "--quantize",
+        "int8-qat",
+        "--train-data",
+        data,
+        "--label-separator",
+        "|",
+        "-o",
+        path,
+    )
+    with TextClassifier(path) as model:
+        assert model.metadata.thresholds == tuple(printed["thresholds"].values())
+        history = model.metadata.preparation["quantization_aware_training"]["history"]
+        answers = model.classify_batch(tagged(3).texts)
+    assert history[-1]["accuracy"] > 0.9
+    assert all(0 < epoch["agreement"] <= 1 for epoch in history)
+    right = [set(one.labels) == set(due) for one, due in zip(answers, tagged(3).label_sets, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_the_loss_of_int8_qat_counts_every_label():
+    logits = np.array([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]], "float32")
+    settings = QATSettings(distillation_weight=0.0)
+    one_hot = np.array([[0, 0, 1], [1, 0, 0]], "int32")
+    of_sets, of_classes = (
+        text_losses(tf.constant(logits), tf.constant(targets), logits, settings, is_sigmoid=True)
+        for targets in (one_hot, one_hot.argmax(axis=1).astype("int32"))
+    )
+    np.testing.assert_allclose(of_sets, of_classes, rtol=1e-6)
+    targets = np.array([[1, 1, 0], [0, 0, 0]], "int32")
+    found = text_losses(tf.constant(logits), tf.constant(targets), logits, settings, is_sigmoid=True)
+    likely = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(found, -np.log(np.where(targets, likely, 1 - likely)).mean(axis=1), rtol=1e-5)
+
+
+def test_int8_static_measures_ranges(trained, tmp_path):
+    data, path = write_csv(tmp_path / "texts.csv", tagged(20)), tmp_path / "static.tflite"
+    run("convert", "--preset", trained[0], "--quantize", "int8-static", "--calibration-data", data, "-o", path)
+    with TextClassifier(path) as model:
+        answers = model.classify_batch(tagged(3).texts)
+    assert [set(one.labels) for one in answers] == [set(due) for due in tagged(3).label_sets]
+
+
+def test_a_conversion_trains_a_head_for_sets(tiny_preset, tmp_path):
+    load_labelled_classifier(tiny_preset).classifier.backbone.save_to_preset(str(tmp_path / "backbone"))
+    tokenizer = load_labelled_classifier(tiny_preset).classifier.preprocessor.tokenizer
+    tokenizer.save_to_preset(str(tmp_path / "backbone"))
+    data, path = write_csv(tmp_path / "train.csv", tagged(2)), tmp_path / "head.tflite"
+    run("convert", "--preset", tmp_path / "backbone", "--train-data", data, "--label-separator", "|", "-o", path)
+    with TextClassifier(path) as model:
+        assert model.metadata.thresholds == (0.5,) * 3  # of few texts, none are held out
+        assert model.labels == ("lights", "music", "weather")
+
+
+def test_training_texts_of_a_conversion_must_be_of_its_kind(trained, tiny_preset, tmp_path):
+    one = tmp_path / "one.csv"
+    one.write_text("text,label\na,lights\nb,music\n")
+    sets = write_csv(tmp_path / "sets.csv", tagged(1))
+    output = ("-o", tmp_path / "m.tflite")
+    done = run("convert", "--preset", trained[0], "--train-data", one, *output, code=1)
+    assert "the texts have one label each" in done.output and "--label-separator" in done.output
+    done = run("convert", "--preset", tiny_preset, "--train-data", sets, "--label-separator", "|", *output, code=1)
+    assert "the texts have any number of labels each" in done.output
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("text,label\na,lights|dance\n")
+    done = run("convert", "--preset", trained[0], "--train-data", unknown, "--label-separator", "|", *output, code=1)
+    assert "dance" in done.output
