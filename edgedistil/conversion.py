@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data import LabelledTexts, MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.data.samples import are_held_out, choose_samples, read_samples
 from edgedistil.data.spelling import spelled_as
 from edgedistil_converters.interface import ModelInterface
@@ -23,11 +23,13 @@ from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from edgedistil.presets.loading import LabelledClassifier
+    from edgedistil.training.tasks import AnyTrainingData
     from edgedistil_converters import Conversion, PreparedClassifier
 
 __all__ = ["ConversionRequest", "checkpoints_folder", "convert_preset"]
 
 Stage = Callable[[str], None]
+_Samples = LabelledTexts | MultiLabelTexts | None
 
 _log = logging.getLogger(__name__)
 _TRAINING_DATA, _KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
@@ -45,8 +47,9 @@ class ConversionRequest:
         plan: How to quantize.
         interface: Inputs of the file.
         labels: Class names that replace the preset's.
-        training: Labelled texts. A preset without a trained head gets one that is trained on them, and `int8-qat`
-            trains on them. A trained head is not changed, and must have all of their labels.
+        training: Labelled texts, or texts with any number of labels for a multi-label classifier. A preset without a
+            trained head gets one that is trained on them, and `int8-qat` trains on them. A trained head is not changed,
+            and must have all of their labels.
         calibration_texts: Texts that `int8-static` measures ranges on and `int4` rounds by, of which 512 are chosen at
             random; the texts of `training` if empty.
         verification_texts: Texts to judge the file on; if empty, the samples that the preset keeps, else texts of
@@ -78,7 +81,7 @@ class ConversionRequest:
     plan: QuantizationPlan = field(default_factory=QuantizationPlan)
     interface: ModelInterface = field(default_factory=ModelInterface)
     labels: tuple[str, ...] | None = None
-    training: LabelledTexts | None = None
+    training: LabelledTexts | MultiLabelTexts | None = None
     calibration_texts: tuple[str, ...] = ()
     verification_texts: tuple[str, ...] = ()
     pruning_texts: tuple[str, ...] = ()
@@ -177,14 +180,14 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     return conversion
 
 
-def _with_samples(options: ConversionOptions, samples: LabelledTexts | None, source: str) -> ConversionOptions:
+def _with_samples(options: ConversionOptions, samples: _Samples, source: str) -> ConversionOptions:
     """Adds texts to judge the file on, unless the request has some."""
     if options.verification_texts or samples is None:
         return options
     return replace(
         options,
         verification_texts=samples.texts,
-        verification_labels=samples.labels,
+        verification_labels=samples.labels if isinstance(samples, LabelledTexts) else (),
         verification_source=source,
     )
 
@@ -231,9 +234,10 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassifier, LabelledTexts | None, str]":
+def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassifier, _Samples, str]":
     """Loads the preset's classifier or trains a head; also returns texts to judge the file on, and their source."""
     from edgedistil.presets.loading import NoTrainedHead, load_labelled_classifier, set_sequence_length
+    from edgedistil.training.targets import classifier_targets
     from edgedistil_converters.preparation.prepared import PreparedClassifier
 
     stage(f"loading {request.preset}")
@@ -245,13 +249,13 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
             raise
         record["head"] = {"texts": len(request.training), "seed": request.seed}
         trained, data = _with_new_head(request, request.training, stage)
-        samples: LabelledTexts | None = choose_samples(data.validation or data.training)
+        samples: _Samples = choose_samples(data.validation or data.training)
         source = "held-out training data" if data.validation else _TRAINING_DATA
     else:
         set_sequence_length(trained.classifier, request.sequence_length, request.preset)
         _check_layers(request.plan, trained.classifier)
         if request.training is not None:
-            _class_numbers(request.training, trained.labels)
+            classifier_targets(request.training, trained.labels, is_multi_label=bool(trained.thresholds))
         samples, source = _samples(request, trained.labels)
     prepared = PreparedClassifier(
         trained.classifier,
@@ -265,7 +269,7 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
     return prepared, samples, source
 
 
-def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[LabelledTexts | None, str]:
+def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[_Samples, str]:
     """The texts that the preset keeps, else some of the training data, and the origin."""
     from edgedistil.presets.download import locate
     from edgedistil.presets.loading import LABELS_FILE
@@ -274,7 +278,7 @@ def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[Label
     samples = read_samples(directory)
     if samples is None:
         return (choose_samples(request.training) if request.training else None), _TRAINING_DATA
-    if request.labels is not None:
+    if request.labels is not None and isinstance(samples, LabelledTexts):
         names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         new_name = dict(zip(names, labels, strict=True))
         samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))
@@ -287,8 +291,8 @@ def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:
 
 
 def _with_new_head(
-    request: ConversionRequest, texts: LabelledTexts, stage: Stage
-) -> "tuple[LabelledClassifier, TrainingData]":
+    request: ConversionRequest, texts: LabelledTexts | MultiLabelTexts, stage: Stage
+) -> "tuple[LabelledClassifier, AnyTrainingData]":
     """Fine-tunes with the default settings; `edgedistil train` has options. Also returns the data with its parts."""
     if request.labels is not None:
         raise DataError(
@@ -296,12 +300,19 @@ def _with_new_head(
             "and rename the labels in the training data."
         )
     from edgedistil.training import FINE_TUNING
+    from edgedistil.training.settings import multi_label_settings
 
-    settings = replace(FINE_TUNING, seed=request.seed)
+    has_sets = isinstance(texts, MultiLabelTexts)
+    settings = replace(multi_label_settings(FINE_TUNING) if has_sets else FINE_TUNING, seed=request.seed)
     keeps_length = request.sequence_length is None
     if request.sequence_length is not None:
         settings = replace(settings, sequence_length=request.sequence_length)
-    data = TrainingData.prepare(texts, validation_fraction=settings.validation_fraction, seed=settings.seed)
+    division: dict[str, Any] = {"validation_fraction": settings.validation_fraction, "seed": settings.seed}
+    data: AnyTrainingData
+    if isinstance(texts, MultiLabelTexts):
+        data = MultiLabelTrainingData.prepare(texts, **division)
+    else:
+        data = TrainingData.prepare(texts, **division)
     from edgedistil.training.loop import train
     from edgedistil.training.start import from_preset
 
@@ -324,12 +335,13 @@ def _trained_with_quantization(
     prepared: "PreparedClassifier", request: ConversionRequest, options: ConversionOptions, stage: Stage
 ) -> "PreparedClassifier":
     """Trains in place. Checkpoints are kept next to the output until it is written, so the same call continues."""
+    from edgedistil.training.targets import classifier_targets
     from edgedistil_converters.preparation.quantization_aware import QATSettings
     from edgedistil_converters.preparation.quantization_aware.prepare import train_with_quantization
 
     assert request.training is not None
     settings, texts = QATSettings(seed=request.seed), request.training
-    numbers = _class_numbers(texts, tuple(prepared.labels))
+    targets = classifier_targets(texts, tuple(prepared.labels), is_multi_label=bool(prepared.thresholds))
     folder = checkpoints_folder(request.output)
     folder.mkdir(exist_ok=True)
 
@@ -340,7 +352,7 @@ def _trained_with_quantization(
 
     stage(f"preparing {len(texts):,} texts for training with quantization")
     prepared = train_with_quantization(
-        prepared, texts.texts, numbers, settings, options=options, folder=folder, on_progress=show
+        prepared, texts.texts, targets, settings, options=options, folder=folder, on_progress=show
     )
     _check_history(prepared.record["quantization_aware_training"]["history"][0])
     return prepared
@@ -364,23 +376,3 @@ def checkpoints_folder(output: Path) -> Path:
         'intents.tflite.qat'
     """
     return output.with_name(f"{output.name}.qat")
-
-
-def _class_numbers(texts: LabelledTexts, labels: tuple[str, ...]) -> list[int]:
-    """Index of each text's class; for a classifier of one output, 1 for its label and 0 for all others."""
-    texts = texts.spelled_as(labels)
-    found = set(texts.labels)
-    if len(labels) == 1:
-        if not (labels[0] in found and len(found) > 1):
-            raise DataError(
-                f"{texts.name}: a classifier of one output separates {labels[0]} from everything else, and needs texts "
-                f"of both. Received: {', '.join(sorted(found)[:8])}."
-            )
-        return [int(label == labels[0]) for label in texts.labels]
-    unknown = sorted(found - set(labels))
-    if unknown:
-        raise DataError(
-            f"{texts.name}: labels must be among the classifier's: {', '.join(labels[:8])}. "
-            f"Received: {', '.join(unknown[:8])}. To train a head for other labels, use `edgedistil train`."
-        )
-    return [labels.index(label) for label in texts.labels]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.data_options import data_options
+from edgedistil.cli.label_set_options import label_set_options, read_any_examples
 from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
@@ -94,6 +95,7 @@ _MOST_TEXTS_SHOWN = 10
 )
 @click.option("--keep-failed", is_flag=True, help="Write a file that fails verification as OUTPUT.failed.tflite.")
 @data_options()
+@label_set_options
 @click.option("--labels", "labels_file", type=_FILE, help="File of class names, one a line, instead of the preset's.")
 @click.option("--sequence-length", type=click.IntRange(min=3), help="Tokens that a text is cut to. [the preset's]")
 @click.option("--name", help="Name of the model in its metadata. [the preset's name]")
@@ -149,6 +151,9 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         read_texts_and_labels(options["verification_data"], **columns) if options["verification_data"] else ()
     )
     verification_texts, verification_labels = verification or ((), ())
+    sets = {name: options[name] for name in ("label_separator", "label_columns")}
+    path = options["train_data"]
+    training = read_any_examples(path, **columns, **sets, is_json=is_json) if path else None
     return ConversionRequest(
         preset=preset,
         output=output,
@@ -159,7 +164,7 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
             options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]
         ),
         labels=_read_labels(options["labels_file"]),
-        training=read_examples(options["train_data"], **columns, is_json=is_json) if options["train_data"] else None,
+        training=training,
         calibration_texts=texts("calibration_data"),
         verification_texts=verification_texts,
         verification_labels=verification_labels,

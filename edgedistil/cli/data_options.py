@@ -10,7 +10,7 @@ from edgedistil.cli.flags import with_flags
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
-    from edgedistil.data import LabelledTexts
+    from edgedistil.data import LabelledTexts, MultiLabelTexts
 
 __all__ = [
     "data_options",
@@ -93,13 +93,13 @@ def read_examples(
     return examples
 
 
-def print_skipped(examples: "LabelledTexts") -> None:
+def print_skipped(examples: "LabelledTexts | MultiLabelTexts") -> None:
     """Prints a line on stdout if rows were skipped."""
     if examples.remarks.skipped.count:
         click.echo(f"{examples.name}: {examples.remarks.skipped.describe()}")
 
 
-def warn_of_blanks(examples: "LabelledTexts") -> None:
+def warn_of_blanks(examples: "LabelledTexts | MultiLabelTexts") -> None:
     """Prints a warning on stderr if labels have blanks around them."""
     warning = examples.remarks.warn_of_blanks()
     if warning:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.data_options import data_options, long_texts_option, read_examples
+from edgedistil.cli.label_set_options import label_set_options, read_any_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
+from edgedistil.cli.set_evaluation import evaluate_sets, per_class_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,6 +30,7 @@ _BAR = 40  # characters
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @data_options()
+@label_set_options
 @long_texts_option
 @click.option(
     "--baseline",
@@ -47,6 +50,8 @@ def evaluate(
     confusions: int,
     reliability: bool,
     as_json: bool,
+    label_separator: str | None,
+    label_columns: tuple[str, ...],
     **columns: Any,
 ) -> None:
     """Measure models on labelled texts: accuracy, scores, F1 of each class, and confusions.
@@ -59,14 +64,27 @@ def evaluate(
     between the two in 15 bins of equal width; Brier is the mean squared error of all probabilities, 0 to 2. For a file
     of `convert --calibrate-scores`, both are also given as they would be without it.
 
+    A multi-label model is scored by its sets of labels, on data with several labels: micro and macro F1, the share of
+    texts with exactly the right labels, F1 of each label, and the texts with the same labels as from the first preset,
+    or else the first model.
+
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
     edgedistil evaluate my_classifier.tflite --data test.csv --baseline train.csv
+    edgedistil evaluate my_tagger my_tagger.tflite --data tagged.csv --label-separator "|"
     """  # noqa: D301  # \b is for click
+    from edgedistil.data import MultiLabelTexts
     from edgedistil.scores import evaluate_labels
 
     paths = model_paths(models)
-    examples = read_examples(data, **columns, is_json=as_json)
+    examples = read_any_examples(
+        data, label_separator=label_separator, label_columns=label_columns, **columns, is_json=as_json
+    )
+    if isinstance(examples, MultiLabelTexts):
+        if baseline or reliability:
+            raise click.UsageError("--baseline and --reliability are for data with one label for each text.")
+        evaluate_sets(paths, examples, data.name, long_texts, as_json=as_json)
+        return
     training = None if baseline is None else read_examples(baseline, **columns, is_json=as_json)
     answers, trained = _ask(paths, examples, training, long_texts)
     evaluations = {
@@ -168,7 +186,7 @@ def _print(
         quality = scores[name]
         if has_diagrams and quality:
             console.print(_diagram(quality))
-        console.print(_per_class(evaluation))
+        console.print(per_class_table(evaluation.classes))
         for line in _worst_confusions(evaluation, confusions):
             console.print(Text(line))
 
@@ -204,17 +222,6 @@ def _diagram(quality: "ScoreQuality") -> "Table":
             bar[round(one.mean_score * _BAR)] = "|"
             numbers = (f"{one.texts:,}", f"{one.mean_score:.3f}", f"{one.accuracy:.3f}", Text("".join(bar)))
             table.add_row(f"{one.low:.2f} - {one.high:.2f}", *numbers)
-    return table
-
-
-def _per_class(evaluation: "Evaluation") -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("class", "precision", "recall", "F1", "texts", box=None, header_style="bold")
-    for scores in evaluation.classes:
-        numbers = (f"{value:.3f}" for value in (scores.precision, scores.recall, scores.f1))
-        table.add_row(Text(scores.label), *numbers, str(scores.support))
     return table
 
 

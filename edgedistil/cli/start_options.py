@@ -2,16 +2,17 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from edgedistil.data import TrainingData
 from edgedistil.sizes import SIZES, BackboneSize, parse_size
 from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
 
 if TYPE_CHECKING:
+    from edgedistil.data import TrainingData
     from edgedistil.distillation.soft_targets import TeacherAnswers
+    from edgedistil.training.tasks import AnyTrainingData
 
 __all__ = ["DEFAULT_VOCABULARY_SIZE", "Start"]
 
@@ -107,18 +108,18 @@ class Start:
         return self.preset or self.teacher
 
     def build(
-        self, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
+        self, data: "AnyTrainingData", settings: TrainingSettings, answers: "TeacherAnswers | None"
     ) -> tuple[Any, dict[str, Any]]:
         """Builds the classifier to train; also returns its origin, for training.json."""
         if self.preset is not None:
             return self._from_preset(self.preset, data, settings, answers)
         if self.from_teacher is not None:
             assert answers
-            return self._from_teacher(data, settings, answers)
+            return self._from_teacher(cast("TrainingData", data), settings, answers)
         return self._from_scratch(data, settings, answers)
 
     def _from_preset(
-        self, preset: str, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
+        self, preset: str, data: "AnyTrainingData", settings: TrainingSettings, answers: "TeacherAnswers | None"
     ) -> tuple[Any, dict[str, Any]]:
         from edgedistil.distillation.coverage import measure_coverage
         from edgedistil.training.start import from_preset
@@ -132,7 +133,7 @@ class Start:
         return classifier, {"preset": name}
 
     def _from_teacher(
-        self, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers"
+        self, data: "TrainingData", settings: TrainingSettings, answers: "TeacherAnswers"
     ) -> tuple[Any, dict[str, Any]]:
         from edgedistil.distillation.from_teacher import from_teacher
         from edgedistil.presets.loading import load_classifier
@@ -146,7 +147,7 @@ class Start:
         return classifier, {**origin, "vocabulary_size": classifier.backbone.vocabulary_size}
 
     def _from_scratch(
-        self, data: TrainingData, settings: TrainingSettings, answers: "TeacherAnswers | None"
+        self, data: "AnyTrainingData", settings: TrainingSettings, answers: "TeacherAnswers | None"
     ) -> tuple[Any, dict[str, Any]]:
         from edgedistil.builder import read_vocabulary
         from edgedistil.training.start import from_scratch

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.data_options import data_options
 from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
+from edgedistil.cli.label_set_options import label_set_options, read_any_examples
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.cli.start_options import DEFAULT_VOCABULARY_SIZE, Start
-from edgedistil.data import TrainingData
+from edgedistil.data import MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.presets.packaged import MINILM
 from edgedistil.presets.registry import DEFAULT_ENCODER
 from edgedistil.sizes import SIZES
-from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings
+from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, multi_label_settings
+from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
@@ -26,10 +28,18 @@ if TYPE_CHECKING:
 
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.loop import TrainingResult
+    from edgedistil.training.tasks import AnyTrainingData
 
 __all__ = ["train"]
 
 _FILE = click.Path(path_type=Path)
+_METRICS = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro-F1",
+    "macro_f1": "macro-F1",
+    "subset_accuracy": "equal label sets",
+    "loss": "loss",
+}
 
 
 def _default(field: str) -> str:
@@ -81,6 +91,7 @@ class _Logs:
 @click.option("--test-data", type=_FILE, help="Labelled texts to measure at the end, once.")
 @teacher_options
 @data_options()
+@label_set_options
 @click.option("-o", "--output", type=_FILE, required=True, help="Directory to write.")
 @click.option("--force", is_flag=True, help="Replace a directory that this command wrote.")
 @click.option("--vocabulary", type=_FILE, help="From scratch: file of word pieces to use instead of learning them.")
@@ -127,8 +138,8 @@ class _Logs:
 )
 @click.option(
     "--monitor",
-    type=click.Choice(["macro_f1", "accuracy", "loss"]),
-    help=f"Validation metric that chooses the best epoch. [{FINE_TUNING.monitor}]",
+    type=click.Choice(["macro_f1", "accuracy", "loss", "micro_f1"]),
+    help=f"Validation metric that chooses the best epoch. [{FINE_TUNING.monitor}; with several labels micro_f1]",
 )
 @click.option(
     "--class-weights",
@@ -160,6 +171,8 @@ def train(
     label_column: str,
     delimiter: str | None,
     strip_labels: bool,
+    label_separator: str | None,
+    label_columns: tuple[str, ...],
     output: Path,
     force: bool,
     keeps_samples: bool,
@@ -176,8 +189,12 @@ def train(
     vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
     --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
 
+    A text may have several labels, or none: lists in JSON or Parquet, --label-separator, or --label-columns. The
+    directory then has thresholds.json, with the smallest probability of each label, fitted to the validation data.
+
     \b
     edgedistil train --train-data train.csv -o my_classifier
+    edgedistil train --train-data tagged.csv --label-separator "|" -o my_tagger
     edgedistil train --from-scratch tiny --train-data train.csv -o my_classifier
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
@@ -186,37 +203,58 @@ def train(
     from edgedistil_converters.files import check_directory, check_not_an_input
 
     start, teaching = Start.take(options), TeacherOptions.take(options)
-    settings = replace(start.defaults, **{name: value for name, value in options.items() if value is not None})
     # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
 
     paths = {"training": train_data, "validation": validation_data, "test": test_data}
-    columns = {"text_column": text_column, "label_column": label_column}
-    examples = {
-        part: read_examples(path, **columns, delimiter=delimiter, strip_labels=strip_labels, is_json=is_json)
-        for part, path in paths.items()
-        if path
-    }
-    data = TrainingData.prepare(
+    read = partial(
+        read_any_examples,
+        text_column=text_column,
+        label_column=label_column,
+        delimiter=delimiter,
+        strip_labels=strip_labels,
+        label_separator=label_separator,
+        label_columns=label_columns,
+        is_json=is_json,
+    )
+    training = read(train_data)
+    has_sets = isinstance(training, MultiLabelTexts)
+    if has_sets and teaching:
+        raise DataError(
+            "A teacher (`teacher`) answers with one label for each text, and a student of it has one too. Received: "
+            f"{training.name}, whose texts have several labels. Train without `teacher`."
+        )
+    others = {part: read(path, has_sets=has_sets) for part, path in paths.items() if path and part != "training"}
+    examples = {"training": training, **others}
+    settings = multi_label_settings(start.defaults) if has_sets else start.defaults
+    settings = replace(settings, **{name: value for name, value in options.items() if value is not None})
+    data = _prepared(examples, settings)
+    unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
+    logs = _Logs(csv_log, tensorboard, is_resumed)
+    ask = None
+    if teaching and isinstance(data, TrainingData):
+        ask = partial(teaching.ask, data, unlabelled, settings, output)
+    result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
+    skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
+    _report(result, answers, output, skipped, is_json=is_json)
+
+
+def _prepared(examples: dict[str, Any], settings: TrainingSettings) -> "AnyTrainingData":
+    kind = MultiLabelTrainingData if isinstance(examples["training"], MultiLabelTexts) else TrainingData
+    return kind.prepare(
         examples["training"],
         validation=examples.get("validation"),
         test=examples.get("test"),
         validation_fraction=settings.validation_fraction,
         seed=settings.seed,
     )
-    unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
-    logs = _Logs(csv_log, tensorboard, is_resumed)
-    ask = partial(teaching.ask, data, unlabelled, settings, output) if teaching else None
-    result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
-    skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
-    _report(result, answers, output, skipped, is_json=is_json)
 
 
 def _run(
     start: Start,
-    data: TrainingData,
+    data: "AnyTrainingData",
     settings: TrainingSettings,
     output: Path,
     logs: _Logs,
@@ -298,26 +336,36 @@ def _report(
                 "best_epoch": result.best_epoch,
                 "metrics": result.metrics,
                 "never_predicted": list(result.never_predicted),
+                **_thresholds(result),
                 "truncation": result.truncation.to_dict(),
                 **({"teacher": answers.to_dict()} if answers else {}),
             }
         )
         return
-    click.echo(f"{output}: {len(result.trained.labels)} classes, {parameters / 1e6:.2f}M parameters")
+    several = ", any number of them for a text" if result.trained.thresholds else ""
+    click.echo(f"{output}: {len(result.trained.labels)} classes{several}, {parameters / 1e6:.2f}M parameters")
     if result.truncation.truncated or result.truncation.divided:
         click.echo(f"training data: {result.truncation}")
     if answers:
         click.echo(str(answers))
     click.echo(f"best epoch {result.best_epoch} of {len(result.history)}")
     for part, metrics in result.metrics.items():
+        shown = "  ".join(f"{title} {metrics[key]:.4f}" for key, title in _METRICS.items() if key in metrics)
+        click.echo(f"{part:<10} {shown}  ({metrics['rows']} texts)")
+    if result.never_predicted and result.trained.thresholds:
         click.echo(
-            f"{part:<10} accuracy {metrics['accuracy']:.4f}  macro-F1 {metrics['macro_f1']:.4f}  "
-            f"loss {metrics['loss']:.4f}  ({metrics['rows']} texts)"
+            f"warning: no validation text is given {', '.join(result.never_predicted)}. More examples may help",
+            err=True,
         )
-    if result.never_predicted:
+    elif result.never_predicted:
         click.echo(
             f"warning: the classifier never predicts {', '.join(result.never_predicted)} on the validation data. "
             "--class-weights balanced or more examples of these classes may help",
             err=True,
         )
     click.echo(f"next: edgedistil convert --preset {output} -o {output.name}.tflite")
+
+
+def _thresholds(result: "TrainingResult") -> dict[str, Any]:
+    trained = result.trained
+    return {"thresholds": dict(zip(trained.labels, trained.thresholds, strict=True))} if trained.thresholds else {}

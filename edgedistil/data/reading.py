@@ -25,7 +25,9 @@ from edgedistil_runtime.errors import DataError
 __all__ = [
     "LEGAL_EXTENSIONS",
     "LabelledTexts",
+    "SkippedCounter",
     "check_data_file",
+    "data_rows",
     "no_examples",
     "read_labelled_texts",
     "read_rows",
@@ -134,9 +136,9 @@ def read_labelled_texts(
     source = Path(path)
     texts: list[str] = []
     labels: list[str] = []
-    skipped = _Skipped()
+    skipped = SkippedCounter()
     example = partial(_example, columns=(text_column, label_column), path=source, strip_labels=strip_labels)
-    for row, text, label in usable_rows(_rows(source, (text_column, label_column), delimiter=delimiter), example):
+    for row, text, label in usable_rows(data_rows(source, (text_column, label_column), delimiter=delimiter), example):
         if text is None or label is None:
             skipped.add(row, text, label)
         else:
@@ -159,20 +161,29 @@ def _example(
     )
 
 
-class _Skipped:
-    """Counts skipped rows."""
+class SkippedCounter:
+    """Counts skipped rows.
+
+    Example:
+        >>> counter = SkippedCounter()
+        >>> counter.add(Row(3, {}), text=None, label="on")
+        >>> counter.summary().describe()
+        '1 row skipped: 1 row without a text (row 3)'
+    """
 
     def __init__(self) -> None:
         self._rows = {"blank_rows": 0, "blank_texts": 0, "missing_labels": 0}
         self._first: list[str] = []
 
-    def add(self, row: Row, text: str | None, label: str | None) -> None:
+    def add(self, row: Row, text: str | None, label: object) -> None:
+        """Counts a row; None for what it lacks."""
         kind = "missing_labels" if text is not None else "blank_rows" if label is None else "blank_texts"
         self._rows[kind] += 1
         if len(self._first) < _MOST_SKIPPED_NAMED:
             self._first.append(row.where)
 
     def summary(self) -> SkippedRows:
+        """The numbers so far."""
         return SkippedRows(**self._rows, first=tuple(self._first))
 
 
@@ -228,7 +239,7 @@ def read_text_rows(
         cells = ((row.values[column], column) for column in columns)
         return tuple(None if is_blank(cell) else check_text(cell, column, source, row.where) for cell, column in cells)
 
-    rows = list(usable_rows(_rows(source, columns, delimiter=delimiter), texts_of))
+    rows = list(usable_rows(data_rows(source, columns, delimiter=delimiter), texts_of))
     if not rows:
         raise no_examples(source)
     return rows
@@ -307,12 +318,23 @@ def read_rows(path: str | Path, text_columns: tuple[str, ...], *, delimiter: str
             check_utf8(value, source, row.where)
         return row
 
-    yield from usable_rows(_rows(source, text_columns, is_whole=True, delimiter=delimiter), checked)
+    yield from usable_rows(data_rows(source, text_columns, is_whole=True, delimiter=delimiter), checked)
 
 
-def _rows(
+def data_rows(
     path: Path, columns: tuple[str, ...], *, is_whole: bool = False, delimiter: str | None = None
 ) -> Iterator[Row | BadRow]:
+    """Reads the rows of a file as they are, and errors in the places of those that lack a column.
+
+    Args:
+        path: A file or directory as in `read_labelled_texts`.
+        columns: Columns, or JSON keys, to read.
+        is_whole: Read all columns, not only these.
+        delimiter: Separator of a CSV or TSV file; None finds it in the header.
+
+    Raises:
+        DataError: The file or a column cannot be used.
+    """
     check_delimiter(delimiter)
     check_data_file(path)
     if path.is_dir():

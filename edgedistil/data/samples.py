@@ -5,9 +5,11 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, overload
 
+from edgedistil.data.label_sets import MultiLabelTexts, has_label_lists, read_label_sets
 from edgedistil.data.reading import LabelledTexts, read_labelled_texts
 
 __all__ = ["SAMPLES_FILE", "are_held_out", "choose_samples", "read_samples", "write_samples"]
@@ -18,10 +20,17 @@ _OF_CLASS = 4  # more samples are kept if these are fewer than so many a class .
 _MOST_SAMPLES = 1000  # ... but no more than these
 
 
-def choose_samples(data: LabelledTexts, *, seed: int = 0) -> LabelledTexts:
+@overload
+def choose_samples(data: LabelledTexts, *, seed: int = 0) -> LabelledTexts: ...
+@overload
+def choose_samples(data: MultiLabelTexts, *, seed: int = 0) -> MultiLabelTexts: ...
+@overload
+def choose_samples(data: LabelledTexts | MultiLabelTexts, *, seed: int = 0) -> LabelledTexts | MultiLabelTexts: ...
+def choose_samples(data: LabelledTexts | MultiLabelTexts, *, seed: int = 0) -> LabelledTexts | MultiLabelTexts:
     """Choose 300 texts, or 4 for each class if these are more, but at most 1,000.
 
-    Every class gets its share of the data, and at least one text as long as there is room.
+    Every class gets its share of the data, and at least one text as long as there is room. Texts with any number of
+    labels are chosen at random.
 
     Args:
         data: Labelled texts.
@@ -36,11 +45,13 @@ def choose_samples(data: LabelledTexts, *, seed: int = 0) -> LabelledTexts:
         >>> len(samples), samples.labels.count("rare")
         (300, 1)
     """
+    generator = random.Random(seed)
+    if isinstance(data, MultiLabelTexts):
+        return data.rows(sorted(generator.sample(range(len(data)), _size(len(data), len(data.counts())))))
     rows_of: dict[str, list[int]] = {}
     for row, label in enumerate(data.labels):
         rows_of.setdefault(label, []).append(row)
-    size = min(len(data), _MOST_SAMPLES, max(_SAMPLES, _OF_CLASS * len(rows_of)))
-    generator = random.Random(seed)
+    size = _size(len(data), len(rows_of))
     # (position within its class as a share, row): the smallest shares are taken, the first of every class before all.
     order = []
     for label in sorted(rows_of):
@@ -50,16 +61,21 @@ def choose_samples(data: LabelledTexts, *, seed: int = 0) -> LabelledTexts:
     return LabelledTexts(tuple(data.texts[row] for row in chosen), tuple(data.labels[row] for row in chosen), data.path)
 
 
-def write_samples(samples: LabelledTexts, directory: Path) -> None:
-    """Write samples into a preset directory."""
+def _size(texts: int, labels: int) -> int:
+    return min(texts, _MOST_SAMPLES, max(_SAMPLES, _OF_CLASS * labels))
+
+
+def write_samples(samples: LabelledTexts | MultiLabelTexts, directory: Path) -> None:
+    """Write samples into a preset directory; the label of a text is a list if it may have several."""
+    labels: Sequence[Any] = samples.label_sets if isinstance(samples, MultiLabelTexts) else samples.labels
     lines = [
         json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n"
-        for text, label in zip(samples.texts, samples.labels, strict=True)
+        for text, label in zip(samples.texts, labels, strict=True)
     ]
     (directory / SAMPLES_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def read_samples(directory: Path) -> LabelledTexts | None:
+def read_samples(directory: Path) -> LabelledTexts | MultiLabelTexts | None:
     """Read the samples of a preset directory; None if it has none.
 
     Raises:
@@ -74,7 +90,9 @@ def read_samples(directory: Path) -> LabelledTexts | None:
         True
     """
     path = directory / SAMPLES_FILE
-    return read_labelled_texts(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return read_label_sets(path) if has_label_lists(path) else read_labelled_texts(path)
 
 
 def are_held_out(directory: Path) -> bool:

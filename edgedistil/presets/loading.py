@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from edgedistil.presets import huggingface, keras_file, keras_hub_format
 from edgedistil.presets.download import KERAS_SUFFIX, locate
+from edgedistil.presets.thresholds import read_thresholds, write_thresholds
 from edgedistil_runtime.errors import EdgeDistilError, PresetError
 
 __all__ = [
@@ -62,6 +63,19 @@ class LabelledClassifier:
             )
         if len(set(self.labels)) != len(self.labels):
             raise PresetError(f"{self.source}: labels must differ. Received: {', '.join(self.labels)}")
+
+    def save(self, directory: Path) -> None:
+        """Writes a preset directory: the classifier, as its `save_to_preset`, and its labels and thresholds.
+
+        Example:
+            >>> load_labelled_classifier("intents").save(Path("copy"))
+            >>> load_labelled_classifier("copy").labels
+            ('lights', 'music', 'weather')
+        """
+        self.classifier.save_to_preset(str(directory))
+        lines = "".join(f"{label}\n" for label in self.labels)
+        (directory / LABELS_FILE).write_text(lines, encoding="utf-8", newline="\n")
+        write_thresholds(directory, self.labels, self.thresholds)
 
 
 def load_classifier(
@@ -125,6 +139,9 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
         labels: Class names in the order of the outputs; `None` reads them from `labels.txt` (KerasHub's format) or
             `id2label` (Hugging Face's), and numbers them (`class_0`) if there are none.
 
+    The thresholds of a multi-label classifier are read from `thresholds.json`; without it, those of a Hugging Face
+    checkpoint are 0.5.
+
     Raises:
         PresetError: as `load_classifier`, or the number of labels is not the number of outputs.
 
@@ -137,8 +154,8 @@ def load_labelled_classifier(preset: str | Path, *, labels: tuple[str, ...] | No
     directory = locate(name)
     with _read_errors_of(name):
         found = _Source.open(directory, name)
-        labels = found.labels(classifier.num_classes) if labels is None else labels
-        thresholds = found.thresholds(classifier.num_classes)
+        own = found.labels(classifier.num_classes)
+        labels, thresholds = own if labels is None else labels, found.thresholds(own)
     is_path = "://" not in name and Path(name).exists()
     source = directory.resolve().name.removesuffix(KERAS_SUFFIX) if is_path else name
     return LabelledClassifier(classifier, tuple(labels), name=_short_name(source), source=source, thresholds=thresholds)
@@ -224,8 +241,10 @@ class _Source:
             has_preprocessor=has_preprocessor,
         )
 
-    def thresholds(self, count: int) -> tuple[float, ...]:
-        return huggingface.thresholds(self.config, count) if self._is_hugging_face else ()
+    def thresholds(self, labels: tuple[str, ...]) -> tuple[float, ...]:
+        if self.path.is_dir() and (found := read_thresholds(self.path, labels)):
+            return found
+        return huggingface.thresholds(self.config, len(labels)) if self._is_hugging_face else ()
 
     def labels(self, count: int) -> tuple[str, ...]:
         if self._is_hugging_face:

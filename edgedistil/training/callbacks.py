@@ -17,7 +17,7 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         measure: Returns the metrics on the validation data; `None` if there are none, then the last epoch is the best.
-        monitor: Metric that decides: `macro_f1` or `accuracy` (the loss decides a tie), or `loss`.
+        monitor: Metric that decides: `macro_f1`, `micro_f1` or `accuracy` (the loss decides a tie), or `loss`.
         patience: Epochs without a better one after which training stops.
 
     Attributes:

@@ -11,6 +11,20 @@ __all__ = ["CARD_FILE", "model_card"]
 
 CARD_FILE: Final = "README.md"
 _MOST_LABELS = 200
+# Metric in training.json -> type and name of the metric in the front matter.
+_CARD_METRICS = {
+    "accuracy": ("accuracy", ""),
+    "micro_f1": ("f1", "micro F1"),
+    "macro_f1": ("f1", "macro F1"),
+    "subset_accuracy": ("accuracy", "texts with exactly the right labels"),
+}
+_TITLES = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro-F1",
+    "macro_f1": "macro-F1",
+    "subset_accuracy": "equal label sets",
+    "loss": "loss",
+}
 
 
 def model_card(record: Mapping[str, Any], *, name: str, attribution: str = "") -> str:
@@ -39,6 +53,8 @@ def model_card(record: Mapping[str, Any], *, name: str, attribution: str = "") -
     start = f"fine-tuned from `{base}`" if base else "trained from scratch"
     labels = record["labels"]
     shown = ", ".join(f"`{label}`" for label in labels[:_MOST_LABELS])
+    is_multi_label = "thresholds" in record
+    kind = "labels, of which a text has any number," if is_multi_label else "classes"
     more = f" and {len(labels) - _MOST_LABELS} more" if len(labels) > _MOST_LABELS else ""
     lines = [
         "---",
@@ -47,9 +63,9 @@ def model_card(record: Mapping[str, Any], *, name: str, attribution: str = "") -
         "",
         f"# {name}",
         "",
-        f"A text classifier with {len(labels)} classes and {record['parameters']:,} parameters, {start}.",
+        f"A text classifier with {len(labels)} {kind} and {record['parameters']:,} parameters, {start}.",
         "",
-        f"Classes: {shown}{more}",
+        f"{'Labels' if is_multi_label else 'Classes'}: {shown}{more}",
         "",
         *_table(record["metrics"]),
         *_data(record["data"]),
@@ -79,22 +95,26 @@ def _model_index(metrics: Mapping[str, Mapping[str, Any]], name: str) -> list[st
         "      name: test data",
         "      type: text",
         "    metrics:",
-        "    - type: accuracy",
-        f"      value: {found['accuracy']}",
-        "    - type: f1",
-        "      name: macro F1",
-        f"      value: {found['macro_f1']}",
+        *(line for key in _CARD_METRICS if key in found for line in _metric(key, found[key])),
     ]
+
+
+def _metric(key: str, value: float) -> list[str]:
+    kind, title = _CARD_METRICS[key]
+    return [f"    - type: {kind}", *([f"      name: {title}"] if title else []), f"      value: {value}"]
 
 
 def _table(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if not metrics:
         return []
+    present = next(iter(metrics.values()))
+    columns = {key: title for key, title in _TITLES.items() if key in present}
     rows = [
-        f"| {part} | {found['rows']:,} | {found['accuracy']:.4f} | {found['macro_f1']:.4f} | {found['loss']:.4f} |"
+        f"| {part} | {found['rows']:,} | " + " | ".join(f"{found[key]:.4f}" for key in columns) + " |"
         for part, found in metrics.items()
     ]
-    return ["| data | texts | accuracy | macro-F1 | loss |", "|---|---|---|---|---|", *rows, ""]
+    head = ["data", "texts", *columns.values()]
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows, ""]
 
 
 def _data(data: Mapping[str, Mapping[str, Any]]) -> list[str]:

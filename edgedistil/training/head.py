@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["fit_linear_head", "has_linear_head", "linear_head_width", "set_linear_head"]
+__all__ = ["fit_linear_head", "has_linear_head", "linear_head_width", "prior_logits", "set_linear_head"]
 
 _STEPS = 300
 _LEARNING_RATE = 0.05
@@ -27,14 +27,19 @@ def linear_head_width(backbone: Any) -> int:
 
 
 def fit_linear_head(
-    features: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    weights: NDArray[np.float32] | None = None,
+    *,
+    is_multi_label: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fits a multinomial logistic regression: cross-entropy, and an L2 penalty as scikit-learn's with C = 1.
+    """Fits a logistic regression: cross-entropy, and an L2 penalty as scikit-learn's with C = 1.
 
     Args:
         features: Outputs of the encoder, float32[texts, width].
         targets: Probabilities of the classes, float32[texts, classes].
         weights: Weight of each text, float32[texts]; `None` is 1.
+        is_multi_label: Fit a logistic regression for each label, instead of a multinomial one for all classes.
 
     Returns:
         Kernel, float32[width, classes], and bias, float32[classes].
@@ -46,7 +51,7 @@ def fit_linear_head(
         array([0, 0, 1, 1])
     """
     kernel = tf.Variable(tf.zeros([features.shape[1], targets.shape[1]]))
-    bias = tf.Variable(tf.zeros([targets.shape[1]]))
+    bias = tf.Variable(prior_logits(targets) if is_multi_label else tf.zeros([targets.shape[1]]))
     schedule = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, _STEPS)
     optimizer = keras.optimizers.Adam(schedule)
     inputs, outputs = tf.constant(features), tf.constant(targets)
@@ -56,7 +61,7 @@ def fit_linear_head(
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step() -> None:
         with tf.GradientTape() as tape:
-            losses = tf.nn.softmax_cross_entropy_with_logits(outputs, inputs @ kernel + bias)
+            losses = _losses(outputs, inputs @ kernel + bias, is_multi_label=is_multi_label)
             loss = tf.reduce_mean(of_text * losses) + penalty * tf.reduce_sum(tf.square(kernel))
         optimizer.apply(tape.gradient(loss, [kernel, bias]), [kernel, bias])
 
@@ -64,6 +69,29 @@ def fit_linear_head(
     for _ in range(_STEPS):
         step()
     return kernel.numpy(), bias.numpy()
+
+
+def _losses(targets: Any, logits: Any, *, is_multi_label: bool) -> Any:
+    if is_multi_label:
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)
+    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+
+
+def prior_logits(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logit of the share of the texts that have each label, with one more text with and one without it.
+
+    As the bias of a new head, it keeps the loss of hundreds of labels, of which a text has a few, from being all about
+    them at first (https://arxiv.org/abs/1708.02002, section 3.3).
+
+    Args:
+        targets: 1 for the labels of each text and 0 for the others, float32[texts, labels].
+
+    Example:
+        >>> prior_logits(np.array([[1, 0], [1, 0], [1, 0]], "float32")).round(3).tolist()
+        [1.386..., -1.386...]
+    """
+    having = targets.sum(axis=0)
+    return np.asarray(np.log((having + 1) / (len(targets) - having + 1)), "float32")
 
 
 def has_linear_head(classifier: Any) -> bool:

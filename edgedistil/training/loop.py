@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data import TrainingData
+from edgedistil.data import MultiLabelTrainingData
 from edgedistil.presets.loading import LabelledClassifier
-from edgedistil.scores import score_probabilities
 from edgedistil.training.batches import EpochNumber, tokenize, training_batches
 from edgedistil.training.callbacks import BestEpoch
 from edgedistil.training.head import has_linear_head
-from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.objective import Objective, SoftTargets, make_objective, texts_to_fit
@@ -26,7 +23,7 @@ from edgedistil.training.optimization import build_optimizer
 from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
-from edgedistil.training.targets import class_numbers
+from edgedistil.training.tasks import AnyTrainingData, MultiLabel, task_of
 from edgedistil.training.vectors import VectorMap
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
@@ -46,9 +43,10 @@ class TrainingResult:
         settings: Settings of the training.
         history: One mapping an epoch, as in `training.json`.
         best_epoch: Number of the best epoch, from 1 up; the last one if there are no validation data.
-        metrics: `validation` and `test`, as far as there are such data, each with accuracy, macro_f1, loss, rows.
+        metrics: `validation` and `test`, as far as there are such data, each with accuracy, macro_f1, loss, rows; with
+            several labels for a text micro_f1, macro_f1, subset_accuracy, loss, rows.
         truncation: Training texts that are longer than the sequence length.
-        never_predicted: Classes with validation texts that the classifier gives to no validation text.
+        never_predicted: Labels with validation texts that the classifier gives to no validation text.
     """
 
     trained: LabelledClassifier
@@ -62,7 +60,7 @@ class TrainingResult:
 
 def train(
     classifier: Any,
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     *,
     name: str = "classifier",
@@ -77,7 +75,8 @@ def train(
 
     Args:
         classifier: A `keras_hub.models.DistilBertTextClassifier` with a preprocessor.
-        data: Data to train, validate and test on.
+        data: Data to train, validate and test on. With several labels for a text, the classifier has a sigmoid for
+            each label (`activation="sigmoid"`), and the thresholds are fitted to the validation data.
         settings: Settings; the same settings and data give the same classifier on the same machine.
         name: Name of the result.
         callbacks: Keras callbacks to add, such as a `ProgressReporter`.
@@ -94,14 +93,14 @@ def train(
             other texts or classes.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> from edgedistil.presets.loading import load_classifier
         >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
         >>> result = train(load_classifier("intents"), data, TrainingSettings(epochs=1))
         >>> result.metrics["validation"]["accuracy"]
         1.0
     """
-    _check(classifier, data, soft_targets)
+    _check(classifier, data, settings, soft_targets)
     if settings.vector_loss and (soft_targets is None or soft_targets.vectors is None):
         raise DataError("`vector_loss` needs a teacher's vectors: `soft_targets` with `vectors`. Received: none")
     settings = settings.with_rate(int(classifier.backbone.hidden_dim))
@@ -122,7 +121,7 @@ def train(
     )
     run.fit(best, callbacks, checkpoint)
     return TrainingResult(
-        trained=LabelledClassifier(classifier, data.labels, name=name, source=name),
+        trained=LabelledClassifier(classifier, data.labels, name=name, source=name, thresholds=run.thresholds()),
         settings=settings,
         history=tuple(best.history),
         best_epoch=best.best_epoch,
@@ -133,7 +132,7 @@ def train(
 
 
 def steps_per_epoch(
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     preprocessor: Any = None,
     soft_targets: SoftTargets | None = None,
@@ -162,7 +161,7 @@ class _Run:
     """The network of a training, and what is read of its texts, as rows of the network's table."""
 
     def __init__(
-        self, classifier: Any, data: TrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+        self, classifier: Any, data: AnyTrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
     ) -> None:
         self._classifier, self._data, self._settings, self._soft = classifier, data, settings, soft_targets
         given = {"training": data.training, "validation": data.validation, "test": data.test}
@@ -175,26 +174,32 @@ class _Run:
         unknown = int(classifier.preprocessor.tokenizer.token_to_id("[UNK]"))
         pieces = pieces_that_occur(texts.values(), unknown)
         self.parts = {part: with_rows(found, pieces) for part, found in texts.items()}
-        self._classes = {part: class_numbers(found, data.labels) for part, found in given.items() if found}
+        self._task = task_of(data)
+        self._targets = {part: self._task.targets(found) for part, found in given.items() if found}
         self._unknown_row = int(np.searchsorted(pieces, unknown))
         self._network = TrainingNetwork(classifier, pieces, seed=settings.seed)
         self._evaluator = Evaluator(self._network)
 
     def measure(self, part: str) -> dict[str, Any]:
-        return score_probabilities(self._probabilities(part), self._classes[part])
+        probabilities, targets = self._probabilities(part), self._targets[part]
+        # Fitted to the validation data, so that their scores are a little better than those of other texts.
+        thresholds = self._task.thresholds(probabilities, targets) if part == "validation" else self.thresholds()
+        return self._task.score(probabilities, targets, thresholds)
+
+    def thresholds(self) -> tuple[float, ...]:
+        if "validation" not in self.parts or not isinstance(self._task, MultiLabel):
+            return self._task.thresholds(None, None)
+        return self._task.thresholds(self._probabilities("validation"), self._targets["validation"])
 
     def _probabilities(self, part: str) -> NDArray[np.float32]:
         """Probabilities of the classes, float32[texts, classes]."""
-        return mean_by_text(softmax(self._evaluator.logits(self.parts[part])), self._divided[part])
+        return mean_by_text(self._task.probabilities(self._evaluator.logits(self.parts[part])), self._divided[part])
 
     def never_predicted(self) -> tuple[str, ...]:
         if "validation" not in self.parts:
             return ()
-        predicted = set(self._probabilities("validation").argmax(axis=1).tolist())
-        present = Counter(self._classes["validation"].tolist())
-        return tuple(
-            label for number, label in enumerate(self._data.labels) if present[number] and number not in predicted
-        )
+        probabilities, targets = self._probabilities("validation"), self._targets["validation"]
+        return self._task.never_given(probabilities, targets, self._task.thresholds(probabilities, targets))
 
     def fit(self, best: BestEpoch, callbacks: Iterable[Any], checkpoint: Path | None) -> None:
         settings, network = self._settings, self._network
@@ -261,7 +266,7 @@ class _Run:
         digest = hashlib.sha256(json.dumps([self._settings.to_dict(), self._data.labels], sort_keys=True).encode())
         for part in self.parts:
             digest.update(np.ascontiguousarray(self.parts[part].token_ids).data)
-            digest.update(self._classes[part].data)
+            digest.update(self._targets[part].data)
             digest.update(self._divided[part].rows.data)
         if self._soft is not None:
             digest.update(self._soft.all_logits.data)
@@ -285,7 +290,9 @@ class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
 
-def _check(classifier: Any, data: TrainingData, soft_targets: SoftTargets | None) -> None:
+def _check(
+    classifier: Any, data: AnyTrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+) -> None:
     if classifier.preprocessor is None:
         raise PresetError("Training needs a classifier with a preprocessor, to tokenize the texts. Received: none")
     if classifier.num_classes != len(data.labels):
@@ -293,6 +300,17 @@ def _check(classifier: Any, data: TrainingData, soft_targets: SoftTargets | None
             f"The classifier has {classifier.num_classes} outputs and the training data have {len(data.labels)} "
             f"classes. Load it with num_classes={len(data.labels)}"
         )
+    task_of(data).check(settings)
+    if isinstance(data, MultiLabelTrainingData):
+        if classifier.activation is not keras.activations.sigmoid:
+            raise PresetError(
+                "A classifier for several labels has a sigmoid for each. Load it with activation='sigmoid'. Received: "
+                f"activation={getattr(classifier.activation, '__name__', None)!r}"
+            )
+        if soft_targets is not None:
+            raise DataError(
+                "A teacher (`teacher`) answers with one label for each text. Received: texts with several labels"
+            )
     if soft_targets and soft_targets.logits.shape != (len(data.training), len(data.labels)):
         raise DataError(
             "Soft targets need a row for each training text and a column for each class: "

@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil.data import TrainingData
+from edgedistil.data import MultiLabelTrainingData
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.settings import TrainingSettings
-from edgedistil.training.targets import class_numbers, class_weights, smoothing
+from edgedistil.training.targets import class_numbers, class_weights, label_sets, smoothing
+from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_runtime.errors import DataError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SoftTargets",
     "head_targets",
     "label_objective",
+    "label_sets_objective",
     "make_objective",
     "teacher_objective",
     "texts_to_fit",
@@ -102,11 +104,11 @@ class Objective:
     accuracy: Any
 
 
-def texts_to_fit(data: TrainingData, soft_targets: SoftTargets | None) -> tuple[str, ...]:
+def texts_to_fit(data: AnyTrainingData, soft_targets: SoftTargets | None) -> tuple[str, ...]:
     """The training texts, and after them those without labels.
 
     Example:
-        >>> from edgedistil.data import LabelledTexts
+        >>> from edgedistil.data import LabelledTexts, TrainingData
         >>> data = TrainingData(LabelledTexts(("a", "b"), ("x", "y")))
         >>> texts_to_fit(data, SoftTargets(np.zeros((2, 2)), ("c",), np.zeros((1, 2))))
         ('a', 'b', 'c')
@@ -115,7 +117,7 @@ def texts_to_fit(data: TrainingData, soft_targets: SoftTargets | None) -> tuple[
 
 
 def make_objective(
-    data: TrainingData, rows: NDArray[np.int64], settings: TrainingSettings, soft_targets: SoftTargets | None
+    data: AnyTrainingData, rows: NDArray[np.int64], settings: TrainingSettings, soft_targets: SoftTargets | None
 ) -> Objective:
     """The objective for the pieces of `texts_to_fit`.
 
@@ -126,11 +128,13 @@ def make_objective(
         soft_targets: Answers of a teacher; `None` is training on the labels only.
 
     Example:
-        >>> from edgedistil.data import LabelledTexts
+        >>> from edgedistil.data import LabelledTexts, TrainingData
         >>> data = TrainingData(LabelledTexts(("a long text", "b"), ("x", "y")))
         >>> make_objective(data, np.array([0, 0, 1]), TrainingSettings(), None).targets.tolist()
         [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
+    if isinstance(data, MultiLabelTrainingData):
+        return label_sets_objective(label_sets(data.training, data.labels)[rows])
     # The texts with a label come first, and their pieces too.
     classes = class_numbers(data.training, data.labels)[rows[rows < len(data.training)]]
     smoothed = smoothing(settings.label_smoothing, data.training)
@@ -180,6 +184,52 @@ def label_objective(classes: NDArray[np.int64], num_classes: int, kind: str, smo
         keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothed),
         keras.metrics.CategoricalAccuracy(name="accuracy"),
     )
+
+
+def label_sets_objective(targets: NDArray[np.float32]) -> Objective:
+    """Binary cross-entropy with each label, added up over the labels, for texts with several labels.
+
+    Args:
+        targets: 1 for the labels of each row and 0 for the others, float32[rows, labels].
+
+    Example:
+        >>> objective = label_sets_objective(np.array([[1.0, 0.0, 1.0]], "float32"))
+        >>> round(float(objective.loss(objective.targets, np.zeros((1, 3)))), 4)  # 3 * log(2)
+        2.0794
+    """
+    return Objective(
+        targets,
+        np.ones(len(targets), "float32"),
+        LabelSetsLoss(name="label_sets_loss"),
+        SubsetAccuracy("subset_accuracy"),
+    )
+
+
+class LabelSetsLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Sum over the labels of the cross-entropy of a sigmoid, from logits.
+
+    The mean over hundreds of labels, of which a text has a few, would give gradients near Adam's epsilon.
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns the loss of each text, float32[batch]."""
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(y_true, y_pred.dtype), y_pred), axis=-1)
+
+
+class SubsetAccuracy(keras.metrics.Mean):  # type: ignore[misc]
+    """Share of the texts for which exactly the right labels have logits of 0 or more.
+
+    Example:
+        >>> accuracy = SubsetAccuracy("subset_accuracy")
+        >>> accuracy.update_state(np.array([[1, 0], [1, 1]]), np.array([[2.0, -1.0], [2.0, -1.0]]))
+        >>> float(accuracy.result())
+        0.5
+    """
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch; `sample_weight` is not used."""
+        is_right = tf.equal(tf.convert_to_tensor(y_true) > 0, tf.convert_to_tensor(y_pred) >= 0)
+        super().update_state(tf.cast(tf.reduce_all(is_right, axis=-1), tf.float32))
 
 
 def teacher_objective(

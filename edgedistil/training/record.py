@@ -2,6 +2,7 @@
 
     config.json, model.weights.h5, task.json, …   KerasHub's preset, as its save_to_preset writes it
     labels.txt                                    one class name a line, in the order of the outputs
+    thresholds.json                               label -> smallest probability, if a text may have several labels
     samples.jsonl                                 a few hundred validation texts (else training texts), on
                                                   which a conversion is judged
     README.md                                     the model card, with front matter as Hugging Face's hub reads it
@@ -21,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil import __version__
-from edgedistil.data import LabelledTexts, TrainingData
+from edgedistil.data import LabelledTexts, MultiLabelTexts
 from edgedistil.data.samples import choose_samples, write_samples
 from edgedistil.presets.attribution import ATTRIBUTION_FILE
-from edgedistil.presets.loading import LABELS_FILE
 from edgedistil.training.card import CARD_FILE, model_card
 from edgedistil.training.curves import draw_curves
 from edgedistil.training.loop import TrainingResult
+from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_converters.files import atomic_directory
 
 __all__ = ["SCHEMA_VERSION", "file_record", "write_training"]
@@ -38,7 +39,7 @@ _PACKAGES = ("tensorflow", "keras", "keras-hub", "numpy")
 
 def write_training(
     result: TrainingResult,
-    data: TrainingData,
+    data: AnyTrainingData,
     directory: str | Path,
     *,
     origin: Mapping[str, Any] | None = None,
@@ -67,7 +68,7 @@ def write_training(
         OutputError: the directory cannot be written; nothing is left of the attempt.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> from edgedistil.presets.loading import load_classifier
         >>> from edgedistil.training import TrainingSettings
         >>> from edgedistil.training.loop import train
@@ -81,9 +82,8 @@ def write_training(
     # The data files are hashed first: if one is gone, nothing is written.
     record = _record(result, data, dict(origin or {})) | ({"teacher": dict(teacher)} if teacher else {})
     with atomic_directory(target, force=force) as work:
-        result.trained.classifier.save_to_preset(str(work))
+        result.trained.save(work)
         _forget_date(work / "metadata.json")
-        _write_text(work / LABELS_FILE, "".join(f"{label}\n" for label in result.trained.labels))
         if keeps_samples:
             write_samples(choose_samples(data.validation or data.training), work)
         _write_text(work / "training.json", json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -94,7 +94,7 @@ def write_training(
     return target
 
 
-def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) -> dict[str, Any]:
+def _record(result: TrainingResult, data: AnyTrainingData, origin: dict[str, Any]) -> dict[str, Any]:
     parts = {"training": data.training, "validation": data.validation, "test": data.test}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -104,6 +104,7 @@ def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) 
         "data": {part: _data_record(texts) for part, texts in parts.items() if texts is not None},
         "truncation": result.truncation.to_dict(),
         "labels": list(result.trained.labels),
+        **({"thresholds": list(result.trained.thresholds)} if result.trained.thresholds else {}),
         "parameters": int(result.trained.classifier.count_params()),
         "best_epoch": result.best_epoch,
         "metrics": result.metrics,
@@ -111,7 +112,7 @@ def _record(result: TrainingResult, data: TrainingData, origin: dict[str, Any]) 
     }
 
 
-def _data_record(texts: LabelledTexts) -> dict[str, Any]:
+def _data_record(texts: LabelledTexts | MultiLabelTexts) -> dict[str, Any]:
     if texts.path is None:
         return {"rows": len(texts)}
     return {**file_record(texts.path), "rows": len(texts)}

@@ -9,7 +9,14 @@ from typing import Any, Literal
 from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.pieces import CUT, LONG_TEXTS
 
-__all__ = ["FINE_TUNING", "FROM_SCRATCH", "TrainingSettings", "fine_tuning_rate", "from_scratch_settings"]
+__all__ = [
+    "FINE_TUNING",
+    "FROM_SCRATCH",
+    "TrainingSettings",
+    "fine_tuning_rate",
+    "from_scratch_settings",
+    "multi_label_settings",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,7 @@ class TrainingSettings:
         weight_decay: Decay of AdamW (https://arxiv.org/abs/1711.05101), on matrices only.
         clip_norm: Global norm to which gradients are clipped.
         label_smoothing: Share of the target spread over all classes (https://arxiv.org/abs/1512.00567); `None` is 0.1,
-            and 0 with fewer than 30 texts a class.
+            and 0 with fewer than 30 texts a class or with several labels for a text.
         token_dropout: Share of the tokens that training replaces by `[UNK]`, drawn anew in every epoch
             (word dropout, https://aclanthology.org/P15-1162), so that no single word decides.
         dropout: Dropout rate of the head, and of a backbone that is built from scratch.
@@ -36,8 +43,8 @@ class TrainingSettings:
             example with its text's label, and validation averages the probabilities of a text's pieces.
         seed: Seed of the weights, the shuffling, the dropout and the split.
         patience: Epochs without a better validation result after which training stops.
-        monitor: Validation metric that chooses the best epoch: `macro_f1` or `accuracy` (the loss decides a tie), or
-            `loss`.
+        monitor: Validation metric that chooses the best epoch: `macro_f1`, `accuracy`, or with several labels for a
+            text `micro_f1` (the loss decides a tie), or `loss`.
         class_weights: `balanced` gives every class the same share of the loss, `none` every text.
         validation_fraction: Share of the training data to hold out if no validation data are given; 0 trains on all of
             them, for a fixed number of epochs; `None` is 0 with fewer than 30 texts a class, and 0.1 with more.
@@ -82,7 +89,7 @@ class TrainingSettings:
     long_texts: str = CUT
     seed: int = 0
     patience: int = 2
-    monitor: Literal["macro_f1", "accuracy", "loss"] = "macro_f1"
+    monitor: Literal["macro_f1", "accuracy", "loss", "micro_f1"] = "macro_f1"
     class_weights: Literal["none", "balanced"] = "none"
     validation_fraction: float | None = None
     pooling: Literal["auto", "first", "mean"] = "auto"
@@ -120,7 +127,8 @@ class TrainingSettings:
         compiled = self.vector_loss > 0 and self.is_jit_compiled
         self._require("vector_loss", not compiled, "0 if the training is compiled with XLA (`is_jit_compiled`)")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
-        self._require("monitor", self.monitor in ("macro_f1", "accuracy", "loss"), "macro_f1, accuracy or loss")
+        monitors = ("macro_f1", "accuracy", "loss", "micro_f1")
+        self._require("monitor", self.monitor in monitors, "macro_f1, accuracy, loss or micro_f1")
         self._require("class_weights", self.class_weights in ("none", "balanced"), "none or balanced")
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,3 +193,13 @@ def from_scratch_settings(hidden_dim: int) -> TrainingSettings:
     """
     scale = min(1.0, _WIDTH_OF_FROM_SCRATCH / hidden_dim)
     return replace(FROM_SCRATCH, learning_rate=_RATE_OF_FROM_SCRATCH * scale)
+
+
+def multi_label_settings(settings: TrainingSettings) -> TrainingSettings:
+    """Settings for texts with several labels: the best epoch by micro-F1, and no label smoothing.
+
+    Example:
+        >>> multi_label_settings(FINE_TUNING).monitor
+        'micro_f1'
+    """
+    return replace(settings, monitor="micro_f1", label_smoothing=0.0)

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistil.builder import build_backbone, build_classifier, build_preprocessor, learn_vocabulary
-from edgedistil.data import TrainingData
+from edgedistil.data import MultiLabelTrainingData
 from edgedistil.presets.loading import load_classifier
 from edgedistil.presets.pooling import pools_by_mean
 from edgedistil.sizes import BackboneSize
 from edgedistil.training.batches import tokenize
-from edgedistil.training.head import fit_linear_head, linear_head_width, set_linear_head
+from edgedistil.training.head import fit_linear_head, linear_head_width, prior_logits, set_linear_head
 from edgedistil.training.initialization import set_glorot_kernels
 from edgedistil.training.long_texts import divide_texts
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.objective import SoftTargets, head_targets, make_objective, texts_to_fit
 from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.settings import TrainingSettings
-from edgedistil.training.targets import smoothing
+from edgedistil.training.targets import label_sets, smoothing
+from edgedistil.training.tasks import AnyTrainingData, activation_of
 
 __all__ = ["from_preset", "from_scratch", "with_new_head"]
 
@@ -29,7 +30,7 @@ _MOST_UNLABELLED = 20_000  # enough for a linear head, whose fit takes all texts
 
 def from_preset(
     preset: str,
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     *,
     keeps_sequence_length: bool = False,
@@ -51,7 +52,7 @@ def from_preset(
         PresetError: as `load_classifier`.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
         >>> from_preset("intents", data, TrainingSettings(sequence_length=16)).num_classes
         3
@@ -73,7 +74,7 @@ def from_preset(
 def with_new_head(
     backbone: Any,
     preprocessor: Any,
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     *,
     soft_targets: SoftTargets | None = None,
@@ -88,7 +89,7 @@ def with_new_head(
         soft_targets: As in `from_preset`.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
         >>> loaded = load_classifier("intents")
         >>> with_new_head(loaded.backbone, loaded.preprocessor, data, TrainingSettings(sequence_length=16)).num_classes
@@ -99,6 +100,7 @@ def with_new_head(
         backbone,
         len(data.labels),
         preprocessor=preprocessor,
+        activation=activation_of(data),
         dropout=settings.dropout,
         hidden_dim=linear_head_width(backbone),
     )
@@ -107,13 +109,16 @@ def with_new_head(
 
 
 def _fit_head(
-    classifier: Any, data: TrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+    classifier: Any, data: AnyTrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
 ) -> None:
     """Fits the new head to the outputs of the pretrained encoder, which stays as it is."""
     divided = divide_texts(classifier.preprocessor, texts_to_fit(data, soft_targets), settings.long_texts)
     kept = _rows_for_head(divided.rows, len(data.training), settings.seed)
     objective = make_objective(data, divided.rows[kept], settings, soft_targets)
-    if soft_targets is None:
+    is_multi_label = isinstance(data, MultiLabelTrainingData)
+    if isinstance(data, MultiLabelTrainingData):
+        targets, weights = objective.targets, objective.weights
+    elif soft_targets is None:
         # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
         share = np.float32(smoothing(settings.label_smoothing, data.training))
         targets = objective.targets + share * (np.float32(1 / len(data.labels)) - objective.targets)
@@ -123,7 +128,7 @@ def _fit_head(
     texts = tokenize(classifier.preprocessor, [divided.texts[row] for row in kept])
     pieces = pieces_that_occur([texts])
     features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))
-    set_linear_head(classifier, *fit_linear_head(features, targets, weights))
+    set_linear_head(classifier, *fit_linear_head(features, targets, weights, is_multi_label=is_multi_label))
 
 
 def _rows_for_head(rows: NDArray[np.int64], num_labelled: int, seed: int) -> NDArray[np.int64]:
@@ -138,7 +143,7 @@ def _rows_for_head(rows: NDArray[np.int64], num_labelled: int, seed: int) -> NDA
 
 def from_scratch(
     size: str | BackboneSize,
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     *,
     vocabulary: int | Sequence[str] = 8000,
@@ -162,7 +167,7 @@ def from_scratch(
         DataError: a vocabulary that cannot be used, or too small a number of pieces.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> data = TrainingData.prepare(read_labelled_texts("train.csv"))
         >>> classifier = from_scratch("tiny", data, TrainingSettings(sequence_length=16), vocabulary=200)
         >>> classifier.backbone.num_layers, classifier.num_classes
@@ -185,6 +190,14 @@ def from_scratch(
         max_sequence_length=settings.sequence_length,
         dropout=settings.dropout,
     )
-    classifier = build_classifier(backbone, len(data.labels), preprocessor=preprocessor, dropout=settings.dropout)
+    classifier = build_classifier(
+        backbone,
+        len(data.labels),
+        preprocessor=preprocessor,
+        activation=activation_of(data),
+        dropout=settings.dropout,
+    )
     set_glorot_kernels(classifier, settings.seed)
+    if isinstance(data, MultiLabelTrainingData):
+        classifier.output_dense.bias.assign(prior_logits(label_sets(data.training, data.labels)))
     return classifier

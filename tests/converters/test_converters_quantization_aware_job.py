@@ -212,6 +212,7 @@ def test_impossible_settings_cannot_be_built(name, value):
     ("change", "message"),
     [
         ({"token_ids": ()}, "at least one text"),
+        ({"targets": np.zeros((TEXTS, CLASSES), np.int32)}, "targets of shape"),  # its outputs are no sigmoids
         ({"targets": np.zeros(3, np.int32)}, "targets of shape"),
         ({"targets": np.full(TEXTS, CLASSES, np.int32)}, "targets from 0 to 2"),
         ({"targets": np.zeros(TEXTS, np.float32)}, "whole numbers"),

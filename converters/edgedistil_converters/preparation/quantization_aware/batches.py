@@ -26,7 +26,7 @@ class Batch:
 
     Attributes:
         token_ids: Token ids, int32[b, m], padded on the right.
-        targets: Indices of the labels, int32[b].
+        targets: Indices of the labels, int32[b]; or, for several labels, 0 or 1 for each, int32[b, num_classes].
         teacher: Logits of the float classifier, float32[b, num_classes].
     """
 

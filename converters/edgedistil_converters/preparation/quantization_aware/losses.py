@@ -22,7 +22,7 @@ def text_losses(logits: Any, targets: Any, teacher: Any, settings: QATSettings, 
 
     Args:
         logits: Logits of the student, float32[b, num_classes].
-        targets: Indices of the labels, int32[b].
+        targets: Indices of the labels, int32[b]; or, for several labels, 0 or 1 for each, int32[b, num_classes].
         teacher: Logits of the float classifier, float32[b, num_classes].
         settings: The temperature, and the weight of the divergence.
         is_sigmoid: True if the classifier ends in a sigmoid, False if in a softmax.
@@ -50,7 +50,10 @@ def _softmax_soft(logits: Any, teacher: Any) -> Any:
 
 def _sigmoid_hard(logits: Any, targets: Any) -> Any:
     classes = logits.shape[-1]
-    expected = tf.cast(targets, tf.float32)[:, None] if classes == 1 else tf.one_hot(targets, classes)
+    if targets.shape.rank == 2:
+        expected = tf.cast(targets, tf.float32)
+    else:
+        expected = tf.cast(targets, tf.float32)[:, None] if classes == 1 else tf.one_hot(targets, classes)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(expected, logits), axis=-1)
 
 

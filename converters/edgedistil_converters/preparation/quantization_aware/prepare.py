@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistil_converters.model.float_outputs import float_probabilities
 from edgedistil_converters.model.keras_hub import read_weights, write_weights
@@ -21,7 +22,7 @@ __all__ = ["train_with_quantization"]
 def train_with_quantization(
     prepared: PreparedClassifier,
     texts: Sequence[str],
-    class_numbers: Sequence[int],
+    targets: Sequence[int] | NDArray[np.int32],
     settings: QATSettings,
     *,
     options: ConversionOptions,
@@ -33,7 +34,8 @@ def train_with_quantization(
     Args:
         prepared: The classifier; its weights are changed.
         texts: Training texts, at best those that the classifier was trained on.
-        class_numbers: Index of each text's label; for a classifier of one output, 1 for its label and 0 for others.
+        targets: Index of each text's label; for a classifier of one output, 1 for its label and 0 for others; for a
+            multi-label classifier, 1 for the labels of each text and 0 for the others, int32[texts, labels].
         settings: How to train.
         options: How it will be converted, with a plan of `int8-qat`.
         folder: Folder for checkpoints; see `train_quantization_aware`.
@@ -46,7 +48,6 @@ def train_with_quantization(
     Raises:
         ConversionError: The classifier, the plan or the data do not fit, a package is missing, or training failed.
     """
-    prepared.require_one_label("Training with quantization (`scheme` int8-qat) needs")
     classifier = prepared.classifier
     reference = prepared.reference
     if reference is None:  # computed here, because training changes the classifier
@@ -54,7 +55,7 @@ def train_with_quantization(
     weights = read_weights(classifier)
     pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
     rows = unpadded_rows(classifier.preprocessor, texts)
-    data = QATData(tuple(rows), np.asarray(class_numbers, np.int32), float_probabilities(weights, rows, pad_id))
+    data = QATData(tuple(rows), np.asarray(targets, np.int32), float_probabilities(weights, rows, pad_id))
     result = train_quantization_aware(
         weights, data, settings, plan=options.plan, pad_id=pad_id, folder=folder, on_progress=on_progress
     )

@@ -66,7 +66,8 @@ class QATData:
 
     Attributes:
         token_ids: Token ids of each text, `[CLS]` to `[SEP]`, without padding.
-        targets: Indices of the labels, int32[n]. For a classifier of one output, the expected output: 0 or 1.
+        targets: Indices of the labels, int32[n]. For a classifier of one output, the expected output: 0 or 1. For a
+            multi-label classifier, the expected output of each label: 0 or 1, int32[n, num_classes].
         teacher: Probabilities of the float classifier, float32[n, num_classes].
 
     Example:
@@ -89,8 +90,9 @@ class QATEpoch:
     Attributes:
         epoch: Number of the epoch, counted from 1; 0 is before training, with ranges that were only calibrated.
         loss: Mean loss of a text.
-        accuracy: Share of texts whose predicted label is the target, 0 to 1.
-        agreement: Share of texts whose predicted label is that of the float classifier, 0 to 1.
+        accuracy: Share of texts whose predicted label is the target, 0 to 1. For a multi-label classifier, whose labels
+            at a threshold of 0.5 are those of the target.
+        agreement: Share of texts whose predicted label is, or labels are, that of the float classifier, 0 to 1.
     """
 
     epoch: int
@@ -133,10 +135,12 @@ def check_data(data: QATData, weights: ClassifierWeights) -> None:
     count, classes = len(data), weights.num_classes
     targets, teacher = np.asarray(data.targets), np.asarray(data.teacher)
     _require(count >= 1, "at least one text", "none")
-    _require(targets.shape == (count,), f"targets of shape ({count},)", targets.shape)
+    is_multi_label = targets.ndim == 2 and weights.output_activation == "sigmoid" and classes > 1
+    shape = (count, classes) if is_multi_label else (count,)
+    _require(targets.shape == shape, f"targets of shape {shape}", targets.shape)
     _require(targets.dtype.kind in "iu", "whole numbers as targets", targets.dtype)
     _require(teacher.shape == (count, classes), f"teacher probabilities of shape ({count}, {classes})", teacher.shape)
-    _require_within("targets", targets, 0, max(classes, 2) - 1)  # one output: 0 or 1
+    _require_within("targets", targets, 0, 1 if is_multi_label else max(classes, 2) - 1)  # one output: 0 or 1
     _require_within("teacher probabilities", teacher, 0.0, 1.0)
     positions = len(weights.position_embeddings)
     lengths = np.asarray([len(row) for row in data.token_ids])

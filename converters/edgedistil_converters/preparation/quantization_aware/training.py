@@ -117,7 +117,9 @@ class Trainer:
         )
         self._optimizer = keras.optimizers.Adam(self._settings.learning_rate, global_clipnorm=_CLIP_NORM)
         self._optimizer.build(self.mirror.model.trainable_variables)
-        specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
+        self._is_multi_label = job.data.targets.ndim == 2
+        targets = [None, job.weights.num_classes] if self._is_multi_label else [None]
+        specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec(targets, tf.int32)]
         specs.append(tf.TensorSpec([None, job.weights.num_classes], tf.float32))
         self._step = tf.function(self._train_on, input_signature=specs, autograph=False)
         self._evaluate = tf.function(self._losses_and_labels, input_signature=specs, autograph=False)
@@ -188,13 +190,19 @@ class Trainer:
         logits = self.mirror.model(token_ids, training=False)
         label = self._labels(logits)
         losses = self._losses(logits, targets, teacher)
-        return losses, *(tf.cast(label == expected, tf.float32) for expected in (targets, self._labels(teacher)))
+        return losses, *(self._is_same(label, expected) for expected in (targets, self._labels(teacher)))
+
+    def _is_same(self, labels: Any, expected: Any) -> Any:
+        same = labels == expected
+        return tf.cast(tf.reduce_all(same, axis=-1) if self._is_multi_label else same, tf.float32)
 
     def _losses(self, logits: Any, targets: Any, teacher: Any) -> Any:
         is_sigmoid = self._job.weights.output_activation == "sigmoid"
         return text_losses(logits, targets, teacher, self._settings, is_sigmoid=is_sigmoid)
 
     def _labels(self, logits: Any) -> Any:
+        if self._is_multi_label:
+            return tf.cast(logits > 0, tf.int32)
         if logits.shape[-1] == 1:
             return tf.cast(logits[:, 0] > 0, tf.int32)
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
