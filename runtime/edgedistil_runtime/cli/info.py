@@ -46,6 +46,7 @@ def _document(classifier: TextClassifier, *, size: int) -> dict[str, Any]:
         "labels": list(metadata.labels),
         "problem_type": metadata.problem_type,
         "thresholds": dict(zip(metadata.labels, metadata.thresholds)),
+        "unknown": dataclasses.asdict(metadata.unknown_rule) if metadata.unknown_rule else None,
         "tokenizer": {
             "kind": tokenizer.kind,
             "sequence_length": tokenizer.sequence_length,
