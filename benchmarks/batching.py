@@ -75,7 +75,7 @@ def measure(model: Path, texts: Sequence[str], rounds: int, threads: int | None)
     """A row of the table for each rule."""
     metadata = read_artifact(model).metadata
     runner = SignatureRunner(default_backend(model, num_threads=threads), metadata)
-    single = np.array([runner.classify(runner.encode(text)) for text in texts])
+    single = np.array([runner.classify(runner.encode(text)).probabilities for text in texts])
     seconds: dict[str, list[float]] = {"one by one": []}
     answers, runs = {"one by one": single}, {"one by one": len(texts)}
     for _ in range(rounds):
@@ -110,7 +110,7 @@ def classified(runner: SignatureRunner, rows: Rows, plan: Plan, pad_id: int) -> 
         ids = np.full((len(positions), longest), pad_id, np.int32)
         for line, position in zip(ids, positions, strict=True):
             line[: len(rows[position])] = rows[position]
-        for position, probabilities in zip(positions, runner.classify_tokens(ids), strict=True):
+        for position, (probabilities, _) in zip(positions, runner.classify_tokens(ids), strict=True):
             found[position] = probabilities
     return np.array(found)
 

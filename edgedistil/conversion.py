@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgedistil.data import LabelledTexts, MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.data.samples import are_held_out, choose_samples, read_samples
 from edgedistil.data.spelling import spelled_as
+from edgedistil.score_fitting import KEPT_TRAINING_DATA, TRAINING_DATA, ScoreWishes, fit_scores, held_out_texts
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
@@ -32,8 +33,6 @@ Stage = Callable[[str], None]
 _Samples = LabelledTexts | MultiLabelTexts | None
 
 _log = logging.getLogger(__name__)
-_TRAINING_DATA, _KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
-_NOT_HELD_OUT = (_TRAINING_DATA, _KEPT_TRAINING_DATA)
 _MOST_CALIBRATION_TEXTS = 512  # ranges hardly widen after a few hundred
 
 
@@ -66,6 +65,11 @@ class ConversionRequest:
         seed: Seed of training.
         calibrate_scores: Divide the logits by the temperature that makes scores probabilities of being right, fitted on
             `verification_texts` if they have labels, else on the held-out samples that the preset keeps.
+        unknown_label: Name for texts with none of the labels. The file gets the output `unknown_score`, and a threshold
+            for it that is fitted on the texts that `calibrate_scores` takes. None for a file without.
+        in_scope_kept: With `unknown_label`: share of these texts that the threshold keeps; None for 0.97 or, with
+            `unknown_texts`, for the best balance.
+        unknown_texts: With `unknown_label`: texts with none of the labels.
 
     Raises:
         DataError: The vocabulary size has no pruning texts, or `int8-qat` no training data.
@@ -95,6 +99,9 @@ class ConversionRequest:
     bounds: Bounds = field(default_factory=Bounds)
     keep_failed: bool = False
     calibrate_scores: bool = False
+    unknown_label: str | None = None
+    in_scope_kept: float | None = None
+    unknown_texts: tuple[str, ...] = ()
 
     @property
     def options(self) -> ConversionOptions:
@@ -111,6 +118,11 @@ class ConversionRequest:
             self.keep_failed,
         )
 
+    @property
+    def score_wishes(self) -> ScoreWishes:
+        """The part of the request that is fitted on held-out texts."""
+        return ScoreWishes(self.calibrate_scores, self.unknown_label, self.in_scope_kept, self.unknown_texts)
+
     def check(self) -> None:
         """Checks, before any work, that the request can be met.
 
@@ -118,6 +130,10 @@ class ConversionRequest:
             EdgeDistilError: The output cannot be written, the target cannot run the plan, or the plan needs texts.
         """
         self.options.check(self.output, _texts_for_calibration(self))
+        if self.unknown_label is not None:
+            from edgedistil_converters.preparation.prepared import check_unknown_target
+
+            check_unknown_target(self.target, self.interface)
         folder = checkpoints_folder(self.output)
         if self.plan.needs == "training data" and folder.exists() and not folder.is_dir():
             raise OutputError(
@@ -126,6 +142,11 @@ class ConversionRequest:
             )
 
     def __post_init__(self) -> None:
+        if self.unknown_label is None and (self.unknown_texts or self.in_scope_kept is not None):
+            raise DataError(
+                "`in_scope_kept` and `unknown_texts` are for a file that recognizes texts with none of its labels. "
+                "Received: one of them without `unknown_label`. Pass `unknown_label` too."
+            )
         if self.vocabulary_size is not None and not self.pruning_texts:
             raise DataError(
                 "A vocabulary is pruned to the pieces of texts. Received: `vocabulary_size` without texts. "
@@ -158,18 +179,16 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     prepared, samples, source = _prepared(request, stage)
     options = _with_samples(request.options, samples, source)
     options = replace(options, verification_labels=spelled_as(options.verification_labels, prepared.labels))
-    score_texts = _score_texts(options, prepared.labels) if request.calibrate_scores else None
+    held_out = held_out_texts(options, prepared.labels, request.score_wishes)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)
     if request.plan.needs == "training data":
         prepared = _trained_with_quantization(prepared, request, options, stage)
-    from edgedistil_converters import calibrate_scores, convert_prepared
+    from edgedistil_converters import convert_prepared
 
-    if score_texts is not None:  # after all that changes the weights
-        texts, numbers, source = score_texts
-        stage(f"calibrating the scores on {len(texts):,} texts")
-        prepared = calibrate_scores(prepared, texts, numbers, source=source)
+    if held_out is not None:  # after all that changes the weights
+        prepared = fit_scores(prepared, request.score_wishes, held_out, stage)
     prepared = _with_calibration_texts(prepared, request)
 
     conversion = convert_prepared(prepared, options, request.output, on_stage=stage)
@@ -190,27 +209,6 @@ def _with_samples(options: ConversionOptions, samples: _Samples, source: str) ->
         verification_labels=samples.labels if isinstance(samples, LabelledTexts) else (),
         verification_source=source,
     )
-
-
-def _score_texts(options: ConversionOptions, labels: Sequence[str]) -> tuple[list[str], list[int], str]:
-    """Returns held-out texts, the numbers of their classes, and their source, to calibrate scores on."""
-    from edgedistil_converters.preparation.score_calibration import ENOUGH_TEXTS
-    from edgedistil_converters.verification.samples import class_number
-
-    numbers = [class_number(label, labels) for label in options.verification_labels]
-    known = [
-        (text, number)
-        for text, number in zip(options.verification_texts, numbers, strict=bool(numbers))
-        if number is not None
-    ]
-    source = options.verification_source
-    if source in _NOT_HELD_OUT or len(known) < ENOUGH_TEXTS:
-        received = source if source in _NOT_HELD_OUT else f"{len(known)} labelled texts ({source})"
-        raise DataError(
-            f"Scores are calibrated on at least {ENOUGH_TEXTS} labelled texts that the classifier was not trained on. "
-            f"Received: {received}. Pass others (`verification_texts`), or leave out `calibrate_scores`."
-        )
-    return [text for text, _ in known], [number for _, number in known], source
 
 
 def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
@@ -250,7 +248,7 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
         record["head"] = {"texts": len(request.training), "seed": request.seed}
         trained, data = _with_new_head(request, request.training, stage)
         samples: _Samples = choose_samples(data.validation or data.training)
-        source = "held-out training data" if data.validation else _TRAINING_DATA
+        source = "held-out training data" if data.validation else TRAINING_DATA
     else:
         set_sequence_length(trained.classifier, request.sequence_length, request.preset)
         _check_layers(request.plan, trained.classifier)
@@ -266,6 +264,10 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
     )
     if request.calibrate_scores:
         prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
+    if request.unknown_label is not None:
+        from edgedistil_converters.preparation.unknown_texts import check_unknown_rule
+
+        check_unknown_rule(prepared, request.unknown_label, request.in_scope_kept)
     return prepared, samples, source
 
 
@@ -277,12 +279,12 @@ def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[_Samp
     directory = locate(request.preset)
     samples = read_samples(directory)
     if samples is None:
-        return (choose_samples(request.training) if request.training else None), _TRAINING_DATA
+        return (choose_samples(request.training) if request.training else None), TRAINING_DATA
     if request.labels is not None and isinstance(samples, LabelledTexts):
         names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
         new_name = dict(zip(names, labels, strict=True))
         samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))
-    return samples, "samples of the preset" if are_held_out(directory) else _KEPT_TRAINING_DATA
+    return samples, "samples of the preset" if are_held_out(directory) else KEPT_TRAINING_DATA
 
 
 def _check_layers(plan: QuantizationPlan, classifier: Any) -> None:

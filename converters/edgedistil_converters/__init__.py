@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier
     from edgedistil_converters.preparation.pruning import PrunedClassifier, PruningReport, prune_classifier
     from edgedistil_converters.preparation.score_calibration import calibrate_scores
+    from edgedistil_converters.preparation.unknown_texts import fit_unknown_rule
     from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
     from edgedistil_converters.tflite.structure import Structure, read_structure
     from edgedistil_converters.verification.verify import ParityReport
@@ -40,6 +41,7 @@ __all__ = [
     "calibrate_scores",
     "convert_classifier",
     "convert_prepared",
+    "fit_unknown_rule",
     "prune_classifier",
     "read_structure",
 ]
@@ -58,6 +60,7 @@ _LAZY_NAMES = {
     "calibrate_scores": "preparation.score_calibration",
     "convert_classifier": "convert",
     "convert_prepared": "convert",
+    "fit_unknown_rule": "preparation.unknown_texts",
     "prune_classifier": "preparation.pruning",
     "read_structure": "tflite.structure",
 }

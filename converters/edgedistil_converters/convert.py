@@ -13,12 +13,19 @@ from typing import Any
 from edgedistil_converters.files import atomic_path
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
+from edgedistil_converters.model.keras_logits import keras_logits
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.model.mean_pooling import fold_mean_pooling
 from edgedistil_converters.model.read_classifier import read_classifier
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.preparation.outlier_channels import scale_outlier_channels
-from edgedistil_converters.preparation.prepared import ConversionOptions, PreparedClassifier, failed_path
+from edgedistil_converters.preparation.prepared import (
+    ConversionOptions,
+    PreparedClassifier,
+    check_unknown_target,
+    failed_path,
+)
+from edgedistil_converters.preparation.unknown_texts import energies
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
@@ -37,11 +44,12 @@ from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.plan_check import check_structure
 from edgedistil_converters.verification.samples import Samples, class_number
 from edgedistil_converters.verification.texts import verification_inputs
+from edgedistil_converters.verification.unknown_check import check_unknown_scores
 from edgedistil_converters.verification.verified_file import FileParts, write_verified
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_converters.verification.weights_check import check_weights
-from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, TokenizerSettings, read_artifact
-from edgedistil_runtime.contract import MULTI_LABEL_SCHEMA_VERSION, SCHEMA_VERSION
+from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase, TokenizerSettings, read_artifact
+from edgedistil_runtime.contract import MULTI_LABEL_SCHEMA_VERSION, SCHEMA_VERSION, UNKNOWN_TEXTS
 from edgedistil_runtime.errors import ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
@@ -161,6 +169,8 @@ def convert_prepared(
     stage, path = on_stage or _ignore, Path(output)
     options.check(path, prepared.calibration_texts)
     check_calibration(options.plan, prepared.calibration_texts, prepared.ranges)
+    if UNKNOWN_TEXTS in prepared.record:
+        check_unknown_target(options.target, options.interface)
     stage("reading weights and vocabulary")
     source = read_classifier(prepared.classifier, options.interface.tokenizer)
     check_signatures(options.interface, source.settings, source.vocabulary)
@@ -182,7 +192,13 @@ def convert_prepared(
     is_measured = plan.is_static and prepared.ranges is None  # learned ranges are those of unscaled channels
     weights = scale_outlier_channels(unscaled, rows()) if is_measured else unscaled
     module = TextClassifierModule(
-        weights, source.settings, source.vocabulary, plan, options.interface, encoder.inputs if encoder else None
+        weights,
+        source.settings,
+        source.vocabulary,
+        plan,
+        options.interface,
+        encoder.inputs if encoder else None,
+        has_unknown_score=UNKNOWN_TEXTS in prepared.record,
     )
 
     def calibrate(model: bytes) -> Ranges:
@@ -204,6 +220,8 @@ def convert_prepared(
         metadata = _metadata(prepared, options, source.settings, unscaled, plan, structure)
         try:
             parity = write_verified(temporary, parts, metadata, answers, plan, samples=samples, bounds=options.bounds)
+            if metadata.unknown_rule is not None:
+                _check_unknown_scores(temporary, prepared, answers, plan)
         except ParityError as error:
             raise ParityError(f"{error} {_keep_failed(temporary, path, options)}") from error
     return Conversion(artifact=read_artifact(path), parity=parity, structure=structure)
@@ -219,6 +237,16 @@ def _samples(prepared: PreparedClassifier, options: ConversionOptions) -> Sample
     if prepared.reference is None and prepared.calibration_texts:
         return Samples(sampled(prepared.calibration_texts, _MOST_SAMPLES), source="calibration texts")
     return Samples()
+
+
+def _check_unknown_scores(
+    path: Path, prepared: PreparedClassifier, answers: Sequence[GoldenCase], plan: QuantizationPlan
+) -> None:
+    single = [answer for answer in answers if answer.text_pair is None]
+    expected = energies(keras_logits(prepared.classifier, [answer.text for answer in single]))
+    check_unknown_scores(
+        path, [answer.text for answer in single], [answer.token_ids for answer in single], expected, plan
+    )
 
 
 def _keep_failed(failed: Path, path: Path, options: ConversionOptions) -> str:

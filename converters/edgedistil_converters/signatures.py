@@ -30,6 +30,7 @@ from edgedistil_runtime.contract import (
     TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
+    UNKNOWN_SCORE,
 )
 from edgedistil_runtime.errors import ConversionError
 
@@ -105,6 +106,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         interface: Decides which signatures there are.
         encoder_inputs: Function that makes the inputs of an accelerator's encoder, see `targets.parts.TargetEncoder`;
             None for a model without one.
+        has_unknown_score: True if the signatures that classify have a second output, `unknown_score`.
 
     Attributes:
         functions: Name of a signature -> its traced function.
@@ -119,6 +121,8 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         plan: QuantizationPlan,
         interface: ModelInterface,
         encoder_inputs: Callable[[Any, Any], Mapping[str, Any]] | None = None,
+        *,
+        has_unknown_score: bool = False,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -128,7 +132,9 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
             weights,
             tokens=embedding_table(weights.token_embeddings, tokens),
             positions=embedding_table(weights.position_embeddings[: settings.sequence_length], positions),
+            has_unknown_score=has_unknown_score,
         )
+        self._outputs = (PROBABILITIES, UNKNOWN_SCORE) if has_unknown_score else (PROBABILITIES,)
         self.functions = self._functions(settings, vocabulary, interface)
         if encoder_inputs is not None:
             self.functions[EMBED] = self._embed(encoder_inputs)
@@ -138,7 +144,7 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> dict[str, Any]:
         if interface.metadata == "mediapipe":
             return {SERVING_DEFAULT: mediapipe_features(self._graph, settings)}
-        functions = {CLASSIFY_TOKENS: _function(self._classify_rows, PROBABILITIES, _TOKEN_IDS)}
+        functions = {CLASSIFY_TOKENS: _function(self._classify_rows, self._outputs, _TOKEN_IDS)}
         if interface.tokenizer == TFTEXT:
             functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, TFTextTokenizer(settings, vocabulary), _STRING)
         if interface.tokenizer == BUILTIN:
@@ -160,8 +166,8 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
     ) -> dict[str, Any]:
         """The two signatures that one tokenizer gives: probabilities and token ids."""
         return {
-            classify: _function(lambda *values: self._classify(tokenizer(*values)), PROBABILITIES, *texts),
-            tokenize: _function(tokenizer, TOKEN_IDS, *texts),
+            classify: _function(lambda *values: self._classify(tokenizer(*values)), self._outputs, *texts),
+            tokenize: _function(tokenizer, (TOKEN_IDS,), *texts),
         }
 
     def _classify(self, token_ids: Any) -> Any:
@@ -181,6 +187,11 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
         return tf.cast(tf.not_equal(token_ids[0], self._settings.pad_id), tf.float32)
 
 
-def _function(compute: Callable[..., Any], output: str, *inputs: tf.TensorSpec) -> Any:
-    """A `tf.function` with one named output; AutoGraph, which rewrites Python loops and branches, is not needed."""
-    return tf.function(lambda *values: {output: compute(*values)}, input_signature=inputs, autograph=False)
+def _function(compute: Callable[..., Any], outputs: Sequence[str], *inputs: tf.TensorSpec) -> Any:
+    """A `tf.function` with named outputs; AutoGraph, which rewrites Python loops and branches, is not needed."""
+
+    def named(*values: Any) -> dict[str, Any]:
+        found = compute(*values)
+        return dict(zip(outputs, found if len(outputs) > 1 else (found,), strict=True))
+
+    return tf.function(named, input_signature=inputs, autograph=False)

@@ -10,7 +10,7 @@ import click
 
 from edgedistil.cli.data_options import data_options
 from edgedistil.cli.label_set_options import label_set_options, read_any_examples
-from edgedistil.cli.output import import_quietly, print_json
+from edgedistil.cli.output import describe_unknown_rule, import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
 from edgedistil_converters.quantization.plan import OLDEST_RUNTIMES, SCHEMES
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
-_INPUTS = ("train_data", "calibration_data", "verification_data", "prune_vocabulary", "labels_file")
+_INPUTS = ("train_data", "calibration_data", "verification_data", "unknown_data", "prune_vocabulary", "labels_file")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -93,6 +93,18 @@ _MOST_TEXTS_SHOWN = 10
     is_flag=True,
     help="Make scores probabilities of being right, by labelled --verification-data, else the preset's samples.",
 )
+@click.option(
+    "--unknown-label",
+    metavar="NAME",
+    help="Recognize texts with none of the labels, by a score and a threshold that is fitted on the texts of "
+    "--calibrate-scores; NAME is for them.",
+)
+@click.option(
+    "--in-scope-kept",
+    type=float,
+    help="With --unknown-label: share of texts with a label to keep. [0.97; the best balance with --unknown-data]",
+)
+@click.option("--unknown-data", type=_FILE, help="With --unknown-label: texts with none of the labels.")
 @click.option("--keep-failed", is_flag=True, help="Write a file that fails verification as OUTPUT.failed.tflite.")
 @data_options()
 @label_set_options
@@ -171,6 +183,9 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         bounds=bounds,
         keep_failed=options["keep_failed"],
         calibrate_scores=options["calibrate_scores"],
+        unknown_label=options["unknown_label"],
+        in_scope_kept=options["in_scope_kept"],
+        unknown_texts=texts("unknown_data"),
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
         target=options["target"],
@@ -257,6 +272,9 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             f"scores calibrated on {calibration['texts']:,} texts ({calibration['source']}): temperature "
             f"{calibration['temperature']:.3g}, calibration error in Keras {before:.3f} before, {after:.3f} after"
         )
+    unknown = artifact.metadata.preparation.get("unknown_texts")
+    if unknown:
+        click.echo(describe_unknown_rule(unknown))
     kind, different = artifact.metadata.tokenizer.kind, len(parity.differing_texts)
     equal = f"token ids equal on all but {different}" if different else "token ids equal"
     ids = "token ids in" if kind == "none" else equal

@@ -1,5 +1,6 @@
 """`edgedistil evaluate`: scores of models on labelled texts, side by side."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgedistil.measuring.answers import ModelAnswers
     from edgedistil.measuring.baseline import Baseline
     from edgedistil.measuring.reliability import ScoreQuality
+    from edgedistil.measuring.unknown_texts import UnknownQuality
     from edgedistil.scores import Evaluation
 
 __all__ = ["evaluate"]
@@ -40,6 +42,11 @@ _BAR = 40  # characters
 @click.option(
     "--confusions", type=click.IntRange(min=0), default=5, show_default=True, help="Most frequent confusions to list."
 )
+@click.option(
+    "--unknown-data",
+    type=click.Path(path_type=Path),
+    help="Texts with none of the labels: how well unknown_score tells them from the others.",
+)
 @click.option("--reliability", is_flag=True, help="Print the accuracy at each score: a reliability diagram.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
 def evaluate(
@@ -48,6 +55,7 @@ def evaluate(
     long_texts: str,
     baseline: Path | None,
     confusions: int,
+    unknown_data: Path | None,
     reliability: bool,
     as_json: bool,
     label_separator: str | None,
@@ -67,6 +75,10 @@ def evaluate(
     A multi-label model is scored by its sets of labels, on data with several labels: micro and macro F1, the share of
     texts with exactly the right labels, F1 of each label, and the texts with the same labels as from the first preset,
     or else the first model.
+
+    With --unknown-data, the texts of --data count as known. AUROC is the probability that an unknown text has a greater
+    unknown_score than a known one; recall is the share of unknown texts found if 95 % of the known ones are kept.
+    A preset has the score of `convert --unknown-label` without its threshold.
 
     \b
     edgedistil evaluate my_classifier my_classifier.tflite --data test.csv
@@ -92,15 +104,22 @@ def evaluate(
         for name, asked in answers.items()
     }
     scores = {name: _scores(examples, asked) for name, asked in answers.items()}
+    unknown = _unknown(paths, examples, unknown_data, long_texts, columns) if unknown_data else {}
     if as_json:
         results = [
-            {"model": name, **evaluation.to_dict(), "scores": _as_dict(scores[name]), **_cost(answers[name])}
+            {
+                "model": name,
+                **evaluation.to_dict(),
+                "scores": _as_dict(scores[name]),
+                **_unknown_facts(unknown, name),
+                **_cost(answers[name]),
+            }
             for name, evaluation in evaluations.items()
         ]
         skipped = examples.remarks.skipped.to_dict()
         print_json({"data": data.name, "skipped": skipped, "models": results, **_baseline_facts(trained)})
         return
-    _print(evaluations, answers, scores, confusions, has_diagrams=reliability)
+    _print(evaluations, answers, scores, confusions, unknown=unknown, has_diagrams=reliability)
 
 
 def _ask(
@@ -141,6 +160,38 @@ def _scores(examples: "LabelledTexts", asked: "ModelAnswers") -> "ScoreQuality |
     return measure_scores(asked.probabilities, expected, asked.labels, temperature=asked.temperature)
 
 
+def _unknown(
+    paths: dict[str, Path],
+    examples: "LabelledTexts",
+    unknown_data: Path,
+    long_texts: str,
+    columns: Mapping[str, Any],
+) -> dict[str, "UnknownQuality | None"]:
+    """How well each model tells known texts from unknown ones; None for a file without `unknown_score`."""
+    from edgedistil.data import read_texts
+    from edgedistil.measuring.unknown_texts import ask_unknown
+
+    texts = read_texts(unknown_data, columns["text_column"], delimiter=columns["delimiter"])
+    return {name: ask_unknown(path, examples.texts, texts, long_texts=long_texts) for name, path in paths.items()}
+
+
+def _unknown_facts(unknown: "Mapping[str, UnknownQuality | None]", name: str) -> dict[str, Any]:
+    if name not in unknown:
+        return {}
+    found = unknown[name]
+    return {"unknown": None if found is None else asdict(found)}
+
+
+def _unknown_line(name: str, found: "UnknownQuality | None") -> str:
+    if found is None:
+        return f"{name}: no unknown_score; convert it with --unknown-label"
+    line = f"{name}: of {found.unknown_texts:,} unknown texts, {found.recall_at_95:.1%} are found if 95 % of the known "
+    line += f"ones are kept; AUROC {found.auroc:.4f}, AUPR {found.aupr:.4f}"
+    if found.in_scope_kept is None:
+        return line
+    return f"{line}; the file keeps {found.in_scope_kept:.1%} and finds {found.unknown_found:.1%}"
+
+
 def _as_dict(scores: "ScoreQuality | None") -> dict[str, Any] | None:
     return None if scores is None else asdict(scores)
 
@@ -163,6 +214,7 @@ def _print(
     scores: dict[str, "ScoreQuality | None"],
     confusions: int,
     *,
+    unknown: "Mapping[str, UnknownQuality | None]",
     has_diagrams: bool,
 ) -> None:
     from rich.text import Text
@@ -178,6 +230,8 @@ def _print(
                     f"{before.calibration_error:.4f}, Brier {before.brier_score:.4f}"
                 )
             )
+    for name, found in unknown.items():
+        console.print(Text(_unknown_line(name, found)))
     for name, asked in answers.items():
         if asked.truncation and (asked.truncation.truncated or asked.truncation.divided):
             console.print(Text(f"{name}: {asked.truncation}"))

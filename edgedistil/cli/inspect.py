@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from edgedistil.cli.data_options import public_key_option
-from edgedistil.cli.output import print_json, stdout_console
-from edgedistil_runtime.contract import SCORE_CALIBRATION
+from edgedistil.cli.output import describe_unknown_rule, print_json, stdout_console
+from edgedistil_runtime.contract import SCORE_CALIBRATION, UNKNOWN_TEXTS
 
 _SECTIONS = (
     "thresholds",
@@ -139,6 +139,9 @@ def _print(facts: dict[str, Any]) -> None:
         if key == "preparation" and SCORE_CALIBRATION in facts[key]:
             facts[key] = dict(facts[key])
             table.add_row("score calibration", Text(_score_calibration(facts[key].pop(SCORE_CALIBRATION))))
+        if key == "preparation" and UNKNOWN_TEXTS in facts[key]:
+            facts[key] = dict(facts[key])
+            table.add_row("unknown texts", Text(describe_unknown_rule(facts[key].pop(UNKNOWN_TEXTS))))
         if facts[key]:
             values = (f"{name} {_number(value)}" for name, value in facts[key].items() if value not in ("", {}, []))
             table.add_row(key.replace("_", " "), Text(", ".join(values)))

@@ -12,7 +12,7 @@ from edgedistil_runtime.native_log import native_log_hidden
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "import_quietly", "print_json", "stdout_console"]
+__all__ = ["console", "describe_unknown_rule", "import_quietly", "print_json", "stdout_console"]
 
 
 def console() -> "Console":
@@ -70,3 +70,23 @@ def _quiet_python_loggers() -> None:
 
     for name in ("tensorflow", "absl", "huggingface_hub", "kagglehub", "h5py"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def describe_unknown_rule(record: Mapping[str, Any]) -> str:
+    """Returns a line about the rule by which a file recognizes texts with none of its labels.
+
+    Args:
+        record: `preparation.unknown_texts` in the file's metadata.
+
+    Example:
+        >>> rule = {"label": "other", "threshold": -4.5, "texts": 300, "source": "some", "in_scope_kept": 0.97}
+        >>> describe_unknown_rule(rule)
+        'other: unknown_score above -4.5; fitted on 300 texts (some), of which Keras keeps 97.0%'
+    """
+    line = f"{record['label']}: unknown_score above {record['threshold']:.4g}"
+    if "in_scope_kept" in record:
+        line += f"; fitted on {record['texts']:,} texts ({record['source']}), of which Keras keeps"
+        line += f" {record['in_scope_kept']:.1%}"
+    if "unknown_found" in record:
+        line += f", and finds {record['unknown_found']:.1%} of {record['unknown_texts']:,} others"
+    return line

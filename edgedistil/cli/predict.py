@@ -56,6 +56,9 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     A multi-label model gives a text all labels that reach their thresholds, maybe none: `labels` in the output and with
     --json, a JSON list in .csv and .tsv files. `label` and `score` are the best label's all the same.
 
+    With a file of `convert --unknown-label`, the output and --json also have unknown_score and is_unknown: true if the
+    text has none of the labels. `label` is the best one all the same.
+
     A text that begins with - and looks like an option goes after --.
 
     \b
@@ -155,6 +158,11 @@ def _result(answer: "Classification | None", top: int) -> dict[str, Any]:
         "label": answer.label,
         "score": answer.score,
         **({} if answer.labels is None else {"labels": list(answer.labels)}),
+        **(
+            {}
+            if answer.is_unknown is None
+            else {"unknown_score": answer.unknown_score, "is_unknown": answer.is_unknown}
+        ),
         "top": [list(pair) for pair in answer.top(top)],
         "is_truncated": answer.is_truncated,
     }
@@ -164,14 +172,16 @@ def _table(answers: Sequence["Classification | None"], top: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("label", "score", "text", box=None, header_style="bold")
+    has_unknown = any(answer and answer.is_unknown is not None for answer in answers)
+    table = Table("label", "score", *(("unknown",) if has_unknown else ()), "text", box=None, header_style="bold")
     for answer in answers:
         if answer is None:  # a blank row
-            table.add_row("", "", "")
+            table.add_row("", "", *(("",) if has_unknown else ()), "")
             continue
         for rank, (label, score) in enumerate(_shown(answer, top)):
             shown = " | ".join(filter(None, (answer.text, answer.text_pair))) if rank == 0 else ""
-            table.add_row(Text(label), score, Text(shown))
+            unknown = "yes" if answer.is_unknown and rank == 0 else ""
+            table.add_row(Text(label), score, *((unknown,) if has_unknown else ()), Text(shown))
     return table
 
 

@@ -137,6 +137,7 @@ def label_file(
         request.column_prefix,
         min(request.top, len(metadata.labels)),
         has_sets=metadata.decision.is_multi_label,
+        has_unknown=metadata.unknown_rule is not None,
     )
     chunks = read_chunks(request.source, request.columns, names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
@@ -208,10 +209,13 @@ class _Run:
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
         answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
         self.truncation.add(answer for answer in answers if answer)
-        has_sets = self.classifier.metadata.decision.is_multi_label
+        metadata = self.classifier.metadata
+        has_sets = metadata.decision.is_multi_label
         columns: list[list[Any]] = [[one and list(one.labels or ()) for one in answers]] if has_sets else []
         columns += [[one and one.label for one in answers], [one and one.score for one in answers]]
-        columns.extend(_further_columns(answers, (len(self.names) - has_sets) // 2))
+        columns.extend(_further_columns(answers, min(self.request.top, len(metadata.labels))))
+        if metadata.unknown_rule is not None:
+            columns += [[one and one.unknown_score for one in answers], [one and one.is_unknown for one in answers]]
         columns.append([one and one.is_truncated for one in answers])
         return dict(zip(self.names, columns, strict=True))
 
@@ -228,11 +232,17 @@ def _further_columns(answers: list["Classification | None"], top: int) -> Iterat
         yield [one[rank][1] for one in ranked]
 
 
-def _column_names(prefix: str, top: int, *, has_sets: bool) -> tuple[str, ...]:
-    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`; first `labels` if the model gives several."""
+def _column_names(prefix: str, top: int, *, has_sets: bool, has_unknown: bool) -> tuple[str, ...]:
+    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`.
+
+    First comes `labels` if the model gives several, and before the last `unknown_score` and `is_unknown` if it
+    recognizes texts with none of its labels.
+    """
     ends = ["" if rank == 1 else f"_{rank}" for rank in range(1, top + 1)]
+    first = ("labels",) if has_sets else ()
+    unknown = ("unknown_score", "is_unknown") if has_unknown else ()
     ranked = (f"{name}{end}" for end in ends for name in ("label", "score"))
-    return tuple(f"{prefix}{name}" for name in (*(("labels",) if has_sets else ()), *ranked, "is_truncated"))
+    return tuple(f"{prefix}{name}" for name in (*first, *ranked, *unknown, "is_truncated"))
 
 
 def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:

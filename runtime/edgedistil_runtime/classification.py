@@ -27,6 +27,10 @@ class Classification:
         labels: Labels whose probability reaches their threshold, the most probable first; none if the text has none.
             None for a model that gives every text one label.
         num_pieces: Number of pieces of the text whose probabilities were averaged; 1 unless `long_texts` is `windows`.
+        unknown_score: How little the text is like those of any label, the larger the less; None if the model does
+            not compute it.
+        is_unknown: True if `unknown_score` is greater than the model's threshold, so that the text has none of the
+            labels; `label` is the most probable one all the same. None if the model has no `unknown_score`.
 
     Example:
         >>> answer = Classification("hi", "greet", 0.75, {"order": 0.25, "greet": 0.75})
@@ -42,6 +46,8 @@ class Classification:
     is_truncated: bool | None = None
     num_pieces: int = 1
     labels: tuple[str, ...] | None = None
+    unknown_score: float | None = None
+    is_unknown: bool | None = None
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """Return the `k` most probable labels with their probabilities, best first; all labels if there are fewer.

@@ -14,7 +14,7 @@ from edgedistil_runtime.arguments import as_integer, is_iterable
 from edgedistil_runtime.artifact import ArtifactMetadata, read_artifact
 from edgedistil_runtime.backends.choice import WeightCache
 from edgedistil_runtime.backends.interpreters import thread_count
-from edgedistil_runtime.backends.protocol import Array, Backend
+from edgedistil_runtime.backends.protocol import Backend
 from edgedistil_runtime.batches import batches
 from edgedistil_runtime.classification import Classification
 from edgedistil_runtime.contract import CPU, NO_TOKENIZER
@@ -23,6 +23,7 @@ from edgedistil_runtime.loading import LoadOptions, RuntimeInfo, load_model
 from edgedistil_runtime.long_texts import Excerpt, LongTexts
 from edgedistil_runtime.model_source import ModelSource
 from edgedistil_runtime.pieces import CUT, Pieces, check_long_texts
+from edgedistil_runtime.runner import Answer
 from edgedistil_runtime.signing import FileSignature, PublicKey
 
 __all__ = ["RuntimeInfo", "TextClassifier"]
@@ -184,7 +185,7 @@ class TextClassifier:
         if len(pairs) < 2 or not self._runs_texts_together:
             return [self.classify(*pair, top_k=count) for pair in pairs]
         excerpts = [self._excerpts(*pair) for pair in pairs]
-        rows = iter(self._token_probabilities([self._row(excerpt) for some in excerpts for excerpt in some]))
+        rows = iter(self._token_answers([self._row(excerpt) for some in excerpts for excerpt in some]))
         return [
             self._classification(list(islice(rows, len(some))), some, count, *pair)
             for pair, some in zip(pairs, excerpts)
@@ -210,7 +211,7 @@ class TextClassifier:
         for number, row in enumerate(rows):
             self._check_row(number, row)
         whole = [Excerpt("", None, is_truncated=False)]
-        return [self._classification([row], whole, count) for row in self._token_probabilities(rows)]
+        return [self._classification([row], whole, count) for row in self._token_answers(rows)]
 
     def tokenize(self, text: str, text_pair: str | None = None) -> list[int]:
         """Return the model's token ids for a text or a pair of texts, with special tokens; of a long one, the first.
@@ -272,23 +273,23 @@ class TextClassifier:
             return [excerpt]
         return self._pieces.divide(text, self.long_texts) or [excerpt]
 
-    def _run(self, excerpt: Excerpt) -> Array:
-        """Return the probabilities of an excerpt."""
+    def _run(self, excerpt: Excerpt) -> Answer:
+        """Return the model's answer to an excerpt."""
         if excerpt.token_ids is not None and self._runs_texts_together:  # or the text would be tokenized twice
-            [probabilities] = self._token_probabilities([excerpt.token_ids])
-            return probabilities
+            [answer] = self._token_answers([excerpt.token_ids])
+            return answer
         return self._runner.classify(self._runner.encode(excerpt.text, excerpt.text_pair))
 
     def _row(self, excerpt: Excerpt) -> Sequence[int]:
         """Return the token ids to run."""
         return self._token_ids(excerpt.text, excerpt.text_pair) if excerpt.token_ids is None else excerpt.token_ids
 
-    def _token_probabilities(self, token_ids: Sequence[Sequence[int]]) -> list[Array]:
-        """Return the probabilities of each row, in their order; rows of similar length share a run."""
+    def _token_answers(self, token_ids: Sequence[Sequence[int]]) -> list[Answer]:
+        """Return the answer to each row, in their order; rows of similar length share a run."""
         runs = batches([len(ids) for ids in token_ids])
         if not self._runner.takes_token_batches:  # padding would count as tokens
             runs = [[position] for run in runs for position in run]
-        found: dict[int, Array] = {}
+        found: dict[int, Answer] = {}
         for run in runs:
             ids = np.full((len(run), len(token_ids[run[-1]])), self.metadata.tokenizer.pad_id, np.int32)
             for row, position in zip(ids, run):
@@ -311,14 +312,16 @@ class TextClassifier:
 
     def _classification(
         self,
-        rows: Sequence[Array],
+        rows: Sequence[Answer],
         excerpts: Sequence[Excerpt],
         top_k: int | None,
         text: str | None = None,
         text_pair: str | None = None,
     ) -> Classification:
-        """Return the result of a text from the probabilities of its excerpts, one row for each."""
-        probabilities = rows[0] if len(rows) == 1 else np.mean(rows, axis=0)
+        """Return the result of a text from the answers to its excerpts."""
+        probabilities = (
+            rows[0].probabilities if len(rows) == 1 else np.mean([row.probabilities for row in rows], axis=0)
+        )
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(np.argmax(probabilities))]
         flags = [excerpt.is_truncated for excerpt in excerpts]
@@ -327,8 +330,18 @@ class TextClassifier:
         labels = None
         if decision.is_multi_label:
             labels = tuple(self.labels[number] for number in decision.chosen(probabilities))
-        found = Classification(text, label, scores[label], scores, text_pair, is_truncated, len(rows), labels)
+        found = Classification(
+            text, label, scores[label], scores, text_pair, is_truncated, len(rows), labels, *self._unknown(rows)
+        )
         return found if top_k is None else replace(found, probabilities=dict(found.top(top_k)))
+
+    def _unknown(self, rows: Sequence[Answer]) -> tuple[float | None, bool | None]:
+        """Return the mean `unknown_score` of the excerpts of a text, and whether the text is unknown."""
+        rule, scores = self.metadata.unknown_rule, [row.unknown_score for row in rows if row.unknown_score is not None]
+        if rule is None or not scores:
+            return None, None
+        score = sum(scores) / len(scores)
+        return score, rule.is_unknown(score)
 
 
 def _pairs(texts: Iterable[str], text_pairs: Iterable[str] | None) -> list[tuple[str, str | None]]:

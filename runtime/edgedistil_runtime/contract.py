@@ -49,6 +49,8 @@ __all__ = [
     "TOKENIZE_PAIR",
     "TOKEN_IDS",
     "TRUNCATIONS",
+    "UNKNOWN_SCORE",
+    "UNKNOWN_TEXTS",
     "VOCABULARY_MEMBER",
     "WATERFALL",
     "encoder_signature",
@@ -70,8 +72,11 @@ CLASSIFY_TOKENS = "classify_tokens"  # token_ids int32[b, m], rows right-padded 
 SERVING_DEFAULT = "serving_default"  # MediaPipe: ids, segment_ids, mask, int32[1, sequence_length] -> probabilities
 EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's lengths -> the encoder's inputs, by name
 
+# In a file with the rule `UNKNOWN_TEXTS`, the signatures that give probabilities have a second output, unknown_score.
+
 # Inputs and outputs of those signatures.
 TEXT, TEXT_PAIR, TOKEN_IDS, PROBABILITIES = "text", "text_pair", "token_ids", "probabilities"
+UNKNOWN_SCORE = "unknown_score"  # float32[b]: the greater, the less a text is like those of any label
 IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"  # BERT's three inputs, as MediaPipe names them
 
 # Inputs of the encoder for an accelerator; its output is `probabilities`, [1, num_classes].
@@ -86,6 +91,8 @@ ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"  # 
 FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_identifier` in its schema
 
 SCORE_CALIBRATION = "score_calibration"  # key of `preparation` in edgedistil.json: scores were calibrated, and how
+
+UNKNOWN_TEXTS = "unknown_texts"  # key of `preparation`: the label and the threshold of texts with none of the labels
 
 BUILTIN, TFTEXT, NO_TOKENIZER = "builtin", "tftext", "none"
 TOKENIZER_KINDS = (BUILTIN, TFTEXT, NO_TOKENIZER)

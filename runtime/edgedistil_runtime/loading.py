@@ -191,7 +191,7 @@ def _replay(runner: SignatureRunner, metadata: ArtifactMetadata) -> float:
         return replay_golden_cases(
             metadata,
             tokenize=None,
-            probabilities=lambda case: runner.classify_tokens(np.array([case.token_ids], np.int32))[0],
+            probabilities=lambda case: runner.classify_tokens(np.array([case.token_ids], np.int32))[0].probabilities,
         )
 
     def encode(case: GoldenCase) -> Mapping[str, Array]:
@@ -200,5 +200,5 @@ def _replay(runner: SignatureRunner, metadata: ArtifactMetadata) -> float:
     return replay_golden_cases(
         metadata,
         tokenize=lambda case: runner.tokenize(encode(case)),
-        probabilities=lambda case: runner.classify(encode(case)),
+        probabilities=lambda case: runner.classify(encode(case)).probabilities,
     )

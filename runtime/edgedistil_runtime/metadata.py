@@ -29,6 +29,7 @@ from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.json_fields import JsonFields, parse_json
 from edgedistil_runtime.tokenizer_settings import AddedToken, TokenizerSettings
+from edgedistil_runtime.unknown_texts import UnknownRule, read_unknown_rule
 
 __all__ = [
     "METADATA_MEMBER",
@@ -165,6 +166,20 @@ class ArtifactMetadata:
         return MULTI_LABEL_CLASSIFICATION if self.thresholds else SINGLE_LABEL_CLASSIFICATION
 
     @property
+    def unknown_rule(self) -> UnknownRule | None:
+        """Rule by which a text has none of the labels; None if the model has none.
+
+        Raises:
+            ArtifactError: The rule is damaged; `from_json` raises it too.
+
+        Example:
+            >>> from edgedistil_runtime import read_artifact
+            >>> read_artifact("intents.tflite").metadata.unknown_rule is None
+            True
+        """
+        return read_unknown_rule(self.preparation, self.labels)
+
+    @property
     def temperature(self) -> float:
         """What the logits were divided by to calibrate scores; 1 if they were not. The division is in the model.
 
@@ -233,6 +248,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     target = fields.one_of("target", TARGETS)
     if (data["encoder"] is None) != (target == CPU):
         raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
+    read_unknown_rule(fields.mapping("preparation"), labels)
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):
         raise fields.invalid("versions", "an object of strings")

@@ -7,7 +7,7 @@ on whether it takes pairs of texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +29,27 @@ from edgedistil_runtime.contract import (
     TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
+    UNKNOWN_SCORE,
 )
 from edgedistil_runtime.errors import BackendError, InputError
 from edgedistil_runtime.metadata import ArtifactMetadata
 from edgedistil_runtime.text_bytes import check_text, encode_string, encode_text
 
-__all__ = ["SignatureRunner"]
+__all__ = ["Answer", "SignatureRunner"]
 
 _TEXT_ARRAYS: Mapping[str, Callable[[str], Array]] = {BUILTIN: encode_text, TFTEXT: encode_string}
+
+
+class Answer(NamedTuple):
+    """Outputs of a model for one text or one row of token ids.
+
+    Attributes:
+        probabilities: float[num_classes].
+        unknown_score: Output of that name; None if the model has no rule for unknown texts.
+    """
+
+    probabilities: Array
+    unknown_score: float | None = None
 
 
 class SignatureRunner:
@@ -54,7 +67,7 @@ class SignatureRunner:
         >>> from edgedistil_runtime.backends import default_backend
         >>> runner = SignatureRunner(default_backend("intents.tflite"), read_artifact("intents.tflite").metadata)
         >>> inputs = runner.encode("play music")
-        >>> runner.tokenize(inputs)[0] == 2, runner.classify(inputs).shape
+        >>> runner.tokenize(inputs)[0] == 2, runner.classify(inputs).probabilities.shape
         (True, (3,))
     """
 
@@ -134,50 +147,55 @@ class SignatureRunner:
             BackendError: The model has no `tokenize` signature, or the run failed.
         """
         signature = TOKENIZE_PAIR if TEXT_PAIR in inputs else TOKENIZE
-        ids: list[int] = self._output(signature, inputs, TOKEN_IDS).reshape(-1).tolist()
+        outputs = self._backend.run(signature, inputs)
+        ids: list[int] = self._output(signature, outputs, TOKEN_IDS, None).reshape(-1).tolist()
         return ids
 
-    def classify(self, inputs: Mapping[str, Array]) -> Array:
-        """Return probabilities float[num_classes] for the result of `encode`.
+    def classify(self, inputs: Mapping[str, Array]) -> Answer:
+        """Return the answer for the result of `encode`.
 
         Raises:
             BackendError: The run failed, or its output is not probabilities.
         """
         signature = CLASSIFY_TEXT_PAIR if TEXT_PAIR in inputs else CLASSIFY_TEXT
-        probabilities: Array = self._probabilities(signature, inputs, rows=1)[0]
-        return probabilities
+        [answer] = self._answers(signature, inputs, rows=1)
+        return answer
 
-    def classify_tokens(self, token_ids: npt.NDArray[np.int32]) -> Array:
-        """Return probabilities float[b, num_classes] for rows int32[b, m], right-padded with the pad id.
+    def classify_tokens(self, token_ids: npt.NDArray[np.int32]) -> list[Answer]:
+        """Return an answer for each row of int32[b, m], right-padded with the pad id.
 
         Raises:
             BackendError: The run failed, or its output is not probabilities.
         """
         if self.takes_token_batches:
-            return self._probabilities(CLASSIFY_TOKENS, {TOKEN_IDS: token_ids}, rows=len(token_ids))
-        return np.concatenate([self._classify_features(row[None]) for row in token_ids])
+            return self._answers(CLASSIFY_TOKENS, {TOKEN_IDS: token_ids}, rows=len(token_ids))
+        return [answer for row in token_ids for answer in self._classify_features(row[None])]
 
-    def _classify_features(self, row: npt.NDArray[np.int32]) -> Array:
+    def _classify_features(self, row: npt.NDArray[np.int32]) -> list[Answer]:
         """Classify a row int32[1, m] with BERT's three inputs, padded to the sequence length as MediaPipe does."""
         settings = self._metadata.tokenizer
         ids = np.full((1, settings.sequence_length), settings.pad_id, np.int32)
         ids[:, : row.shape[1]] = row
         mask = (np.arange(settings.sequence_length) < row.shape[1]).astype(np.int32)[None]
         inputs = {IDS: ids, SEGMENT_IDS: np.zeros_like(ids), MASK: mask}
-        return self._probabilities(SERVING_DEFAULT, inputs, rows=1)
+        return self._answers(SERVING_DEFAULT, inputs, rows=1)
 
-    def _probabilities(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> Array:
-        probabilities = self._output(signature, inputs, PROBABILITIES)
+    def _answers(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> list[Answer]:
+        outputs = self._backend.run(signature, inputs)
         shape = (rows, len(self._metadata.labels))
-        if probabilities.shape != shape or not np.isfinite(probabilities).all():
-            raise BackendError(
-                f"{signature} must give finite probabilities of shape {shape}. "
-                f"Received: shape {probabilities.shape}, {probabilities.reshape(-1)[:8].tolist()}."
-            )
-        return probabilities
+        probabilities = self._output(signature, outputs, PROBABILITIES, shape)
+        if self._metadata.unknown_rule is None:
+            return list(map(Answer, probabilities))
+        return list(map(Answer, probabilities, self._output(signature, outputs, UNKNOWN_SCORE, (rows,)).tolist()))
 
-    def _output(self, signature: str, inputs: Mapping[str, Array], name: str) -> Array:
-        outputs: Mapping[str, Any] = self._backend.run(signature, inputs)
+    def _output(self, signature: str, outputs: Mapping[str, Any], name: str, shape: tuple[int, ...] | None) -> Array:
+        """Return an output of a run; if there is a shape, it must have that and be finite."""
         if name not in outputs:
             raise BackendError(f"{signature} must have the output {name!r}. Received: {sorted(outputs)}.")
-        return np.asarray(outputs[name])
+        output = np.asarray(outputs[name])
+        if shape is not None and (output.shape != shape or not np.isfinite(output).all()):
+            raise BackendError(
+                f"{signature} must give finite {name} of shape {shape}. "
+                f"Received: shape {output.shape}, {output.reshape(-1)[:8].tolist()}."
+            )
+        return output

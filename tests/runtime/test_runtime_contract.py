@@ -49,7 +49,7 @@ def test_names_that_files_depend_on():
             "text",
         ),
         *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair", "token_ids"),
-        *(("round_robin", "waterfall", "longest_first"), "vocab.txt", "waterfall"),
+        *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts", "vocab.txt", "waterfall"),
     ]
     assert contract.encoder_signature(7) == "classify_embeddings_7"
 

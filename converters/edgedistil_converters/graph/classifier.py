@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from edgedistil_converters.graph.embeddings import EmbeddingTable
-from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, SingleText, probabilities
+from edgedistil_converters.graph.ops import MASKED_SCORE, PaddedBatch, SingleText, energies, probabilities
 from edgedistil_converters.graph.transformer import (
     EMBEDDINGS_NORM,
     PoolingOps,
@@ -50,6 +50,7 @@ class EdgeGraph:
         weights: Weights of the classifier; their embedding tables are not read.
         tokens: Token embeddings as the graph stores them.
         positions: Position embeddings as the graph stores them.
+        has_unknown_score: True if results are a pair: the probabilities and, float32[b], the energies of the logits.
 
     Example:
         >>> import tensorflow as tf
@@ -62,8 +63,16 @@ class EdgeGraph:
         TensorShape([1, 3])
     """
 
-    def __init__(self, weights: ClassifierWeights, tokens: EmbeddingTable, positions: EmbeddingTable) -> None:
+    def __init__(
+        self,
+        weights: ClassifierWeights,
+        tokens: EmbeddingTable,
+        positions: EmbeddingTable,
+        *,
+        has_unknown_score: bool = False,
+    ) -> None:
         self._weights, self._tokens, self._positions = weights, tokens, positions
+        self._has_unknown_score = has_unknown_score
 
     def classify(self, token_ids: Any) -> Any:
         """Returns the probabilities of one text.
@@ -75,7 +84,10 @@ class EdgeGraph:
             float32[1, num_classes].
         """
         found = self.classify_embeddings(self.embed(token_ids), SingleText(self._weights))
-        return tf.reshape(found, [1, self._weights.num_classes])  # makes the number of rows static in the file
+        shape = [1, self._weights.num_classes]  # makes the number of rows static in the file
+        if self._has_unknown_score:
+            return tf.reshape(found[0], shape), tf.reshape(found[1], [1])
+        return tf.reshape(found, shape)
 
     def embed(self, token_ids: Any) -> Any:
         """Returns the sum of token and position embeddings, the encoder's input: int32[1, m] -> float32[m, width]."""
@@ -107,4 +119,6 @@ class EdgeGraph:
         x = encode_normalized(ops.norm(EMBEDDINGS_NORM, x), architecture, ops)
         if architecture.is_mean_pooled:
             x = pool_mean(x, ops)
-        return probabilities(classify_encoded(x, architecture, ops), self._weights)
+        logits = classify_encoded(x, architecture, ops)
+        found = probabilities(logits, self._weights)
+        return (found, energies(logits, found)) if self._has_unknown_score else found

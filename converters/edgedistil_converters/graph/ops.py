@@ -13,7 +13,7 @@ import tensorflow as tf
 from edgedistil_converters.graph.tensors import shared_constant
 from edgedistil_converters.model.weights import ClassifierWeights, Dense, LayerNorm
 
-__all__ = ["MASKED_SCORE", "PaddedBatch", "SingleText", "TensorFlowOps", "probabilities", "scope"]
+__all__ = ["MASKED_SCORE", "PaddedBatch", "SingleText", "TensorFlowOps", "energies", "probabilities", "scope"]
 
 # Added to the scores of padding. exp(-120) is 8e-53, so the softmax of padding is exactly 0 in float32; a number
 # further from 0 would only widen the range of a quantized tensor.
@@ -42,6 +42,22 @@ def probabilities(logits: Any, weights: ClassifierWeights) -> Any:
     """
     with scope("probabilities"):
         return tf.sigmoid(logits) if weights.output_activation == "sigmoid" else tf.nn.softmax(logits)
+
+
+def energies(logits: Any, shares: Any) -> Any:
+    """Returns the energy -log(sum(exp(logits))) of each row of logits, float32[b].
+
+    Args:
+        logits: float32[b, num_classes].
+        shares: Their softmax, whose largest value is exp(largest logit) / sum(exp(logits)).
+
+    Example:
+        >>> logits = tf.constant([[9.0, 0.0]])
+        >>> energies(logits, tf.nn.softmax(logits)).numpy().round(3).tolist()
+        [-9.0]
+    """
+    with scope("unknown_score"):
+        return tf.math.log(tf.reduce_max(shares, -1)) - tf.reduce_max(logits, -1)
 
 
 class TensorFlowOps:

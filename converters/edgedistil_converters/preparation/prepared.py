@@ -11,13 +11,14 @@ from edgedistil_converters.model.keras_hub import read_output_activation
 from edgedistil_converters.quantization.calibration import check_calibration_given
 from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 from edgedistil_converters.targets.plans import check_target
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import ConversionError
 
 if TYPE_CHECKING:
     from edgedistil_converters.quantization.ranges import Ranges
     from edgedistil_runtime.artifact import GoldenCase
 
-__all__ = ["ConversionOptions", "PreparedClassifier", "failed_path"]
+__all__ = ["ConversionOptions", "PreparedClassifier", "check_unknown_target", "failed_path"]
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,26 @@ class ConversionOptions:
         check_output(output, force=self.force)
         check_target(self.target, self.plan, self.interface)
         check_calibration_given(self.plan, calibration_texts)
+
+
+def check_unknown_target(target: str, interface: ModelInterface) -> None:
+    """Checks that a file for a target and a host can have the output `unknown_score`.
+
+    Raises:
+        ConversionError: An accelerator, whose part gives probabilities only, or MediaPipe, which takes one output.
+
+    Example:
+        >>> check_unknown_target("gpu", ModelInterface())
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: `unknown_label` needs the target cpu (`target`). Received: gpu.
+    """
+    if target != CPU:
+        raise ConversionError(f"`unknown_label` needs the target {CPU} (`target`). Received: {target}.")
+    if interface.metadata is not None:
+        raise ConversionError(
+            f"A host that reads {interface.metadata} metadata takes a model with one output. Received: `unknown_label` "
+            f"with `metadata`={interface.metadata!r}. Leave out one of them."
+        )
 
 
 def failed_path(output: Path) -> Path:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
+_UNKNOWN = ("unknown_score", "is_unknown")
+
 
 def add_parser(commands: Any) -> None:
     """Declare the command."""
     summary = (
         "Label texts. Prints one line per text: label, tab, score. A multi-label model prints all labels that reach "
-        "their thresholds, or an empty line."
+        "their thresholds, or an empty line. If the model recognizes texts with none of its labels, the line of one "
+        "ends with a tab and the name for them."
     )
     parser = commands.add_parser("classify", help=summary, description=summary)
     add_model(parser)
@@ -52,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
         for text in _texts(options.texts):
             answer = classifier.classify(text)
             line = _json(answer, options.top) if options.json else _columns(answer, options.top)
-            print(line, flush=True)
+            rule = classifier.metadata.unknown_rule
+            print(f"{line}\t{rule.label}" if rule and answer.is_unknown and not options.json else line, flush=True)
 
 
 def _texts(given: Iterable[str]) -> Iterator[str]:
@@ -75,4 +79,5 @@ def _json(answer: Classification, top: int | None) -> str:
     best = dict(answer.top(top or len(answer.probabilities)))
     answered = {"text": answer.text, "label": answer.label, "score": answer.score, "probabilities": best}
     labels = {} if answer.labels is None else {"labels": list(answer.labels)}
-    return json.dumps({**answered, **labels, "is_truncated": answer.is_truncated})
+    unknown = {} if answer.is_unknown is None else {key: getattr(answer, key) for key in _UNKNOWN}
+    return json.dumps({**answered, **labels, **unknown, "is_truncated": answer.is_truncated})

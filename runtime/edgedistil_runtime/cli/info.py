@@ -48,6 +48,7 @@ def _document(classifier: TextClassifier, *, size: int, is_checked: bool) -> dic
         "labels": list(metadata.labels),
         "problem_type": metadata.problem_type,
         "thresholds": dict(zip(metadata.labels, metadata.thresholds)),
+        "unknown": dataclasses.asdict(metadata.unknown_rule) if metadata.unknown_rule else None,
         "tokenizer": {
             "kind": tokenizer.kind,
             "sequence_length": tokenizer.sequence_length,

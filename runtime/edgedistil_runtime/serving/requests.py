@@ -45,10 +45,12 @@ class ClassifyRequest:
 
     def _answer_one(self, classification: Classification) -> dict[str, Any]:
         probabilities = classification.probabilities if self.top is None else dict(classification.top(self.top))
+        unknown = {"unknown_score": classification.unknown_score, "is_unknown": classification.is_unknown}
         return {
             "label": classification.label,
             "score": classification.score,
             **({} if classification.labels is None else {"labels": list(classification.labels)}),
+            **({} if classification.is_unknown is None else unknown),
             "probabilities": probabilities,
             "is_truncated": classification.is_truncated,
         }
