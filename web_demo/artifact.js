@@ -105,6 +105,9 @@ function fromMetadata(metadata) {
         'Convert again with `--tokenizer builtin`.',
     );
   }
+  const rule = metadata.preparation?.unknown_texts ?? null;
+  const isRule = rule === null || (isFilled(rule.label) && !labels.includes(rule.label) && Number.isFinite(rule.threshold));
+  check('preparation.unknown_texts', isRule);
   check('golden_cases', Array.isArray(cases) && cases.every((item) => isGoldenCase(item, labels.length)));
   return {
     name: metadata.name,
@@ -112,6 +115,7 @@ function fromMetadata(metadata) {
     scheme: quantization.scheme,
     sequenceLength: tokenizer.sequence_length,
     tolerance,
+    unknownRule: rule && { label: rule.label, threshold: rule.threshold },
     goldenCases: cases.map(({ text, text_pair: textPair, probabilities }) => ({
       text,
       textPair: textPair ?? null,

@@ -37,9 +37,13 @@ export function rank(labels, probabilities) {
 }
 
 /**
+ * @typedef {object} Outputs of a run
+ * @property {Float32Array} probabilities one a label
+ * @property {number | null} unknownScore the greater, the less the text is like those of any label; null without a rule
+ *
  * @typedef {object} Model what runs signatures; `engine.js` makes one of LiteRT.js
  * @property {string[]} signatures
- * @property {(signature: string, inputs: Record<string, Int32Array>) => Promise<Float32Array>} run
+ * @property {(signature: string, inputs: Record<string, Int32Array>) => Promise<Outputs>} run
  * @property {() => void} close
  */
 
@@ -79,14 +83,17 @@ export class TextClassifier {
    * Labels one text.
    *
    * @param {string} text any string, the empty one included; a NUL ends it
-   * @returns {Promise<{ranking: {label: string, probability: number}[], milliseconds: number}>}
+   * @returns {Promise<{ranking: {label: string, probability: number}[], milliseconds: number, unknown: string | null}>}
+   *   with `unknown`, the name for texts with none of the labels if this is one, else null
    * @throws {EngineError} the run failed
    */
   async classify(text) {
     const started = performance.now();
-    const probabilities = await this.#run(CLASSIFY_TEXT, { text: encodeText(text) });
+    const { probabilities, unknownScore } = await this.#run(CLASSIFY_TEXT, { text: encodeText(text) });
     const milliseconds = performance.now() - started;
-    return { ranking: rank(this.artifact.labels, probabilities), milliseconds };
+    const { labels, unknownRule: rule } = this.artifact;
+    const unknown = rule && unknownScore > rule.threshold ? rule.label : null;
+    return { ranking: rank(labels, probabilities), milliseconds, unknown };
   }
 
   /** Releases the model's memory. */
@@ -97,7 +104,7 @@ export class TextClassifier {
   async #replay({ text, textPair, probabilities: expected }) {
     const inputs = { text: encodeText(text) };
     if (textPair !== null) inputs.text_pair = encodeText(textPair);
-    const received = await this.#run(textPair === null ? CLASSIFY_TEXT : CLASSIFY_TEXT_PAIR, inputs);
+    const { probabilities: received } = await this.#run(textPair === null ? CLASSIFY_TEXT : CLASSIFY_TEXT_PAIR, inputs);
     const difference = Math.max(...expected.map((value, index) => Math.abs(value - received[index])));
     this.largestDifference = Math.max(this.largestDifference, difference);
     const { tolerance } = this.artifact;
@@ -117,7 +124,8 @@ export class TextClassifier {
     if (!this.#model.signatures.includes(signature)) {
       throw new EngineError(`The model has no signature ${signature}, so it does not take text. Convert again.`);
     }
-    const probabilities = await this.#model.run(signature, inputs);
+    const outputs = await this.#model.run(signature, inputs);
+    const { probabilities } = outputs;
     const { length } = this.artifact.labels;
     if (probabilities.length !== length || !probabilities.every((value) => value >= 0 && value <= LARGEST_PROBABILITY)) {
       throw new EngineError(
@@ -125,7 +133,10 @@ export class TextClassifier {
           `Received: ${Array.from(probabilities.slice(0, 8)).join(', ')}. Reload the page, or try another browser.`,
       );
     }
-    return probabilities;
+    if (this.artifact.unknownRule && !Number.isFinite(outputs.unknownScore)) {
+      throw new EngineError('The model has a rule for unknown texts and no finite unknown_score. Convert again.');
+    }
+    return outputs;
   }
 }
 

@@ -54,7 +54,9 @@ async function run(litert, compiled, signature, inputs) {
   let outputs = {};
   try {
     outputs = await compiled.run(signature, Object.fromEntries(tensors));
-    return await outputs.probabilities.data();
+    const probabilities = await outputs.probabilities.data();
+    const score = outputs.unknown_score ? await outputs.unknown_score.data() : null;
+    return { probabilities, unknownScore: score ? score[0] : null };
   } catch (error) {
     throw new EngineError('The model could not be run. Reload the page; if it happens again, update the browser.', {
       cause: error,

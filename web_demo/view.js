@@ -26,7 +26,8 @@ export function showAnswer(received, text) {
   showBars();
   clearTimeout(speaking);
   speaking = setTimeout(() => {
-    find('spoken').textContent = `${best.label}, ${percent.format(best.probability)}`;
+    const unknown = answer.unknown ? `${answer.unknown}, nearest ` : '';
+    find('spoken').textContent = `${unknown}${best.label}, ${percent.format(best.probability)}`;
   }, SPOKEN_AFTER);
 }
 
@@ -98,7 +99,8 @@ export function showOffline(isKept) {
 }
 
 function showBest() {
-  find('label').textContent = answer.ranking[0].label;
+  const [{ label }] = answer.ranking;
+  find('label').textContent = answer.unknown ? `${answer.unknown} (nearest: ${label})` : label;
   find('cost').textContent = `${answer.milliseconds.toFixed(2)} ms, text to label`;
 }
 

@@ -36,6 +36,16 @@ test('a whole file is read', async () => {
   });
 });
 
+test('a rule for unknown texts is read, and a damaged one refused', async () => {
+  const withRule = (rule) => artifact(members({ preparation: { unknown_texts: rule } }));
+  const rule = { label: 'other', threshold: -2.5 };
+  assert.deepEqual((await readArtifact(withRule({ ...rule, texts: 300 }))).unknownRule, rule);
+  assert.equal((await readArtifact(artifact())).unknownRule, null);
+  for (const damaged of [{ ...rule, label: 'ham' }, { ...rule, threshold: '1' }, {}]) {
+    await refuses(withRule(damaged), /unknown_texts/);
+  }
+});
+
 test('a file that is a view into a larger buffer is read', async () => {
   const content = artifact();
   const larger = new Uint8Array(content.length + 7);

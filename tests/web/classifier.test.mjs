@@ -40,11 +40,11 @@ const ARTIFACT = {
   goldenCases: [{ text: 'hi', textPair: null, probabilities: [0.75, 0.25] }],
 };
 
-function model(answer, signatures = ['classify_text']) {
+function model(answer, signatures = ['classify_text'], unknownScore = null) {
   const made = { signatures, isClosed: false, calls: [] };
   made.run = async (signature, inputs) => {
     made.calls.push([signature, ...Object.keys(inputs)]);
-    return Float32Array.from(answer);
+    return { probabilities: Float32Array.from(answer), unknownScore };
   };
   made.close = () => {
     made.isClosed = true;
@@ -58,6 +58,21 @@ test('a model that agrees is used', async () => {
   const { ranking, milliseconds } = await classifier.classify('anything');
   assert.equal(ranking[0].label, 'ham');
   assert.ok(milliseconds >= 0);
+});
+
+test('a score above the threshold is unknown, and the ranking stays', async () => {
+  const ruled = { ...ARTIFACT, unknownRule: { label: 'other', threshold: -2 } };
+  for (const [score, expected] of [[-1.9, 'other'], [-2, null]]) {
+    const classifier = await TextClassifier.verified(ruled, model([0.75, 0.25], ['classify_text'], score));
+    const { ranking, unknown } = await classifier.classify('anything');
+    assert.deepEqual([ranking[0].label, unknown], ['ham', expected]);
+  }
+  await assert.rejects(TextClassifier.verified(ruled, model([0.75, 0.25])), /no finite unknown_score/);
+});
+
+test('a file without the rule has no unknown texts', async () => {
+  const classifier = await TextClassifier.verified(ARTIFACT, model([0.75, 0.25]));
+  assert.equal((await classifier.classify('anything')).unknown, null);
 });
 
 for (const [name, answer] of Object.entries({
