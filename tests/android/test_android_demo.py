@@ -40,7 +40,14 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def artifact_paths(make_tiny_classifier, tmp_path_factory):
     """What a user may put into the app: one file for each kind."""
-    from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
+    from edgedistil_converters import (
+        ConversionOptions,
+        ModelInterface,
+        PreparedClassifier,
+        QuantizationPlan,
+        convert_classifier,
+        convert_prepared,
+    )
     from edgedistil_runtime.signing import FileSignature
     from edgedistil_runtime.trailing_archive import with_note
 
@@ -56,7 +63,10 @@ def artifact_paths(make_tiny_classifier, tmp_path_factory):
     }
     paths["signed"] = folder / "signed.tflite"
     paths["signed"].write_bytes(with_note(paths["int8"].read_bytes(), FileSignature(bytes(32), bytes(64)).to_line()))
-    return paths
+    record = {"unknown_texts": {"label": "none of these", "threshold": -1.5}}
+    prepared = PreparedClassifier(classifier, LABELS, "unknown", record=record)
+    convert_prepared(prepared, ConversionOptions(QuantizationPlan("fp32")), folder / "unknown.tflite")
+    return {**paths, "unknown": folder / "unknown.tflite"}
 
 
 def corrupt_copies(content):
@@ -128,7 +138,7 @@ def test_the_tests_of_the_core_pass(core, jvm):
     assert passed == count and int(count) >= 29
 
 
-@pytest.mark.parametrize("kind", ["int8", "gpu", "pair", "signed"])
+@pytest.mark.parametrize("kind", ["int8", "gpu", "pair", "signed", "unknown"])
 def test_an_artefact_is_read_as_python_reads_it(described, artifact_paths, kind):
     from edgedistil_runtime.artifact import read_artifact
 
@@ -139,6 +149,7 @@ def test_an_artefact_is_read_as_python_reads_it(described, artifact_paths, kind)
     assert (read["scheme"], read["tolerance"]) == (metadata.quantization["scheme"], metadata.tolerance)
     assert (read["sequence_length"], read["pad_id"]) == (metadata.tokenizer.sequence_length, metadata.tokenizer.pad_id)
     assert read["hidden_dim"] == metadata.model["hidden_dim"]
+    assert read["unknown"] == (["none of these", -1.5] if kind == "unknown" else None)
     if kind == "gpu":
         assert Path(read["encoder"]).read_bytes() == artifact.encoder().model
         assert tuple(read["lengths"]) == metadata.encoder.lengths

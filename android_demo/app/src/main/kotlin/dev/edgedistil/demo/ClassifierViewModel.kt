@@ -124,7 +124,8 @@ class ClassifierViewModel(application: Application, private val saved: SavedStat
         val row = textRow(text)
         val probabilities = model.probabilities(row)
         val milliseconds = (System.nanoTime() - start) / NANOS_PER_MILLI
-        return Answer(rank(metadata.labels, probabilities), milliseconds, row.isCut)
+        val unknown = metadata.unknownRule?.takeIf { rule -> model.unknownScore?.let { it > rule.threshold } == true }
+        return Answer(rank(metadata.labels, probabilities), milliseconds, row.isCut, unknown?.label)
     }
 
     /** Does something, and returns whether it went well; what went wrong is shown. */

@@ -10,16 +10,25 @@ import java.io.File
 
 private const val NO_TOKEN = -1
 
-/** A whole artefact on the CPU: its signatures `classify_text` and `tokenize`, and those for pairs. */
-class CompiledTextModel(file: File) : TextModel {
+/**
+ * A whole artefact on the CPU: its signatures `classify_text` and `tokenize`, and those for pairs.
+ *
+ * @param hasUnknownScore the signatures that classify have the output `unknown_score`; LiteRT wants a buffer for each.
+ */
+class CompiledTextModel(file: File, private val hasUnknownScore: Boolean = false) : TextModel {
     private val model = CompiledModel.create(file.path, CompiledModel.Options(Accelerator.CPU), null)
     private val inputs = mutableMapOf<String, Map<String, TensorBuffer>>()
     private val outputs = mutableMapOf<String, TensorBuffer>()
+    override var unknownScore: Float? = null
+        private set
 
     override fun probabilities(text: TextRow, textPair: TextRow?): FloatArray {
         val signature = if (textPair == null) "classify_text" else "classify_text_pair"
         val output = outputs.getOrPut(signature) { model.createOutputBuffer("probabilities", signature) }
-        run(signature, text, textPair, "probabilities" to output)
+        val score = if (hasUnknownScore) scoreBuffer(signature) else null
+        val results = listOfNotNull("probabilities" to output, score?.let { "unknown_score" to it })
+        run(signature, text, textPair, results.toMap())
+        unknownScore = score?.readFloat()?.first()
         return output.readFloat()
     }
 
@@ -31,16 +40,19 @@ class CompiledTextModel(file: File) : TextModel {
         val signature = if (textPair == null) "tokenize" else "tokenize_pair"
         val output = outputs.getOrPut(signature) { model.createInputBuffer("text", signature) }
         output.writeInt(IntArray(ROW_SIZE) { NO_TOKEN })
-        run(signature, text, textPair, "token_ids" to output)
+        run(signature, text, textPair, mapOf("token_ids" to output))
         return output.readInt().takeWhile { it != NO_TOKEN }.toIntArray()
     }
 
-    private fun run(signature: String, text: TextRow, textPair: TextRow?, output: Pair<String, TensorBuffer>) {
+    private fun run(signature: String, text: TextRow, textPair: TextRow?, results: Map<String, TensorBuffer>) {
         val rows = if (textPair == null) mapOf("text" to text) else mapOf("text" to text, "text_pair" to textPair)
         val buffers = inputs.getOrPut(signature) { rows.mapValues { model.createInputBuffer(it.key, signature) } }
         rows.forEach { (name, row) -> buffers.getValue(name).writeInt(row.values) }
-        model.run(buffers, mapOf(output), signature)
+        model.run(buffers, results, signature)
     }
+
+    private fun scoreBuffer(signature: String) =
+        outputs.getOrPut("$signature/unknown_score") { model.createOutputBuffer("unknown_score", signature) }
 
     override fun close() {
         (inputs.values.flatMap { it.values } + outputs.values).forEach { it.close() }

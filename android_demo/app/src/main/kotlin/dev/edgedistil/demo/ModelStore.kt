@@ -43,7 +43,7 @@ class ModelStore(private val context: Context) {
     fun open(artifact: Artifact, wanted: Processor): VerifiedModel =
         openVerified(artifact.metadata, wanted, marker) { processor ->
             when (processor) {
-                Processor.CPU -> CompiledTextModel(artifact.file)
+                Processor.CPU -> CompiledTextModel(artifact.file, artifact.metadata.unknownRule != null)
                 Processor.GPU -> openOnGpu(artifact)
             }
         }

@@ -12,8 +12,17 @@ data class LoadedModel(
     val fallbackReason: String?,
 )
 
-/** What the model says of a text: every label, best first. */
-data class Answer(val scores: List<Score>, val milliseconds: Double, val isTextCut: Boolean)
+/**
+ * What the model says of a text: every label, best first.
+ *
+ * @property unknown the model's name for texts with none of its labels, if this is one.
+ */
+data class Answer(
+    val scores: List<Score>,
+    val milliseconds: Double,
+    val isTextCut: Boolean,
+    val unknown: String? = null,
+)
 
 /** All that the screen shows, but for the text. */
 data class UiState(

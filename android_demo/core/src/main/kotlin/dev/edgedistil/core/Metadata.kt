@@ -38,6 +38,9 @@ data class TokenizerSettings(
 /** A text, or a pair of them, with the token ids and probabilities of the Keras classifier. */
 class GoldenCase(val text: String, val textPair: String?, val tokenIds: IntArray, val probabilities: DoubleArray)
 
+/** The rule by which a text has none of the labels: its `unknown_score` is greater than the threshold. */
+data class UnknownRule(val label: String, val threshold: Double)
+
 /**
  * What `edgedistil.json` says, as far as the app reads it.
  *
@@ -46,6 +49,7 @@ class GoldenCase(val text: String, val textPair: String?, val tokenIds: IntArray
  * @property target `cpu`, `gpu` or `edgetpu`.
  * @property tolerance the largest difference of a probability that a replay may show.
  * @property hiddenDim the width of the embeddings.
+ * @property unknownRule null for a file that recognizes no texts with none of its labels.
  * @property encoderLengths token counts of the part for an accelerator, ascending; null where there is none.
  */
 class Metadata(
@@ -61,6 +65,7 @@ class Metadata(
     val isEncoderCompiled: Boolean,
     val flatbufferSize: Int,
     val flatbufferSha256: String,
+    val unknownRule: UnknownRule? = null,
 ) {
     companion object {
         /** @throws ArtifactException the document is not metadata of schema version 1. */
@@ -99,7 +104,20 @@ private fun metadata(fields: JsonFields): Metadata {
         isEncoderCompiled = encoder?.boolean("is_compiled") ?: false,
         flatbufferSize = fields.integer("flatbuffer_size", least = 8),
         flatbufferSha256 = fields.string("flatbuffer_sha256"),
+        unknownRule = unknownRule(fields, labels),
     )
+}
+
+private fun unknownRule(fields: JsonFields, labels: List<String>): UnknownRule? {
+    val preparation = fields.mapping("preparation")
+    if ("unknown_texts" !in preparation) return null
+    val rule = preparation["unknown_texts"] as? Map<*, *>
+    val label = rule?.get("label") as? String
+    val threshold = (rule?.get("threshold") as? Number)?.toDouble()
+    if (label.isNullOrEmpty() || label in labels || threshold == null || !threshold.isFinite()) {
+        throw fields.invalid("preparation", "an object whose unknown_texts has a label of its own and a threshold")
+    }
+    return UnknownRule(label, threshold)
 }
 
 private fun tokenizer(data: Any?): TokenizerSettings {

@@ -7,6 +7,9 @@ interface TextModel : AutoCloseable {
 
     /** A probability for each label. */
     fun probabilities(text: TextRow, textPair: TextRow? = null): FloatArray
+
+    /** The `unknown_score` of the text that was run last; null for a model without that output. */
+    val unknownScore: Float? get() = null
 }
 
 /** What an encoder takes: float32[1, length, width] and float32[1, 1, 1, length]. */

@@ -36,6 +36,7 @@ private fun describe(file: File, folder: File): Map<String, Any?> {
         "pad_id" to metadata.tokenizer.padId,
         "hidden_dim" to metadata.hiddenDim,
         "lengths" to metadata.encoderLengths?.toList(),
+        "unknown" to metadata.unknownRule?.let { listOf(it.label, it.threshold) },
         "encoder" to part?.path,
         "golden_cases" to metadata.goldenCases.map { describe(it, metadata.labels) },
     )

@@ -113,6 +113,7 @@ private fun BestLabel(answer: Answer) {
         modifier = Modifier.clearAndSetSemantics {}, // it changes with every letter, and would be said each time
         style = MaterialTheme.typography.bodySmall,
     )
+    answer.unknown?.let { Text(it, style = MaterialTheme.typography.bodySmall) }
     if (answer.isTextCut) {
         Text(stringResource(R.string.text_was_cut, MAX_TEXT_BYTES), color = MaterialTheme.colorScheme.error)
     }
