@@ -34,6 +34,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
 @click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
 @click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns.")
+@click.option(
+    "--label-separator", metavar="TEXT", help="What separates the labels of a multi-label model in the output. [lists]"
+)
 @data_options(has_labels=False)
 @click.option("--text-pair", "text_pairs", multiple=True, help="Second text of each TEXT, in their order.")
 @click.option("--text-pair-column", help="Column of the second texts.")
@@ -54,7 +57,8 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     command with --resume continues. A row with a blank text stays, and its new columns are empty.
 
     A multi-label model gives a text all labels that reach their thresholds, maybe none: `labels` in the output and with
-    --json, a JSON list in .csv and .tsv files. `label` and `score` are the best label's all the same.
+    --json, a JSON list in .csv and .tsv files; --label-separator "|" joins them, as train and evaluate read them
+    with the same option. `label` and `score` are the best label's all the same.
 
     With a file of `convert --unknown-label`, the output and --json also have unknown_score and is_unknown: true if the
     text has none of the labels. `label` is the best one all the same.
@@ -85,8 +89,9 @@ def _check_usage(options: dict[str, Any]) -> None:
         raise click.UsageError(
             "-o needs --input, because its rows are written. A text that begins with -o goes after --."
         )
-    if not options["output"] and (options["resume"] or options["force"] or options["column_prefix"]):
-        raise click.UsageError("--resume, --force and --column-prefix need -o.")
+    needing = ("resume", "force", "column_prefix", "label_separator")
+    if not options["output"] and any(options[name] for name in needing):
+        raise click.UsageError("--resume, --force, --column-prefix and --label-separator need -o.")
 
 
 def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
@@ -227,6 +232,7 @@ def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
         column_prefix=options["column_prefix"],
         is_resumed=options["resume"],
         force=options["force"],
+        label_separator=options["label_separator"],
     )
 
 

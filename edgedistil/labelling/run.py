@@ -16,10 +16,11 @@ from edgedistil.labelling.writers import Writer, open_writer
 from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_converters.files import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
-from edgedistil_runtime.errors import OutputError
+from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from edgedistil_runtime import Classification, RuntimeInfo, TextClassifier
+    from edgedistil_runtime.metadata import ArtifactMetadata
 
 __all__ = ["LabellingRequest", "LabellingResult", "Progress", "label_file"]
 
@@ -39,6 +40,8 @@ class LabellingRequest:
         is_resumed: Continue an interrupted run; if there is none, start at the beginning.
         force: Replace the output, and discard an interrupted run.
         limits: Limits of the chunks.
+        label_separator: What separates the labels that a multi-label model gives in the cells of the column `labels`;
+            None for lists.
     """
 
     model: Path
@@ -51,6 +54,7 @@ class LabellingRequest:
     is_resumed: bool = False
     force: bool = False
     limits: ChunkLimits = field(default_factory=ChunkLimits)
+    label_separator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ def label_file(
     writer = open_writer(request.output)
     _check_places(request)
     metadata = read_artifact(request.model).metadata
+    _check_separator(request.label_separator, metadata)
     names = _column_names(
         request.column_prefix,
         min(request.top, len(metadata.labels)),
@@ -211,13 +216,17 @@ class _Run:
         self.truncation.add(answer for answer in answers if answer)
         metadata = self.classifier.metadata
         has_sets = metadata.decision.is_multi_label
-        columns: list[list[Any]] = [[one and list(one.labels or ()) for one in answers]] if has_sets else []
+        columns: list[list[Any]] = [[one and self._cell(one.labels or ()) for one in answers]] if has_sets else []
         columns += [[one and one.label for one in answers], [one and one.score for one in answers]]
         columns.extend(_further_columns(answers, min(self.request.top, len(metadata.labels))))
         if metadata.unknown_rule is not None:
             columns += [[one and one.unknown_score for one in answers], [one and one.is_unknown for one in answers]]
         columns.append([one and one.is_truncated for one in answers])
         return dict(zip(self.names, columns, strict=True))
+
+    def _cell(self, labels: tuple[str, ...]) -> str | list[str]:
+        separator = self.request.label_separator
+        return list(labels) if separator is None else separator.join(labels)
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)
@@ -260,7 +269,29 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "Te
         "accelerator": info.accelerator,
         "backend": f"{info.backend} {info.version}".rstrip(),
         "long_texts": classifier.long_texts,
+        **({} if request.label_separator is None else {"label_separator": request.label_separator}),
     }
+
+
+def _check_separator(separator: str | None, metadata: "ArtifactMetadata") -> None:
+    """Refuses a separator that cannot tell the labels apart.
+
+    Raises:
+        DataError: The model gives one label, the separator is empty, or a label contains it.
+    """
+    if separator is None:
+        return
+    if not metadata.decision.is_multi_label:
+        raise DataError(
+            "Labels are separated (`label_separator`) in the output of a multi-label model. "
+            f"Received: {metadata.name}, which gives every text one label. Leave out `label_separator`."
+        )
+    containing = [label for label in metadata.labels if separator in label]
+    if containing:
+        raise DataError(
+            "`label_separator` must be a text that no label contains. "
+            f"Received: {separator!r}, and the label {containing[0]!r}. Choose another one, or none for lists."
+        )
 
 
 def _check_places(request: LabellingRequest) -> None:

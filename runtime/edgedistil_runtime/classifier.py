@@ -323,7 +323,7 @@ class TextClassifier:
             rows[0].probabilities if len(rows) == 1 else np.mean([row.probabilities for row in rows], axis=0)
         )
         scores = dict(zip(self.labels, probabilities.tolist()))
-        label = self.labels[int(np.argmax(probabilities))]
+        label = self.labels[int(probabilities.argmax())]
         flags = [excerpt.is_truncated for excerpt in excerpts]
         is_truncated = True if True in flags else None if None in flags else False
         decision = self.metadata.decision
@@ -337,8 +337,11 @@ class TextClassifier:
 
     def _unknown(self, rows: Sequence[Answer]) -> tuple[float | None, bool | None]:
         """Return the mean `unknown_score` of the excerpts of a text, and whether the text is unknown."""
-        rule, scores = self.metadata.unknown_rule, [row.unknown_score for row in rows if row.unknown_score is not None]
-        if rule is None or not scores:
+        rule = self.metadata.unknown_rule
+        if rule is None:
+            return None, None
+        scores = [row.unknown_score for row in rows if row.unknown_score is not None]
+        if not scores:
             return None, None
         score = sum(scores) / len(scores)
         return score, rule.is_unknown(score)

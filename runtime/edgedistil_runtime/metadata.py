@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from edgedistil_runtime.contract import (
@@ -143,7 +144,7 @@ class ArtifactMetadata:
     schema_version: int = SCHEMA_VERSION
     thresholds: tuple[float, ...] = ()
 
-    @property
+    @cached_property
     def decision(self) -> Decision:
         """How labels follow from probabilities.
 
@@ -165,7 +166,7 @@ class ArtifactMetadata:
         """
         return MULTI_LABEL_CLASSIFICATION if self.thresholds else SINGLE_LABEL_CLASSIFICATION
 
-    @property
+    @cached_property
     def unknown_rule(self) -> UnknownRule | None:
         """Rule by which a text has none of the labels; None if the model has none.
 

@@ -110,6 +110,26 @@ def test_predict_writes_sets(checkpoint, model, texts_file, tmp_path, extension)
     assert [set(row["labels"]) for row in rows] == due_sets(checkpoint)
 
 
+def test_predicted_labels_that_are_joined_can_be_evaluated(checkpoint, model, texts_file, tmp_path):
+    output = tmp_path / "out.csv"
+    run("predict", model, "--input", texts_file, "-o", output, "--label-separator", "|")
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    assert [set(filter(None, row["labels"].split("|"))) for row in rows] == due_sets(checkpoint)
+    options = ("--data", output, "--label-column", "labels", "--label-separator", "|")
+    found = run_json("evaluate", model, *options)["models"][0]
+    assert (found["texts"], found["subset_accuracy"], found["same_sets"]) == (len(TEXTS), 1, 1)
+
+
+def test_a_separator_that_does_not_tell_labels_apart(model, tiny_preset, texts_file, tmp_path):
+    output = ("--input", texts_file, "-o", tmp_path / "out.csv")
+    letter = LABELS[0][0]
+    assert "no label contains" in run("predict", model, *output, "--label-separator", letter, code=1).output
+    run("convert", "--preset", tiny_preset, "-o", tmp_path / "one.tflite")
+    done = run("predict", tmp_path / "one.tflite", *output, "--label-separator", "|", code=1)
+    assert "gives every text one label" in done.output
+    assert "need -o" in run("predict", model, "hi", "--label-separator", "|", code=2).output
+
+
 def test_inspect_shows_thresholds(model):
     found = run_json("inspect", model)
     assert found["problem_type"] == "multi_label_classification"
@@ -135,6 +155,6 @@ def test_conversions_that_need_one_label_refuse_it(checkpoint, tmp_path):
     with pytest.raises(ConversionError, match=r"`calibrate_scores`.*multi-label"):
         convert_preset(ConversionRequest(**request, calibrate_scores=True))
     training = LabelledTexts(("lights on", "play"), ("lights", "music"))
-    with pytest.raises(ConversionError, match="int8-qat.*multi-label"):
+    with pytest.raises(DataError, match="texts have one label each.*`label_separator`"):
         convert_preset(ConversionRequest(**request, plan=QuantizationPlan("int8-qat"), training=training))
     assert not (tmp_path / "m.tflite").exists()

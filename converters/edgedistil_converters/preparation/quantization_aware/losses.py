@@ -50,7 +50,7 @@ def _softmax_soft(logits: Any, teacher: Any) -> Any:
 
 def _sigmoid_hard(logits: Any, targets: Any) -> Any:
     classes = logits.shape[-1]
-    if targets.shape.rank == 2:
+    if len(targets.shape) == 2:
         expected = tf.cast(targets, tf.float32)
     else:
         expected = tf.cast(targets, tf.float32)[:, None] if classes == 1 else tf.one_hot(targets, classes)
