@@ -18,6 +18,8 @@ from edgedistil_converters.preparation.unknown_texts import balanced_threshold, 
 from edgedistil_converters.quantization.plan import SCHEMES, Bounds, LayerScheme
 from edgedistil_converters.verification.unknown_check import FLOAT_SCORE_ERROR, check_unknown_scores
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
 from edgedistil_runtime.errors import ConversionError, ParityError
 
 LABELS = ["light", "music", "other"]
@@ -111,6 +113,18 @@ def test_probabilities_are_those_of_a_file_without_the_rule(fitted, tmp_path):
         assert other.classify(TEXTS[0]).is_unknown is None
         for text in TEXTS[:10]:
             assert one.classify(text).probabilities == other.classify(text).probabilities
+
+
+def test_large_files_run_in_a_compiled_model(fitted, tmp_path):
+    """Files of more than 16 MB do; this one is told to."""
+    path = convert(fitted, tmp_path / "m.tflite").artifact.path
+    longest_row = read_artifact(path).metadata.tokenizer.sequence_length
+    backend = CompiledModelBackend(path, longest_row=longest_row, num_classes=len(LABELS))
+    with TextClassifier(path) as one, TextClassifier(path, backend=backend) as other:
+        expected, received = (classifier.classify_batch(TEXTS[:40]) for classifier in (one, other))
+        assert other.classify(TEXTS[0]).unknown_score is not None
+    scores = [[answer.unknown_score for answer in answers] for answers in (expected, received)]
+    np.testing.assert_allclose(*scores, atol=1e-3)
 
 
 def test_pairs_and_token_ids(fitted, tmp_path):
