@@ -1,4 +1,4 @@
-"""How well a model tells texts with one of its labels from texts with none, for `evaluate --unknown-data`."""
+"""How well a model tells texts with one of its labels from texts with none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -146,7 +146,7 @@ def steps_per_epoch(
         soft_targets: Soft targets of the training, whose further texts count too.
 
     Example:
-        >>> from edgedistil.data import LabelledTexts
+        >>> from edgedistil.data import LabelledTexts, TrainingData
         >>> texts = LabelledTexts(("a", "b", "c"), ("x", "y", "y"))
         >>> steps_per_epoch(TrainingData(texts, texts), TrainingSettings(batch_size=2))
         2

@@ -48,7 +48,7 @@ def test_a_file_for_pairs_is_calibrated_on_pairs_too(classifier, labels, tmp_pat
 
     monkeypatch.setattr("edgedistil_converters.convert.activation_ranges", stop)
     # No graph is built, and the converter asks for ranges at once: which rows are measured does not depend on either.
-    monkeypatch.setattr("edgedistil_converters.convert.TextClassifierModule", lambda *_: None)
+    monkeypatch.setattr("edgedistil_converters.convert.TextClassifierModule", lambda *_, **__: None)
     monkeypatch.setattr("edgedistil_converters.convert.convert_module", lambda *_, calibrate, **__: calibrate(b""))
     texts = ["turn on", "play music", "the light"] * 12
     with pytest.raises(Measured) as caught:

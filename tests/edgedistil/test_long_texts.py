@@ -257,9 +257,9 @@ def test_a_new_head_is_fitted_to_pieces(tiny_preset, mixed_texts, tiny_labels, m
 
     fitted = []
 
-    def record(features, targets, weights):
+    def record(features, targets, weights, **options):
         fitted.append((len(features), len(weights), targets.argmax(axis=1).tolist()))
-        return fit_linear_head(features, targets, weights)
+        return fit_linear_head(features, targets, weights, **options)
 
     fit_linear_head = start.fit_linear_head
     monkeypatch.setattr(start, "fit_linear_head", record)

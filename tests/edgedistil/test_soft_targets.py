@@ -123,7 +123,7 @@ def test_the_new_head_of_a_preset_is_fitted_to_the_teacher_first(tiny_preset, te
 
     monkeypatch.setattr("edgedistil.training.start._MOST_UNLABELLED", 10)  # others are drawn
     rows = []
-    monkeypatch.setattr("edgedistil.training.start.fit_linear_head", lambda *given: rows.extend(given[1]) or given)
+    monkeypatch.setattr("edgedistil.training.start.fit_linear_head", lambda *given, **_: rows.extend(given[1]) or given)
     monkeypatch.setattr("edgedistil.training.start.set_linear_head", lambda *given: None)
     from_preset(str(tiny_preset), TrainingData.prepare(nonsense), settings, soft_targets=soft)
     assert len(rows) == 3 + 10

@@ -15,6 +15,7 @@ from edgedistil_converters.preparation.quantization_aware.launch import train_qu
 from edgedistil_converters.preparation.quantization_aware.settings import QATData, QATSettings
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.texts import verification_inputs
+from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["train_with_quantization"]
 
@@ -48,6 +49,12 @@ def train_with_quantization(
     Raises:
         ConversionError: The classifier, the plan or the data do not fit, a package is missing, or training failed.
     """
+    numbers = np.asarray(targets, np.int32)
+    if prepared.thresholds and numbers.ndim != 2:
+        raise ConversionError(
+            "A multi-label classifier is trained on 0 or 1 for each label of each text (`targets`), int32[texts, "
+            f"labels]. Received: shape {numbers.shape}."
+        )
     classifier = prepared.classifier
     reference = prepared.reference
     if reference is None:  # computed here, because training changes the classifier
@@ -55,7 +62,7 @@ def train_with_quantization(
     weights = read_weights(classifier)
     pad_id = int(classifier.preprocessor.tokenizer.pad_token_id)
     rows = unpadded_rows(classifier.preprocessor, texts)
-    data = QATData(tuple(rows), np.asarray(targets, np.int32), float_probabilities(weights, rows, pad_id))
+    data = QATData(tuple(rows), numbers, float_probabilities(weights, rows, pad_id))
     result = train_quantization_aware(
         weights, data, settings, plan=options.plan, pad_id=pad_id, folder=folder, on_progress=on_progress
     )
