@@ -218,7 +218,7 @@ def _zeros_and_ones(path: Path, columns: tuple[str, ...]) -> _Read:
         value = row.values[column]
         found = _IS_SET.get(label_name(value.strip() if isinstance(value, str) else value))
         if found is None:
-            remedy = "Write 1 if the text has the label, and 0 if it has not"
+            remedy = "Write 1 if the text has the label, and 0 if it does not"
             raise BadRow(
                 path, row.where, f"the cell in the label column {column!r} must be 0 or 1", remedy, repr(value)
             )

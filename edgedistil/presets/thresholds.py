@@ -29,7 +29,7 @@ def read_thresholds(directory: Path, labels: Sequence[str]) -> tuple[float, ...]
     """Reads the thresholds in the order of labels; empty if there is no such file.
 
     Raises:
-        PresetError: The file is not JSON, or has not a number greater than 0 and less than 1 for every label.
+        PresetError: The file is not JSON, or a label has no number greater than 0 and less than 1.
     """
     path = directory / THRESHOLDS_FILE
     if not path.is_file():

@@ -126,7 +126,7 @@ def with_note(content: bytes, note: bytes) -> bytes:
 
     Args:
         content: A whole file.
-        note: The note in place of its own; empty removes it.
+        note: The note, which replaces the one that is there; empty removes it.
 
     Raises:
         ArtifactError: The archive is malformed.

@@ -116,7 +116,7 @@ def test_probabilities_are_those_of_a_file_without_the_rule(fitted, tmp_path):
 
 
 def test_large_files_run_in_a_compiled_model(fitted, tmp_path):
-    """Files of more than 16 MB do; this one is told to."""
+    """Files of more than 16 MB run there; here a smaller one does."""
     path = convert(fitted, tmp_path / "m.tflite").artifact.path
     longest_row = read_artifact(path).metadata.tokenizer.sequence_length
     backend = CompiledModelBackend(path, longest_row=longest_row, num_classes=len(LABELS))

@@ -22,7 +22,7 @@ DIRECTORY, END_SIZE = b"PK\x01\x02", 22
 
 
 class Signer:
-    """A key pair of its own; imported late, because the library is an extra."""
+    """A new key pair; imported late, because the library is an extra."""
 
     def __init__(self):
         serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")

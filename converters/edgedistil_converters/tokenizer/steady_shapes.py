@@ -62,9 +62,10 @@ def pad_symbols(symbols: Any) -> Any:
 
 
 def first_positions(flags: Any) -> Any:
-    """Return the positions of True in bool[n], then the last position again and again: int32[k], k a multiple of 32.
+    """Return the positions of True in bool[n], then the last position until the end: int32[k].
 
-    There are fewer if `flags` has fewer elements, but never fewer than True is, and more if the last one is False.
+    k is a multiple of 32 above the number of True, or n if that is smaller. Callers read the last position as none: its
+    flag is False.
 
     Example:
         >>> first_positions(tf.constant([False, True, True, False])).numpy().tolist()

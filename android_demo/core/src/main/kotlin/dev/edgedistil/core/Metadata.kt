@@ -115,7 +115,7 @@ private fun unknownRule(fields: JsonFields, labels: List<String>): UnknownRule? 
     val label = rule?.get("label") as? String
     val threshold = (rule?.get("threshold") as? Number)?.toDouble()
     if (label.isNullOrEmpty() || label in labels || threshold == null || !threshold.isFinite()) {
-        throw fields.invalid("preparation", "an object whose unknown_texts has a label of its own and a threshold")
+        throw fields.invalid("preparation", "an object whose unknown_texts has a label that is not in labels, and a threshold")
     }
     return UnknownRule(label, threshold)
 }
