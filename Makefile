@@ -14,7 +14,7 @@ DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-slow test-runtime test-mediapipe test-transformers test-tflite-runtime test-arm test-gpu
-.PHONY: web-demo test-web setup-web android-model test-android setup-android
+.PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states clean
 .PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-tflite-runtime setup-arm setup-gpu
@@ -63,8 +63,16 @@ web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset i
 	node web_demo/build.mjs --model build/smart_home.tflite --out build/web_demo
 	$(RUN) web_demo/serve.py build/web_demo
 
-test-web: setup ## The browser demo in a headless Chromium, beside the runtime's answers (needs node 20 and npm).
+test-web: setup ## The browser demo in a headless Chromium and the one for Node.js, beside the runtime's answers (needs node 20 and npm).
 	@$(call or_skip_npm,$(MAKE) setup-web); set -ex; $(RUN) -m pytest tests/web
+
+c-demo: demo ## Compile demos/c with the wheel's libLiteRt.so and classify two sentences (needs a C compiler and zlib's header).
+	litert=$$($(RUN) -c 'import ai_edge_litert; print(ai_edge_litert.__path__[0])'); set -ex; \
+	cc -O2 demos/c/classify.c demos/c/edgedistil.c -L"$$litert" -lLiteRt -lz -lm -Wl,-rpath,"$$litert" -o $(DEMO)/classify; \
+	printf 'turn the lights off\nplay some jazz\n' | $(DEMO)/classify $(DEMO)/smart_home.tflite
+
+node-demo: demo demos/node/node_modules/.package-lock.json ## Classify two sentences under Node.js (needs node 20 and npm).
+	printf 'turn the lights off\nplay some jazz\n' | node demos/node/classify.mjs $(DEMO)/smart_home.tflite
 
 android-model: setup ## The model that the Android demo brings.
 	@mkdir -p android_demo/app/src/main/assets
@@ -154,7 +162,7 @@ $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_require
 	$(UV) pip install --python $(TFLITE_RUNTIME_ENVIRONMENT)/bin/python -r $<
 	@touch $@
 
-setup-web: web_demo/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
+setup-web: $(addsuffix /node_modules/.package-lock.json,web_demo demos/node tests/web)
 
 setup-android: tests/android/node_modules/.complete
 
@@ -194,4 +202,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache

@@ -6,18 +6,17 @@ import { EngineError } from './errors.js';
  * Loads LiteRT.js and its WebAssembly.
  *
  * @param {string} folder where the build put it
- * @returns {Promise<{isThreaded: boolean, load: (flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>}>}
+ * @returns {Promise<Engine>}
  * @throws {EngineError} the browser is too old, or a file could not be fetched
+ *
+ * @typedef {object} Engine
+ * @property {boolean} isThreaded
+ * @property {(flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>} load
  */
 export async function loadEngine(folder) {
   const isThreaded = Boolean(globalThis.crossOriginIsolated) && navigator.hardwareConcurrency > 1;
   try {
-    const litert = await import(`${folder}/core.js`);
-    const { liteRtWasm } = await litert.loadLiteRt(`${folder}/wasm/`, { threads: isThreaded });
-    // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
-    // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
-    liteRtWasm.checkTensorBufferCompatible = () => {};
-    return { isThreaded, load: (flatbuffer) => loadModel(litert, flatbuffer) };
+    return await startEngine(await import(`${folder}/core.js`), `${folder}/wasm/`, isThreaded);
   } catch (error) {
     throw new EngineError(
       'LiteRT, which runs the model, could not be started. Check the connection and reload the page; ' +
@@ -25,6 +24,22 @@ export async function loadEngine(folder) {
       { cause: error },
     );
   }
+}
+
+/**
+ * Starts LiteRT.js, whatever loaded it.
+ *
+ * @param {object} litert the module `@litertjs/core`
+ * @param {string} wasm folder of its WebAssembly
+ * @param {boolean} isThreaded
+ * @returns {Promise<Engine>}
+ */
+export async function startEngine(litert, wasm, isThreaded) {
+  const { liteRtWasm } = await litert.loadLiteRt(wasm, { threads: isThreaded });
+  // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
+  // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
+  liteRtWasm.checkTensorBufferCompatible = () => {};
+  return { isThreaded, load: (flatbuffer) => loadModel(litert, flatbuffer) };
 }
 
 async function loadModel(litert, flatbuffer) {

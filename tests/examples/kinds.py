@@ -13,7 +13,7 @@
 | in sentences | `edgedistil …`, `make …`, `--option` | run if it is `convert … -o`, otherwise its options exist |
 | blocks | python | run, statement by statement |
 | | text | each line is in the output of the block before |
-| | js | what it calls is in `web_demo/` |
+| | js, c | what it calls is in `web_demo/` and the demos |
 | | mermaid, none | holds no command |
 """
 
@@ -43,6 +43,7 @@ from edgedistil.cli.dashed_texts import TextCommand
 
 from ..conftest import HANG
 from .documents import ROOT, Block, Command, commands, read
+from .other_languages import check_c, check_javascript
 
 GENERATED = "docs/commands.md"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -340,13 +341,6 @@ def is_within(words: list[str], others: list[str]) -> bool:
     return all(word in remaining for word in words)
 
 
-def check_javascript(reader: Reader, block: Block) -> None:
-    """What it calls is in the modules of the page; `make test-web` runs these."""
-    modules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web_demo").glob("*.js"))
-    called = set(re.findall(r"(\w+)\(", block.body)) - {"fetch"}
-    assert called and all(re.search(rf"\b{name}\b", modules) for name in called), block.body
-
-
 def check_drawing(reader: Reader, block: Block) -> None:
     """A block of no language is a drawing or a list: a command in it would not be run."""
     hidden = [line for line in block.body.splitlines() if line.split() and line.split()[0] in KINDS]
@@ -358,6 +352,7 @@ LANGUAGES: dict[str, Callable[[Reader, Block], None]] = {
     "python": run_python_block,
     "text": check_output,
     "js": check_javascript,
+    "c": check_c,
     "mermaid": check_drawing,
     "": check_drawing,
 }
