@@ -13,7 +13,8 @@ VULKAN_ENVIRONMENT := build/lavapipe
 DEMO := build/demo
 SHARED ?= ../shared
 
-.PHONY: help demo test test-slow test-runtime test-mediapipe test-transformers test-tflite-runtime test-arm test-gpu
+.PHONY: help demo test test-training test-documents test-slow test-runtime test-mediapipe test-transformers
+.PHONY: test-tflite-runtime test-arm test-gpu
 .PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states clean
@@ -29,8 +30,16 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 
 # Without the folders whose targets bring an environment of their own; a folder that has one is run by its target.
 # A worker that is done takes tests from the other one: a file of few, slow tests would be left to one worker at the end.
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 test: setup ## The default test suite: minutes on two cores.
-	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow" $(addprefix --ignore tests/,arm gpu web android mediapipe transformers)
+	$(PYTEST) -m "not slow and not training" \
+		$(addprefix --ignore tests/,arm gpu web android mediapipe transformers examples)
+
+test-training: setup ## The tests that train classifiers: minutes on two cores.
+	$(PYTEST) -m "training and not slow" tests/edgedistil tests/converters tests/e2e
+
+test-documents: setup ## Follow README.md and docs/ as a reader would, and run the examples of all docstrings.
+	$(PYTEST) -m "not slow" tests/examples
 
 test-slow: setup ## Everything, the exhaustive Unicode runs included.
 	$(RUN) -m pytest -m "slow"

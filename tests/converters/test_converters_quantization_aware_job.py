@@ -38,6 +38,8 @@ from .quantization_aware_jobs import (
     softmax,
 )
 
+pytestmark = pytest.mark.training
+
 
 def test_a_job_survives_its_folder(tmp_path):
     job = make_job(make_weights(output_activation="sigmoid"), plan=MIXED)

@@ -24,6 +24,8 @@ from edgedistil_runtime.errors import ConversionError, OutputError
 from ..conftest import HANG
 from .quantization_aware_jobs import JOB, train
 
+pytestmark = pytest.mark.training
+
 
 def use_worker(monkeypatch, folder, code):
     (folder / "other_worker.py").write_text(code)

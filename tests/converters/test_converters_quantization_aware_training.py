@@ -16,6 +16,8 @@ from edgedistil_converters.sites import activation_sites
 from ..conftest import HANG
 from .quantization_aware_jobs import JOB, MIXED, ONE_OUTPUT, make_job, make_weights, sigmoid, softmax, train
 
+pytestmark = pytest.mark.training
+
 STEPS = 4  # of an epoch
 needs_tfmot = pytest.mark.skipif(
     find_spec("tensorflow_model_optimization") is None or find_spec("tf_keras") is None,

@@ -118,6 +118,7 @@ def test_a_pruned_vocabulary(convert, tiny_preset, tmp_path):
     assert "--prune-vocabulary" in failed.stderr
 
 
+@pytest.mark.training
 def test_training_with_quantization(convert, data, tmp_path):
     foreign = tmp_path / "model.tflite.qat" / "notes"  # a folder of that name may hold what is not ours
     foreign.parent.mkdir()

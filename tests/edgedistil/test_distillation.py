@@ -16,6 +16,8 @@ from edgedistil.distillation.teacher import Teacher
 from edgedistil.presets.loading import LabelledClassifier
 from edgedistil_runtime.errors import DataError, PresetError
 
+pytestmark = pytest.mark.training
+
 LABELS = ("lights", "music", "weather")
 
 

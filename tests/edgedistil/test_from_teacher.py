@@ -20,6 +20,8 @@ from edgedistil.training.pooling import has_mean_pooling, with_mean_pooling
 from edgedistil.training.start import with_new_head
 from edgedistil_runtime.errors import PresetError
 
+pytestmark = pytest.mark.training
+
 SETTINGS = replace(FROM_SCRATCH, sequence_length=16)
 LABELS = ("lights", "music", "weather")
 

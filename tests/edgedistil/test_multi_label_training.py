@@ -34,6 +34,8 @@ from edgedistil_runtime.errors import DataError, PresetError
 
 from .bert_checkpoints import write_checkpoint
 
+pytestmark = pytest.mark.training
+
 PARTS = {"lights": "turn the lights on", "music": "play some music", "weather": "is it raining"}
 SUBSETS = [subset for size in range(3) for subset in itertools.combinations(PARTS, size)]
 

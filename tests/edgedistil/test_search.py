@@ -24,6 +24,8 @@ from edgedistil.training.settings import FROM_SCRATCH
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import BudgetError, DataError, OutputError
 
+pytestmark = pytest.mark.training
+
 SHORT = BenchmarkSettings(runs=1, starts=1, largest_sample=3)
 ENDINGS = ("", " !", " ?", " now")
 

@@ -22,6 +22,8 @@ from edgedistil.training.batches import TokenizedTexts, tokenize
 from edgedistil_converters.model.hugging_face_tokenizer import HuggingFacePreprocessor, HuggingFaceTokenizer
 from edgedistil_runtime.errors import PresetError
 
+pytestmark = pytest.mark.training
+
 PIECES = 60
 SIZE = BackboneSize(3, 32, 4, 64)
 SCRIPT = Path(__file__).parents[2] / "tools" / "distil_students.py"

@@ -26,6 +26,8 @@ from edgedistil.training.start import from_preset, from_scratch
 from edgedistil_converters.files import atomic_directory, check_directory
 from edgedistil_runtime.errors import DataError, OutputError, PresetError
 
+pytestmark = pytest.mark.training
+
 SIZE = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
 # With some other seeds, 90 steps on twelve texts do not part two of the three classes.
 SETTINGS = replace(

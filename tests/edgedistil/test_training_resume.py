@@ -13,6 +13,8 @@ from edgedistil.training.loop import train
 from edgedistil.training.start import from_scratch
 from edgedistil_runtime.errors import DataError
 
+pytestmark = pytest.mark.training
+
 SIZE = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
 SETTINGS = replace(FROM_SCRATCH, epochs=3, batch_size=4, learning_rate=1e-2, token_dropout=0.1, sequence_length=12)
 

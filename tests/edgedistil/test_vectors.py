@@ -21,6 +21,8 @@ from edgedistil.training.start import from_scratch
 from edgedistil.training.vectors import VectorMap
 from edgedistil_runtime.errors import DataError
 
+pytestmark = pytest.mark.training
+
 SIZE = BackboneSize(num_layers=1, hidden_dim=12, num_heads=2, intermediate_dim=32)
 SETTINGS = replace(FROM_SCRATCH, epochs=10, batch_size=8, learning_rate=1e-2, sequence_length=12, dropout=0.0)
 
