@@ -53,7 +53,8 @@ _DEFAULTS = SearchSettings(budget_mb=1)
     "--teacher",
     default=_DEFAULTS.teacher,
     show_default=True,
-    help="A trained classifier, such as a directory that `edgedistil train` wrote, or a preset to fine-tune.",
+    help="A trained classifier, such as a directory that `edgedistil train` wrote or a .tflite file of it, or a preset "
+    "to fine-tune.",
 )
 @click.option(
     "--student",

@@ -11,7 +11,9 @@ from typing import Any
 from edgedistil.conversion import ConversionRequest, convert_preset
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
+from edgedistil.distillation.answering import AnyTeacher
 from edgedistil.distillation.coverage import measure_coverage
+from edgedistil.distillation.file_teacher import FileTeacher, is_model_file
 from edgedistil.distillation.soft_targets import TeacherAnswers, ask_teacher
 from edgedistil.distillation.teacher import Teacher
 from edgedistil.presets.attribution import read_attribution
@@ -28,13 +30,13 @@ from edgedistil.training.record import write_training
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.targets import class_numbers
 from edgedistil_converters import prune_classifier
-from edgedistil_converters.files import atomic_directory
+from edgedistil_converters.files import atomic_directory, atomic_path
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["Made", "MadeFile", "Workshop"]
 
-_TEACHER, _ANSWERS, _PRUNED = "teacher", "teacher_answers", ".pruned"
+_TEACHER, _TEACHER_FILE, _ANSWERS, _PRUNED = "teacher", "teacher.tflite", "teacher_answers", ".pruned"
 _WORTH = 0.98  # pruning that keeps more of the pieces is left out
 
 Say = Callable[[str], None]
@@ -45,7 +47,7 @@ class Made:
     """A classifier that was made.
 
     Attributes:
-        path: Directory of its preset.
+        path: Directory of its preset, or the file of a teacher that is one.
         digest: Digest of what it was made of.
         facts: Facts about it, as plain data.
     """
@@ -108,9 +110,10 @@ class Workshop:
 
     @cached_property
     def teacher(self) -> Made:
-        """The teacher: a copy of a trained classifier, or a fine-tuned preset."""
+        """The teacher: a copy of a trained classifier or of a file, or a fine-tuned preset."""
         preset, settings = self._settings.teacher, self._settings.training()
-        is_trained = has_trained_head(preset)
+        is_file = is_model_file(preset)
+        is_trained = is_file or has_trained_head(preset)
         inputs = (list(self._data.labels),) if is_trained else (settings.to_dict(), self._data_digest)
         digest = digest_of("teacher", preset_digest(preset), *inputs)
         name = self._settings.without_paths().teacher
@@ -118,6 +121,12 @@ class Workshop:
             start = StudentStart(preset, _TEACHER)
             made = self._train(start, _TEACHER, digest, settings, lambda: None)
             return replace(made, facts={**made.facts, "name": name, "is_fine_tuned": True})
+
+        def copy_file(path: Path) -> Mapping[str, Any]:
+            FileTeacher(Path(preset)).check_labels(self._data.labels)
+            with atomic_path(path, force=True) as temporary:
+                shutil.copyfile(preset, temporary)
+            return {"name": name, "is_fine_tuned": False}
 
         def copy(path: Path) -> Mapping[str, Any]:
             trained = load_labelled_classifier(preset)
@@ -127,7 +136,7 @@ class Workshop:
                 (work / LABELS_FILE).write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
             return {"name": name, "is_fine_tuned": False}
 
-        return self._made(_TEACHER, digest, copy)
+        return self._made(_TEACHER_FILE, digest, copy_file) if is_file else self._made(_TEACHER, digest, copy)
 
     @cached_property
     def answers(self) -> TeacherAnswers:
@@ -251,10 +260,12 @@ class Workshop:
         return Made(self._stages.path(name), digest, self._stages.make(name, digest, make))
 
     @cached_property
-    def _loaded_teacher(self) -> Teacher:
+    def _loaded_teacher(self) -> AnyTeacher:
         self._say("loading the teacher")
-        trained = load_labelled_classifier(self.teacher.path)
-        return Teacher(replace(trained, source=self._settings.without_paths().teacher))
+        name = self._settings.without_paths().teacher
+        if is_model_file(self.teacher.path):
+            return FileTeacher(self.teacher.path, name=name)
+        return Teacher(replace(load_labelled_classifier(self.teacher.path), source=name))
 
     def _ask(self, unlabelled: Sequence[str], augmented_per_text: int) -> TeacherAnswers:
         answers = ask_teacher(

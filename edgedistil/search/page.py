@@ -107,8 +107,9 @@ def _steps(record: Distillation) -> Markup:
             element("figure", element("figcaption", title), figure),
             element(
                 "p",
-                "Sizes of classifiers are those of their float32 weights. Points: percentage points of accuracy on the "
-                "validation data against the step above; the first of each student against the teacher.",
+                "Sizes of classifiers are those of their float32 weights, or of a teacher's file. Points: percentage "
+                "points of accuracy on the validation data against the step above; the first of each student against "
+                "the teacher.",
                 class_="note",
             ),
         ),

@@ -39,11 +39,11 @@ class TeacherRecord:
     """A teacher.
 
     Attributes:
-        name: Name or handle of its preset, or the name of its directory.
+        name: Name or handle of its preset, or the name of its directory or file.
         is_fine_tuned: True if it was trained here.
-        accuracy: Accuracy on the validation data, in Keras, 0 to 1.
+        accuracy: Accuracy on the validation data, in Keras or as the runtime runs its file, 0 to 1.
         test_accuracy: The same on the test data; `None` if there are none.
-        weight_bytes: Bytes of its weights in float32.
+        weight_bytes: Bytes of its weights in float32, or of its file.
     """
 
     name: str

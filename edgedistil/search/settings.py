@@ -25,7 +25,8 @@ class SearchSettings:
         budget_mb: Largest size of the file, in megabytes (10⁶ bytes).
         budget_ms: Largest median time of one text on this machine, in milliseconds; `None` for no limit.
         within: Percentage points of validation accuracy that the file may lie below the teacher.
-        teacher: A preset with a trained head, which is used as it is, or one without, which is fine-tuned.
+        teacher: A preset with a trained head or a `.tflite` file, which is used as it is, or a preset without a head,
+            which is fine-tuned.
         students: Starts of the students: presets, or names of `SIZES` for backbones from scratch.
         schemes: Quantization schemes to convert each student by.
         augmented_per_text: Number of new texts to make from each training text, which the teacher labels.

@@ -272,6 +272,31 @@ def test_the_ablation_trains_the_chosen_student_on_less(found, data, settings, m
     assert rows[2][3] == pytest.approx(10) and rows[3][3] == pytest.approx(100 * (rows[3][2] - 0.7))
 
 
+def test_a_file_is_a_teacher(presets, data, settings, tmp_path, trainings):
+    from edgedistil.presets.loading import load_classifier
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+
+    file, labels = tmp_path / "big.tflite", ("lights", "music", "weather")
+    convert_classifier(load_classifier(presets / "teacher"), labels, file, plan=QuantizationPlan("int8"))
+    of_file = replace(settings, teacher=str(file), students=settings.students[:1])
+    record = find_student(data, of_file, tmp_path / "new", benchmark=SHORT)
+    assert trainings == ["same"]
+    assert (record.teacher.name, record.teacher.is_fine_tuned) == ("big.tflite", False)
+    assert record.teacher.weight_bytes == file.stat().st_size
+    assert record.teacher.test_accuracy in (0, 0.5, 1)
+    assert (tmp_path / "new" / "stages" / "teacher.tflite").read_bytes() == file.read_bytes()
+    assert {one.name for one in record.files} == {"same.pruned.int8.tflite"}
+    taught = json.loads((tmp_path / "new" / "stages" / "same" / "training.json").read_text())["teacher"]
+    assert taught["name"] == "big.tflite"
+    with TextClassifier(file) as classifier:
+        given = [answer.label for answer in classifier.classify_batch(data.validation.texts)]
+    right = pytest.approx(np.mean(np.array(given) == np.array(data.validation.labels)))
+    assert record.teacher.accuracy == right
+    assert taught["metrics"]["validation"]["accuracy"] == right
+    find_student(data, replace(of_file, within=6), tmp_path / "new", benchmark=SHORT)
+    assert trainings == ["same"]
+
+
 # What is refused
 
 
