@@ -17,6 +17,7 @@ from edgedistil_runtime.errors import DataError
 __all__ = [
     "RECORD_FILE",
     "ArmRecord",
+    "AugmentedRecord",
     "Distillation",
     "FileRecord",
     "PrunedRecord",
@@ -71,6 +72,19 @@ class PrunedRecord:
 
 
 @dataclass(frozen=True)
+class AugmentedRecord:
+    """A student that learned from a number of new texts for each training text.
+
+    Attributes:
+        augmented_per_text: The number.
+        accuracy: Accuracy on the validation data, in Keras, 0 to 1.
+    """
+
+    augmented_per_text: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class StudentRecord:
     """A trained student.
 
@@ -82,6 +96,8 @@ class StudentRecord:
         parameters: Number of weights.
         accuracy: Accuracy on the validation data, in Keras, 0 to 1.
         pruned: The student with fewer word pieces; `None` if its texts need almost all.
+        augmented_per_text: Number of new texts for each training text that it learned from.
+        tried: All numbers that were tried, this one among them.
     """
 
     name: str
@@ -91,6 +107,8 @@ class StudentRecord:
     parameters: int
     accuracy: float
     pruned: PrunedRecord | None
+    augmented_per_text: int
+    tried: tuple[AugmentedRecord, ...]
 
 
 @dataclass(frozen=True)
