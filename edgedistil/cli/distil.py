@@ -53,7 +53,8 @@ _DEFAULTS = SearchSettings(budget_mb=1)
     "--teacher",
     default=_DEFAULTS.teacher,
     show_default=True,
-    help="A trained classifier, such as a directory that `edgedistil train` wrote, or a preset to fine-tune.",
+    help="A trained classifier, such as a directory that `edgedistil train` wrote or a .tflite file of it, or a preset "
+    "to fine-tune.",
 )
 @click.option(
     "--student",
@@ -74,9 +75,10 @@ _DEFAULTS = SearchSettings(budget_mb=1)
     "--augment",
     "augmented_per_text",
     type=click.IntRange(min=0),
-    default=_DEFAULTS.augmented_per_text,
-    show_default=True,
-    help="New texts to make from each training text, which the teacher labels.",
+    multiple=True,
+    help="New texts to make from each training text, which the teacher labels; can be repeated, and each student is "
+    "trained with each number and keeps the one with the best validation accuracy. "
+    f"[{', '.join(map(str, _DEFAULTS.augmented_per_text))}]",
 )
 @click.option(
     "--ablation",
@@ -169,11 +171,19 @@ def _report(record: "Distillation", output: Path, *, is_json: bool) -> None:
     if texts["left_out"]:
         left_out = f"{texts['left_out']:,} left out, which are in the data or repeated"
         click.echo(f"unlabelled texts: {texts['unlabelled']:,}; {left_out}")
+    _report_numbers(record)
     _report_files(record)
     if teacher.test_accuracy is not None and record.test_accuracy is not None:
         click.echo(f"test data: teacher {teacher.test_accuracy:.2%}, chosen file {record.test_accuracy:.2%}")
     click.echo(f"wrote {output / 'model.tflite'}, and {output / 'report.html'}: open it in a browser")
     click.echo(f'next: edgedistil predict {output / "model.tflite"} "some text"')
+
+
+def _report_numbers(record: "Distillation") -> None:
+    for student in record.students:
+        if len(student.tried) > 1:
+            tried = ", ".join(f"{one.accuracy:.2%} with {one.augmented_per_text}" for one in student.tried)
+            click.echo(f"{student.name}: {student.augmented_per_text} new texts for each training text: {tried}")
 
 
 def _report_files(record: "Distillation") -> None:

@@ -21,7 +21,11 @@ _SETTINGS = ("temperature", "teacher_share", "distillation_loss", "vector_loss")
 _CACHE_FOLDER = ".teacher_answers"
 
 _OPTIONS = (
-    click.option("--teacher", help="Trained classifier to learn from: a directory that this command wrote."),
+    click.option(
+        "--teacher",
+        help="Trained classifier to learn from: a directory that this command wrote, or a .tflite file of it, which "
+        "answers faster.",
+    ),
     click.option(
         "--unlabelled",
         type=click.Path(path_type=Path),
@@ -78,7 +82,7 @@ class TeacherOptions:
     """A teacher and the texts that it is asked about.
 
     Attributes:
-        teacher: Preset of the teacher.
+        teacher: Preset or file of the teacher.
         unlabelled: Files of texts without labels.
         augment: New texts for each training text.
     """

@@ -61,6 +61,7 @@ FLAGS: Mapping[str, str] = {
     "unknown_texts": "--unknown-data",
     "unlabelled": "--unlabelled",
     "validation": "--validation-data",
+    "vector_loss": "--vector-loss",
     "verification_texts": "--verification-data",
     "vocabulary_size": "--vocabulary-size",
     "within": "--within",

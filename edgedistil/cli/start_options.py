@@ -71,6 +71,11 @@ class Start:
         if taken["from_teacher"] and teacher is None:
             raise click.UsageError("There is no teacher to start from: --from-teacher needs --teacher.")
         _check_needs(taken)
+        if taken["from_teacher"] and Path(str(teacher)).suffix == ".tflite":
+            raise click.UsageError(
+                "A student starts from the weights of a Keras classifier: --from-teacher needs the directory that the "
+                f"file was converted from as --teacher. Received: {teacher}"
+            )
         size_name = taken["from_scratch"]
         numbers = {name: taken[name] for name in _NUMBERS}
         return cls(

@@ -1,6 +1,8 @@
 """Distillation: a student learns the answers or the vectors of a teacher (https://arxiv.org/abs/1503.02531).
 
-    teacher            Teacher: a trained classifier, asked for its logits
+    answering          what all teachers have in common
+    teacher            Teacher: a trained Keras classifier, asked for its logits
+    file_teacher       FileTeacher: a .tflite file, asked for the same
     coverage           Coverage: the words of texts that a vocabulary has
     answer_cache       its answers, kept in files
     augmentation       new texts from training texts

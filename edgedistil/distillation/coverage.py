@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistil.training.batches import tokenize
 from edgedistil_converters.tokenizer.settings import read_tokenizer
+from edgedistil_runtime.artifact import TokenizerSettings
 
-__all__ = ["Coverage", "measure_coverage"]
+__all__ = ["Coverage", "count_words", "measure_coverage"]
 
 _TEXTS_AT_ONCE = 2048
 _LEAST_KNOWN = 0.9
@@ -38,6 +40,10 @@ class Coverage:
     words: int
     whole: int
     unknown: int
+
+    def __add__(self, other: "Coverage") -> "Coverage":
+        """The counts of both."""
+        return Coverage(self.words + other.words, self.whole + other.whole, self.unknown + other.unknown)
 
     @property
     def whole_share(self) -> float:
@@ -85,15 +91,35 @@ def measure_coverage(preprocessor: Any, texts: Sequence[str]) -> Coverage:
         Coverage(words=7, whole=3, unknown=3)
     """
     settings, vocabulary = read_tokenizer(preprocessor)
+    found = Coverage(0, 0, 0)
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        ids = tokenize(preprocessor, texts[start : start + _TEXTS_AT_ONCE]).token_ids
+        found += count_words(ids, settings, vocabulary)
+    return found
+
+
+def count_words(token_ids: NDArray[Any], settings: TokenizerSettings, vocabulary: Sequence[str]) -> Coverage:
+    """Counts the words of texts that are tokenized.
+
+    Args:
+        token_ids: Token ids with special tokens, padded, int[texts, length].
+        settings: Settings of the tokenizer.
+        vocabulary: Its pieces, in the order of their ids.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> settings, vocabulary = read_tokenizer(load_classifier("intents").preprocessor)
+        >>> ids = [settings.start_id, vocabulary.index("music"), settings.unknown_id, settings.end_id, settings.pad_id]
+        >>> count_words(np.array([ids]), settings, vocabulary)
+        Coverage(words=2, whole=1, unknown=1)
+    """
     continues = np.array([piece.startswith(settings.suffix_indicator) for piece in vocabulary])
     is_word = ~continues  # the first piece of one, or all of it
     is_word[[settings.start_id, settings.end_id, settings.pad_id]] = False
-    words = whole = unknown = 0
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        ids = tokenize(preprocessor, texts[start : start + _TEXTS_AT_ONCE]).token_ids
-        is_unknown = ids == settings.unknown_id
-        goes_on = np.pad(continues[ids[:, 1:]], ((0, 0), (0, 1)))  # [texts, length]: the next piece is of the word
-        words += int(is_word[ids].sum())
-        whole += int((is_word[ids] & ~goes_on & ~is_unknown).sum())
-        unknown += int(is_unknown.sum())
-    return Coverage(words, whole, unknown)
+    is_unknown = token_ids == settings.unknown_id
+    goes_on = np.pad(continues[token_ids[:, 1:]], ((0, 0), (0, 1)))  # [texts, length]: the next piece is of the word
+    return Coverage(
+        words=int(is_word[token_ids].sum()),
+        whole=int((is_word[token_ids] & ~goes_on & ~is_unknown).sum()),
+        unknown=int(is_unknown.sum()),
+    )

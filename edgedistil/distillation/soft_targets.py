@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
+from edgedistil.distillation.answering import AnyTeacher
 from edgedistil.distillation.augmentation import augment
 from edgedistil.distillation.coverage import Coverage
-from edgedistil.distillation.teacher import Teacher
 from edgedistil.scores import score_probabilities
 from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.objective import SoftTargets
@@ -32,10 +32,12 @@ class TeacherAnswers:
         teacher: Name of the teacher.
         digest: Digest of the teacher.
         texts: Number of texts that were answered: `training`, `unlabelled` and `augmented`.
-        coverage: Coverage of the training texts, and of the unlabelled ones if there are any.
+        coverage: Coverage of the training texts, and of the unlabelled ones if there are any; empty if the teacher is a
+            file that returns no token ids.
         left_out: Number of texts without labels that were not used, because they are repeated or are in the data.
         validation: Metrics of the teacher on the validation data; `None` if there are none.
         files: Name, digest and number of texts of each file of texts without labels, if the caller adds them.
+        calibration: Number by which the teacher's logits were divided to calibrate its scores; 1 if they were not.
     """
 
     soft_targets: SoftTargets
@@ -46,6 +48,7 @@ class TeacherAnswers:
     left_out: int = 0
     validation: Mapping[str, Any] | None = None
     files: Sequence[Mapping[str, Any]] = ()
+    calibration: float = 1.0
 
     @property
     def unlabelled(self) -> Sequence[str]:
@@ -64,12 +67,15 @@ class TeacherAnswers:
                 part: {"whole": round(found.whole_share, _DIGITS), "known": round(found.known_share, _DIGITS)}
                 for part, found in self.coverage.items()
             },
+            **({} if self.calibration == 1 else {"calibration": self.calibration}),
             "metrics": {} if self.validation is None else {"validation": dict(self.validation)},
         }
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {part}" for part, count in self.texts.items() if count)
         line = f"teacher {self.teacher}: answered texts: {counts}"
+        if self.calibration != 1:
+            line += f"; its scores are calibrated, and the answers with them (temperature {self.calibration:.3g})"
         if self.left_out:
             line += f"; {self.left_out:,} unlabelled left out, which are in the data or repeated"
         if self.validation:
@@ -91,7 +97,7 @@ class TeacherAnswers:
 
 
 def ask_teacher(
-    teacher: Teacher,
+    teacher: AnyTeacher,
     data: TrainingData,
     *,
     unlabelled: Sequence[str] = (),
@@ -115,11 +121,12 @@ def ask_teacher(
         on_progress: Called with the number of texts that are answered, and of all texts.
 
     Raises:
-        DataError: the teacher has other labels, or the number of new texts is below 0.
+        DataError: the teacher has other labels or returns no vectors, or the number of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
         >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.distillation.teacher import Teacher
         >>> data = TrainingData.prepare(read_labelled_texts("test.csv"))
         >>> answers = ask_teacher(Teacher.load("intents"), data, unlabelled=["the music is on", "play music"])
         >>> answers.texts, answers.left_out
@@ -128,6 +135,8 @@ def ask_teacher(
     if augmented_per_text < 0:
         raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
     teacher.check_labels(data.labels)
+    if has_vectors:
+        teacher.require_network("vector_loss")
     parts = [part.texts for part in (data.training, data.validation, data.test) if part]
     known = {text for texts in parts for text in texts}
     usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
@@ -148,13 +157,14 @@ def ask_teacher(
         digest=teacher.digest,
         texts={part: len(found) for part, found in texts.items()},
         left_out=len(unlabelled) - len(usable),
-        coverage={part: teacher.coverage(texts[part]) for part in ("training", "unlabelled") if texts[part]},
+        coverage=_coverage(teacher, {part: texts[part] for part in ("training", "unlabelled") if texts[part]}),
         validation=metrics,
+        calibration=teacher.calibration,
     )
 
 
 def _ask(
-    teacher: Teacher,
+    teacher: AnyTeacher,
     labels: Sequence[str],
     parts: Mapping[str, Sequence[str]],
     cache: AnswerCache | None,
@@ -172,6 +182,11 @@ def _ask(
         found[part] = teacher.logits(texts, labels, cache=cache, on_progress=show)
         done += len(texts)
     return found
+
+
+def _coverage(teacher: AnyTeacher, parts: Mapping[str, Sequence[str]]) -> dict[str, Coverage]:
+    found = {part: teacher.coverage(texts) for part, texts in parts.items()}
+    return {part: coverage for part, coverage in found.items() if coverage}
 
 
 def _count(parts: Iterable[Sequence[str]]) -> int:

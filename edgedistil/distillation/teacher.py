@@ -1,53 +1,42 @@
 """A teacher: a trained classifier that is asked for its logits, which a student learns.
 
 Its network is read as training reads it (`edgedistil.training.network`), so a teacher in any format that
-`load_labelled_classifier` takes can be asked, whatever its last activation is.
+`load_labelled_classifier` takes can be asked, whatever its last activation is. `edgedistil.distillation.file_teacher`
+asks a `.tflite` file.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data.spelling import spelled_as
-from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
+from edgedistil.distillation.answering import AnyTeacher
 from edgedistil.distillation.coverage import Coverage, measure_coverage
+from edgedistil.distillation.file_teacher import FileTeacher, is_model_file
 from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
-from edgedistil.training.batches import TokenizedTexts, tokenize
+from edgedistil.training.batches import tokenize
 from edgedistil.training.long_texts import divide_texts, mean_by_text
 from edgedistil.training.network import Evaluator, TrainingNetwork
 from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation
 from edgedistil_converters.tokenizer.settings import read_tokenizer
-from edgedistil_runtime.errors import DataError, PresetError
+from edgedistil_runtime.errors import PresetError
 from edgedistil_runtime.pieces import CUT
 
 __all__ = ["Teacher"]
 
-_TEXTS_AT_ONCE = 2048
-_KEPT_GROWTH = 1.2
-_MOST_LABELS = 8
 
-OnProgress = Callable[[int, int], None]
-_Answer = Callable[[TokenizedTexts], NDArray[np.float32]]
-
-
-class Teacher:
-    """A trained classifier that answers texts with logits.
+class Teacher(AnyTeacher):
+    """A trained Keras classifier that answers texts with logits.
 
     Args:
         trained: The classifier and its labels.
         long_texts: What it reads of a long text, as in `TextClassifier`. With `windows`, its answer is the mean of the
             logits of a text's pieces.
-
-    Attributes:
-        name: Name or handle of its preset, or the name of its directory; never a whole path.
-        labels: Class names, in the order of its outputs.
 
     Raises:
         PresetError: its outputs are sigmoids, each of a class by itself, or it has no preprocessor.
@@ -67,28 +56,33 @@ class Teacher:
                 f"Received: {self.name}, which has sigmoid outputs or no preprocessor"
             )
         self._preprocessor, self._long_texts = trained.classifier.preprocessor, long_texts
-        self._classifier = trained.classifier
+        self._classifier, self.width = trained.classifier, int(trained.classifier.backbone.hidden_dim)
         # With all pieces: the table is then the same for all texts, and the network is traced once.
         pieces = np.arange(int(trained.classifier.backbone.vocabulary_size), dtype="int64")
         self._evaluator = Evaluator(TrainingNetwork(trained.classifier, pieces))
 
     @classmethod
-    def load(cls, preset: str | Path, *, long_texts: str = CUT) -> "Teacher":
+    def load(cls, preset: str | Path, *, long_texts: str = CUT) -> AnyTeacher:
         """Loads a teacher.
 
         Args:
-            preset: A directory that `edgedistil train` wrote, or another preset with a trained head.
+            preset: A directory that `edgedistil train` wrote, another preset with a trained head, or a `.tflite` file
+                that `edgedistil convert` wrote, which gives a `FileTeacher`.
             long_texts: As for the class.
 
         Raises:
             PresetError: the preset cannot be found or read, or has no trained head.
+            ArtifactError, DataError: as `FileTeacher`.
         """
+        if is_model_file(preset):
+            return FileTeacher(Path(preset), long_texts=long_texts)
         try:
             return cls(load_labelled_classifier(preset), long_texts=long_texts)
         except NoTrainedHead as error:
             raise PresetError(
-                "A teacher (`teacher`) must know the classes: a directory that `edgedistil train` wrote. "
-                f"Received: {preset}, which has no trained head. Train it first, with `edgedistil train`"
+                "A teacher (`teacher`) must know the classes: a directory that `edgedistil train` wrote, or a file of "
+                f"`edgedistil convert`. Received: {preset}, which has no trained head. Train it first, with "
+                "`edgedistil train`"
             ) from error
 
     @cached_property
@@ -103,68 +97,6 @@ class Teacher:
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()
 
-    def check_labels(self, labels: Sequence[str]) -> None:
-        """Checks that the teacher has the labels of the data, in any order.
-
-        Raises:
-            DataError: labels are missing, or it has others.
-
-        Example:
-            >>> Teacher.load("intents").check_labels(["lights", "music", "heating"])
-            Traceback (most recent call last):
-            edgedistil_runtime.errors.DataError: A teacher (`teacher`) must have the labels of the training data, ...
-        """
-        asked = set(self._in_own_spelling(labels))
-        missing, extra = sorted(asked - set(self.labels)), sorted(set(self.labels) - asked)
-        if not missing and not extra:
-            return
-        differences = [
-            f"{word} {_listed(names)}" for word, names in (("without", missing), ("with also", extra)) if names
-        ]
-        raise DataError(
-            "A teacher (`teacher`) must have the labels of the training data, in any order. "
-            f"Received: {self.name}, {' and '.join(differences)}. Train a teacher on the same labels"
-        )
-
-    def logits(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[str],
-        *,
-        cache: AnswerCache | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> NDArray[np.float32]:
-        """Answers texts.
-
-        Args:
-            texts: Texts.
-            labels: Labels of the data, in the order that the logits shall have.
-            cache: Answers of earlier calls, which are used and kept; those of an interrupted call too.
-            on_progress: Called with the number of texts that are answered, and of all texts.
-
-        Returns:
-            Logits, float32[texts, classes].
-
-        Raises:
-            DataError: the teacher has other labels.
-            OutputError: the answers cannot be kept.
-        """
-        self.check_labels(labels)
-        found = self._answer_all(texts, self._evaluator.logits, len(self.labels), cache, on_progress)
-        return found[:, [self.labels.index(label) for label in self._in_own_spelling(labels)]]
-
-    def vectors(
-        self, texts: Sequence[str], *, cache: AnswerCache | None = None, on_progress: OnProgress | None = None
-    ) -> NDArray[np.float32]:
-        """Returns what its head reads of texts, float32[texts, width]; arguments are those of `logits`.
-
-        Example:
-            >>> Teacher.load("intents").vectors(["play music", "is it raining ?"]).shape
-            (2, 16)
-        """
-        width = int(self._classifier.backbone.hidden_dim)
-        return self._answer_all(texts, self._evaluator.features, width, cache, on_progress)
-
     def coverage(self, texts: Sequence[str]) -> Coverage:
         """Counts the words of texts that its vocabulary has.
 
@@ -174,41 +106,7 @@ class Teacher:
         """
         return measure_coverage(self._preprocessor, texts)
 
-    def _answer_all(
-        self,
-        texts: Sequence[str],
-        answer: _Answer,
-        width: int,
-        cache: AnswerCache | None,
-        on_progress: OnProgress | None,
-    ) -> NDArray[np.float32]:
-        """Logits in the order of the teacher's labels, or vectors, float32[texts, width]."""
-        digest = texts_digest(f"{self.digest} {answer.__name__}", texts)
-        none = np.zeros((0, width), "float32")
-        found = cache.read(digest, (len(texts), width)) if cache else none
-        if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
-            found = none  # not written here
-        kept = len(found)
-        while len(found) < len(texts):
-            if on_progress:
-                on_progress(len(found), len(texts))
-            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE], answer)
-            found = np.concatenate([found, more])
-            # Not after every step: the file is written as a whole.
-            if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
-                cache.write(digest, found)
-                kept = len(found)
-        return found
-
-    def _answer(self, texts: Sequence[str], answer: _Answer) -> NDArray[np.float32]:
+    def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         divided = divide_texts(self._preprocessor, texts, self._long_texts)
-        return mean_by_text(answer(tokenize(self._preprocessor, divided.texts)), divided)
-
-    def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""
-        return cast(tuple[str, ...], spelled_as(labels, self.labels))
-
-
-def _listed(names: Sequence[Any]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_MOST_LABELS])
-    return shown if len(names) <= _MOST_LABELS else f"{shown} and {len(names) - _MOST_LABELS} more"
+        run = {"logits": self._evaluator.logits, "features": self._evaluator.features}[kind]
+        return mean_by_text(run(tokenize(self._preprocessor, divided.texts)), divided)

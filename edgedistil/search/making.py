@@ -11,7 +11,9 @@ from typing import Any
 from edgedistil.conversion import ConversionRequest, convert_preset
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
+from edgedistil.distillation.answering import AnyTeacher
 from edgedistil.distillation.coverage import measure_coverage
+from edgedistil.distillation.file_teacher import FileTeacher, is_model_file
 from edgedistil.distillation.soft_targets import TeacherAnswers, ask_teacher
 from edgedistil.distillation.teacher import Teacher
 from edgedistil.presets.attribution import read_attribution
@@ -28,13 +30,13 @@ from edgedistil.training.record import write_training
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.targets import class_numbers
 from edgedistil_converters import prune_classifier
-from edgedistil_converters.files import atomic_directory
+from edgedistil_converters.files import atomic_directory, atomic_path
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["Made", "MadeFile", "Workshop"]
+__all__ = ["Made", "MadeFile", "MadeStudent", "Workshop"]
 
-_TEACHER, _ANSWERS, _PRUNED = "teacher", "teacher_answers", ".pruned"
+_TEACHER, _TEACHER_FILE, _ANSWERS, _PRUNED = "teacher", "teacher.tflite", "teacher_answers", ".pruned"
 _WORTH = 0.98  # pruning that keeps more of the pieces is left out
 
 Say = Callable[[str], None]
@@ -45,7 +47,7 @@ class Made:
     """A classifier that was made.
 
     Attributes:
-        path: Directory of its preset.
+        path: Directory of its preset, or the file of a teacher that is one.
         digest: Digest of what it was made of.
         facts: Facts about it, as plain data.
     """
@@ -53,6 +55,23 @@ class Made:
     path: Path
     digest: str
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MadeStudent:
+    """A student that was trained with the best number of new texts.
+
+    Attributes:
+        start: Its start.
+        made: The student.
+        augmented_per_text: Number of new texts for each training text that it learned from.
+        tried: All numbers that were tried, with the accuracy on the validation data.
+    """
+
+    start: StudentStart
+    made: Made
+    augmented_per_text: int
+    tried: Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -105,12 +124,15 @@ class Workshop:
         self._data, self._unlabelled, self._settings, self._stages = data, unlabelled, settings, stages
         self._name, self._say, self._warn = name, say, warn
         self._data_digest = digest_of(texts_digest(data.training), texts_digest(data.validation))
+        self._answers: dict[int, TeacherAnswers] = {}
+        self._warned: set[str] = set()
 
     @cached_property
     def teacher(self) -> Made:
-        """The teacher: a copy of a trained classifier, or a fine-tuned preset."""
+        """The teacher: a copy of a trained classifier or of a file, or a fine-tuned preset."""
         preset, settings = self._settings.teacher, self._settings.training()
-        is_trained = has_trained_head(preset)
+        is_file = is_model_file(preset)
+        is_trained = is_file or has_trained_head(preset)
         inputs = (list(self._data.labels),) if is_trained else (settings.to_dict(), self._data_digest)
         digest = digest_of("teacher", preset_digest(preset), *inputs)
         name = self._settings.without_paths().teacher
@@ -118,6 +140,12 @@ class Workshop:
             start = StudentStart(preset, _TEACHER)
             made = self._train(start, _TEACHER, digest, settings, lambda: None)
             return replace(made, facts={**made.facts, "name": name, "is_fine_tuned": True})
+
+        def copy_file(path: Path) -> Mapping[str, Any]:
+            FileTeacher(Path(preset)).check_labels(self._data.labels)
+            with atomic_path(path, force=True) as temporary:
+                shutil.copyfile(preset, temporary)
+            return {"name": name, "is_fine_tuned": False}
 
         def copy(path: Path) -> Mapping[str, Any]:
             trained = load_labelled_classifier(preset)
@@ -127,25 +155,40 @@ class Workshop:
                 (work / LABELS_FILE).write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
             return {"name": name, "is_fine_tuned": False}
 
-        return self._made(_TEACHER, digest, copy)
+        return self._made(_TEACHER_FILE, digest, copy_file) if is_file else self._made(_TEACHER, digest, copy)
 
-    @cached_property
-    def answers(self) -> TeacherAnswers:
+    def answers(self, augmented_per_text: int) -> TeacherAnswers:
         """The teacher's answers to all that students learn; read from files as far as they are known."""
-        return self._ask(self._unlabelled, self._settings.augmented_per_text)
+        if augmented_per_text not in self._answers:
+            self._answers = {augmented_per_text: self._ask(self._unlabelled, augmented_per_text)}  # not all in memory
+        return self._answers[augmented_per_text]
 
-    def student(self, start: StudentStart) -> Made:
-        """Trains a student on the teacher's answers."""
+    def student(self, start: StudentStart) -> MadeStudent:
+        """Trains a student on the teacher's answers, with each number of new texts; the best one is kept.
+
+        Of equally accurate ones it is the one with the fewest texts.
+        """
+        made = {number: self._student(start, number) for number in self._settings.augmented_per_text}
+        tried = {number: float(one.facts["accuracy"]) for number, one in made.items()}
+        best = max(tried, key=lambda number: (tried[number], -number))
+        return MadeStudent(start, made[best], best, tried)
+
+    def _student(self, start: StudentStart, number: int) -> Made:
         settings = self._settings.training(start.preset if start.is_from_scratch else None)
-        texts = texts_digest(self._unlabelled), self._settings.augmented_per_text
+        texts = texts_digest(self._unlabelled), number
         digest = digest_of("student", start.digest, self.teacher.digest, self._data_digest, settings.to_dict(), *texts)
-        return self._train(start, start.name, digest, settings, lambda: self.answers)
+        # What an earlier call made is used, also if it tried other numbers.
+        names = [start.name, f"{start.name}.augment{number}"]
+        usual = names[0] if len(self._settings.augmented_per_text) == 1 else names[1]
+        name = next((name for name in names if self._stages.is_made(name, digest)), usual)
+        return self._train(start, name, digest, settings, lambda: self.answers(number))
 
-    def arms(self, start: StudentStart) -> Iterator[tuple[str, Made]]:
+    def arms(self, student: MadeStudent) -> Iterator[tuple[str, Made]]:
         """Trains a student on labels only, then also on the teacher's answers, then on those to unlabelled texts."""
+        start = student.start
         settings = self._settings.training(start.preset if start.is_from_scratch else None)
         arms: list[tuple[str, str, Callable[[], TeacherAnswers | None]]] = [("labels only", "labels", lambda: None)]
-        has_more = bool(self._unlabelled), bool(self._settings.augmented_per_text)
+        has_more = bool(self._unlabelled), bool(student.augmented_per_text)
         if any(has_more):
             arms.append(("and the teacher", "teacher", lambda: self._ask((), 0)))
         if all(has_more):
@@ -193,7 +236,7 @@ class Workshop:
                 yield self._file(student, source, scheme, is_pruned=is_pruned)
 
     def _file(self, student: str, source: Made, scheme: str, *, is_pruned: bool) -> MadeFile:
-        name = f"{source.path.name}.{scheme}.tflite"
+        name = f"{student}{_PRUNED if is_pruned else ''}.{scheme}.tflite"
 
         def convert(path: Path) -> Mapping[str, Any]:
             self._say(f"{student}: converting by {scheme}")
@@ -251,10 +294,12 @@ class Workshop:
         return Made(self._stages.path(name), digest, self._stages.make(name, digest, make))
 
     @cached_property
-    def _loaded_teacher(self) -> Teacher:
+    def _loaded_teacher(self) -> AnyTeacher:
         self._say("loading the teacher")
-        trained = load_labelled_classifier(self.teacher.path)
-        return Teacher(replace(trained, source=self._settings.without_paths().teacher))
+        name = self._settings.without_paths().teacher
+        if is_model_file(self.teacher.path):
+            return FileTeacher(self.teacher.path, name=name)
+        return Teacher(replace(load_labelled_classifier(self.teacher.path), source=name))
 
     def _ask(self, unlabelled: Sequence[str], augmented_per_text: int) -> TeacherAnswers:
         answers = ask_teacher(
@@ -267,7 +312,9 @@ class Workshop:
             on_progress=lambda done, total: self._say(f"the teacher answered {done:,} of {total:,} texts"),
         )
         for warning in answers.warnings():
-            self._warn(warning)
+            if warning not in self._warned:  # the same texts are asked about for each number of new texts
+                self._warned.add(warning)
+                self._warn(warning)
         return answers
 
     def _accuracy(self, classifier: Any) -> float:

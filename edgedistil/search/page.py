@@ -46,6 +46,7 @@ def _choice(record: Distillation) -> Markup:
         [
             element("p", sentence),
             _files(record),
+            _numbers(record),
             _notes(record),
             element("p", _test(record), class_="note") if record.teacher.test_accuracy is not None else None,
         ]
@@ -70,6 +71,23 @@ def _files(record: Distillation) -> Markup | None:
         for file in record.files
     ]
     return data_table("Files, as the runtime ran them on the validation data", columns, rows)
+
+
+def _numbers(record: Distillation) -> Markup | None:
+    """The numbers of new texts that were tried, if there were several."""
+    badge = element("span", "kept", class_="badge")
+    rows: list[list[Child]] = [
+        [
+            joined([student.name, " ", badge if one.augmented_per_text == student.augmented_per_text else None]),
+            one.augmented_per_text,
+            percent(one.accuracy, 2),
+        ]
+        for student in record.students
+        for one in student.tried
+        if len(student.tried) > 1
+    ]
+    columns = ("student", "new texts", "accuracy")
+    return data_table("New texts for each training text, on the validation data", columns, rows) if rows else None
 
 
 def _notes(record: Distillation) -> Markup | None:
@@ -107,8 +125,9 @@ def _steps(record: Distillation) -> Markup:
             element("figure", element("figcaption", title), figure),
             element(
                 "p",
-                "Sizes of classifiers are those of their float32 weights. Points: percentage points of accuracy on the "
-                "validation data against the step above; the first of each student against the teacher.",
+                "Sizes of classifiers are those of their float32 weights, or of a teacher's file. Points: percentage "
+                "points of accuracy on the validation data against the step above; the first of each student against "
+                "the teacher.",
                 class_="note",
             ),
         ),

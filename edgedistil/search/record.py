@@ -17,6 +17,7 @@ from edgedistil_runtime.errors import DataError
 __all__ = [
     "RECORD_FILE",
     "ArmRecord",
+    "AugmentedRecord",
     "Distillation",
     "FileRecord",
     "PrunedRecord",
@@ -39,11 +40,11 @@ class TeacherRecord:
     """A teacher.
 
     Attributes:
-        name: Name or handle of its preset, or the name of its directory.
+        name: Name or handle of its preset, or the name of its directory or file.
         is_fine_tuned: True if it was trained here.
-        accuracy: Accuracy on the validation data, in Keras, 0 to 1.
+        accuracy: Accuracy on the validation data, in Keras or as the runtime runs its file, 0 to 1.
         test_accuracy: The same on the test data; `None` if there are none.
-        weight_bytes: Bytes of its weights in float32.
+        weight_bytes: Bytes of its weights in float32, or of its file.
     """
 
     name: str
@@ -71,6 +72,19 @@ class PrunedRecord:
 
 
 @dataclass(frozen=True)
+class AugmentedRecord:
+    """A student that learned from a number of new texts for each training text.
+
+    Attributes:
+        augmented_per_text: The number.
+        accuracy: Accuracy on the validation data, in Keras, 0 to 1.
+    """
+
+    augmented_per_text: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class StudentRecord:
     """A trained student.
 
@@ -82,6 +96,8 @@ class StudentRecord:
         parameters: Number of weights.
         accuracy: Accuracy on the validation data, in Keras, 0 to 1.
         pruned: The student with fewer word pieces; `None` if its texts need almost all.
+        augmented_per_text: Number of new texts for each training text that it learned from.
+        tried: All numbers that were tried, this one among them.
     """
 
     name: str
@@ -91,6 +107,8 @@ class StudentRecord:
     parameters: int
     accuracy: float
     pruned: PrunedRecord | None
+    augmented_per_text: int
+    tried: tuple[AugmentedRecord, ...]
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from edgedistil.measuring.speed import BenchmarkSettings
 from edgedistil.scores import evaluate_labels
 from edgedistil.search.choosing import explain_failure, smallest_within
 from edgedistil.search.digests import digest_of, preset_digest, texts_digest
-from edgedistil.search.making import Made, MadeFile, Say, Workshop
+from edgedistil.search.making import Made, MadeFile, MadeStudent, Say, Workshop
 from edgedistil.search.page import PAGE_FILE, write_page
 from edgedistil.search.record import (
     RECORD_FILE,
     ArmRecord,
+    AugmentedRecord,
     Distillation,
     FileRecord,
     PrunedRecord,
@@ -40,7 +41,7 @@ from edgedistil.search.record import (
 )
 from edgedistil.search.settings import SearchSettings
 from edgedistil.search.stages import open_stages
-from edgedistil.search.starts import StudentStart, read_starts
+from edgedistil.search.starts import read_starts
 from edgedistil_converters.files import atomic_directory, atomic_path, sole_use
 from edgedistil_runtime.errors import BudgetError, DataError, OutputError
 
@@ -79,7 +80,7 @@ class _Made:
     """All products of a search."""
 
     teacher: Made
-    students: tuple[tuple[StudentStart, Made, Made | None], ...]
+    students: tuple[tuple[MadeStudent, Made | None], ...]
     files: tuple[MadeFile, ...]
     skipped: tuple[SkippedRecord, ...]
 
@@ -135,8 +136,8 @@ class _Search:
             _write(record, measured, self.target, None)
             raise BudgetError(_explain(record, self.target))
         chosen = files[best.name]
-        [start] = [start for start, *_ in made.students if start.name == chosen.student]
-        arms = workshop.arms(start) if self.settings.has_ablation else ()
+        [student] = [student for student, _ in made.students if student.start.name == chosen.student]
+        arms = workshop.arms(student) if self.settings.has_ablation else ()
         record = replace(
             record,
             chosen=best.name,
@@ -242,14 +243,14 @@ def _make(workshop: Workshop, settings: SearchSettings, say: Say) -> _Made:
             "start from smaller `students`"
         )
     teacher = workshop.teacher
-    students: list[tuple[StudentStart, Made, Made | None]] = []
+    students: list[tuple[MadeStudent, Made | None]] = []
     files: list[MadeFile] = []
     for start in small:
         say(f"student {start.name}")
-        made = workshop.student(start)
-        pruned = workshop.pruned(start.name, made)
-        students.append((start, made, pruned))
-        files += workshop.files(start.name, made, pruned)
+        student = workshop.student(start)
+        pruned = workshop.pruned(start.name, student.made)
+        students.append((student, pruned))
+        files += workshop.files(start.name, student.made, pruned)
     skipped = tuple(SkippedRecord(start.name, least[start]) for start in starts if start not in small)
     return _Made(teacher, tuple(students), tuple(files), skipped)
 
@@ -274,8 +275,14 @@ def _teacher_record(teacher: Made, measured: Measurements, data: TrainingData) -
     )
 
 
-def _student_record(start: StudentStart, made: Made, pruned: Made | None) -> StudentRecord:
-    return StudentRecord(name=start.name, **made.facts, pruned=PrunedRecord(**pruned.facts) if pruned else None)
+def _student_record(student: MadeStudent, pruned: Made | None) -> StudentRecord:
+    return StudentRecord(
+        name=student.start.name,
+        **student.made.facts,
+        pruned=PrunedRecord(**pruned.facts) if pruned else None,
+        augmented_per_text=student.augmented_per_text,
+        tried=tuple(AugmentedRecord(number, accuracy) for number, accuracy in student.tried.items()),
+    )
 
 
 def _file_record(file: MadeFile, measured: Measurements) -> FileRecord:

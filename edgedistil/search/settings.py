@@ -25,10 +25,13 @@ class SearchSettings:
         budget_mb: Largest size of the file, in megabytes (10⁶ bytes).
         budget_ms: Largest median time of one text on this machine, in milliseconds; `None` for no limit.
         within: Percentage points of validation accuracy that the file may lie below the teacher.
-        teacher: A preset with a trained head, which is used as it is, or one without, which is fine-tuned.
+        teacher: A preset with a trained head or a `.tflite` file, which is used as it is, or a preset without a head,
+            which is fine-tuned.
         students: Starts of the students: presets, or names of `SIZES` for backbones from scratch.
         schemes: Quantization schemes to convert each student by.
-        augmented_per_text: Number of new texts to make from each training text, which the teacher labels.
+        augmented_per_text: Numbers of new texts to make from each training text, which the teacher labels. If there are
+            several, each student is trained with each, and the number with the best validation accuracy is kept, of
+            equal ones the smallest. A single number may be passed as it is.
         epochs: Epochs of teacher and students, at most; `None` for the defaults of training.
         sequence_length: Number of tokens that texts are cut to.
         has_ablation: Train the chosen student also without the teacher, and without the texts that have no label.
@@ -40,6 +43,8 @@ class SearchSettings:
     Example:
         >>> SearchSettings(budget_mb=1.5).students
         ('edgedistil_small_en', 'edgedistil_tiny_en')
+        >>> SearchSettings(budget_mb=1.5, augmented_per_text=2).augmented_per_text
+        (2,)
         >>> SearchSettings(budget_mb=0)
         Traceback (most recent call last):
         edgedistil_runtime.errors.DataError: `budget_mb` must be a number above 0. Received: 0.0
@@ -51,7 +56,7 @@ class SearchSettings:
     teacher: str = MINILM
     students: tuple[str, ...] = ("edgedistil_small_en", "edgedistil_tiny_en")
     schemes: tuple[str, ...] = ("int8",)
-    augmented_per_text: int = 0
+    augmented_per_text: tuple[int, ...] = (0,)
     epochs: int | None = None
     sequence_length: int = FINE_TUNING.sequence_length
     has_ablation: bool = False
@@ -61,11 +66,15 @@ class SearchSettings:
         for name in ("budget_mb", "budget_ms", "within"):  # 2 and 2.0 are one budget, also to a digest
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else float(value))
+        augmented: Any = self.augmented_per_text
+        numbers = (augmented,) if isinstance(augmented, int) else tuple(sorted(augmented))
+        object.__setattr__(self, "augmented_per_text", numbers)
         for name in ("budget_mb", "budget_ms"):
             value = getattr(self, name)
             self._require(name, value is None or 0 < value < math.inf, "a number above 0")
         self._require("within", 0 <= self.within <= 100, "from 0 to 100 percentage points")
-        self._require("augmented_per_text", self.augmented_per_text >= 0, "a whole number from 0 up")
+        legal = 0 < len(numbers) == len(set(numbers)) and min(numbers) >= 0
+        self._require("augmented_per_text", legal, "one whole number from 0 up or several, all distinct")
         self._require(
             "students", 0 < len(self.students) == len(set(self.students)), "one start or several, all distinct"
         )

@@ -129,7 +129,7 @@ def test_a_damaged_file_is_computed_again(teacher, texts, tmp_path, damage):
 
 
 def test_interrupted_answers_go_on(teacher, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgedistil.distillation.teacher._TEXTS_AT_ONCE", 4)
+    monkeypatch.setattr("edgedistil.distillation.answering._TEXTS_AT_ONCE", 4)
     whole = teacher.logits(texts.texts, LABELS)
     cache, asked, progress = AnswerCache(tmp_path), [], []
 

@@ -59,6 +59,9 @@ def test_a_directory_with_something_else_is_refused(tmp_path, content):
         ({"students": ("tiny", "tiny")}, "students"),
         ({"schemes": ("int9",)}, "schemes"),
         ({"augmented_per_text": -1}, "augmented_per_text"),
+        ({"augmented_per_text": ()}, "augmented_per_text"),
+        ({"augmented_per_text": (2, 0, 2)}, "augmented_per_text"),
+        ({"augmented_per_text": (2, -1)}, "augmented_per_text"),
         ({"epochs": 0}, "epochs"),
     ],
 )

@@ -1,0 +1,172 @@
+"""What all teachers have in common: labels, and answers to many texts, which are kept in files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistil.data.spelling import spelled_as
+from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
+from edgedistil.distillation.coverage import Coverage
+from edgedistil_runtime.errors import DataError
+
+__all__ = ["AnyTeacher", "OnProgress"]
+
+_TEXTS_AT_ONCE = 2048
+_KEPT_GROWTH = 1.2
+_MOST_LABELS = 8
+
+OnProgress = Callable[[int, int], None]
+
+
+class AnyTeacher(ABC):
+    """A trained classifier that answers texts: `Teacher` in Keras, or `FileTeacher`.
+
+    Attributes:
+        name: Name or handle of its preset, or the name of its directory or file; never a whole path.
+        labels: Class names, in the order of its outputs.
+        width: Width of the vectors that its head reads; 0 if it returns its answers only.
+        calibration: Number by which its logits were divided to calibrate its scores; 1 if they were not.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    width: int = 0
+    calibration: float = 1.0
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Digest of everything that its answers depend on: equal digests give equal answers."""
+
+    @abstractmethod
+    def coverage(self, texts: Sequence[str]) -> Coverage | None:
+        """Counts the words of texts that its vocabulary has; `None` if it does not return token ids."""
+
+    @abstractmethod
+    def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
+        """Answers some texts, float32[texts, width]; the kind is `logits`, or another one if it has a network."""
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Checks that the teacher has the labels of the data, in any order.
+
+        Raises:
+            DataError: labels are missing, or it has others.
+
+        Example:
+            >>> from edgedistil.distillation.teacher import Teacher
+            >>> Teacher.load("intents").check_labels(["lights", "music", "heating"])
+            Traceback (most recent call last):
+            edgedistil_runtime.errors.DataError: A teacher (`teacher`) must have the labels of the training data, ...
+        """
+        asked = set(self._in_own_spelling(labels))
+        missing, extra = sorted(asked - set(self.labels)), sorted(set(self.labels) - asked)
+        if not missing and not extra:
+            return
+        differences = [
+            f"{word} {_listed(names)}" for word, names in (("without", missing), ("with also", extra)) if names
+        ]
+        raise DataError(
+            "A teacher (`teacher`) must have the labels of the training data, in any order. "
+            f"Received: {self.name}, {' and '.join(differences)}. Train a teacher on the same labels"
+        )
+
+    def logits(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        cache: AnswerCache | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> NDArray[np.float32]:
+        """Answers texts.
+
+        Args:
+            texts: Texts.
+            labels: Labels of the data, in the order that the logits shall have.
+            cache: Answers of earlier calls, which are used and kept; those of an interrupted call too.
+            on_progress: Called with the number of texts that are answered, and of all texts.
+
+        Returns:
+            Logits, float32[texts, classes].
+
+        Raises:
+            DataError: the teacher has other labels.
+            OutputError: the answers cannot be kept.
+        """
+        self.check_labels(labels)
+        found = self._answer_all(texts, "logits", len(self.labels), cache, on_progress)
+        return found[:, [self.labels.index(label) for label in self._in_own_spelling(labels)]]
+
+    def vectors(
+        self, texts: Sequence[str], *, cache: AnswerCache | None = None, on_progress: OnProgress | None = None
+    ) -> NDArray[np.float32]:
+        """Returns what its head reads of texts, float32[texts, width]; arguments are those of `logits`.
+
+        Raises:
+            DataError: it returns its answers only.
+
+        Example:
+            >>> from edgedistil.distillation.teacher import Teacher
+            >>> Teacher.load("intents").vectors(["play music", "is it raining ?"]).shape
+            (2, 16)
+        """
+        self.require_network("vector_loss")
+        return self._answer_all(texts, "features", self.width, cache, on_progress)
+
+    def require_network(self, parameter: str) -> None:
+        """Refuses a teacher that returns its answers only, if a parameter needs more.
+
+        Raises:
+            DataError: it does.
+
+        Example:
+            >>> from edgedistil.distillation.teacher import Teacher
+            >>> Teacher.load("intents").require_network("vector_loss")
+            >>> Teacher.load("intents.tflite").require_network("vector_loss")
+            Traceback (most recent call last):
+            edgedistil_runtime.errors.DataError: `vector_loss` needs what is computed inside a teacher, and a file ...
+        """
+        if not self.width:
+            raise DataError(
+                f"`{parameter}` needs what is computed inside a teacher, and a file returns its answers only. "
+                f"Received: {self.name}. Pass the directory that the file was converted from as `teacher`, or leave "
+                f"`{parameter}` out"
+            )
+
+    def _answer_all(
+        self,
+        texts: Sequence[str],
+        kind: str,
+        width: int,
+        cache: AnswerCache | None,
+        on_progress: OnProgress | None,
+    ) -> NDArray[np.float32]:
+        """Logits in the order of the teacher's labels, or another kind of answer, float32[texts, width]."""
+        digest = texts_digest(f"{self.digest} {kind}", texts)
+        none = np.zeros((0, width), "float32")
+        found = cache.read(digest, (len(texts), width)) if cache else none
+        if len(found) % _TEXTS_AT_ONCE and len(found) < len(texts):
+            found = none  # not written here
+        kept = len(found)
+        while len(found) < len(texts):
+            if on_progress:
+                on_progress(len(found), len(texts))
+            more = self._answer(texts[len(found) : len(found) + _TEXTS_AT_ONCE], kind)
+            found = np.concatenate([found, more])
+            # Not after every step: the file is written as a whole.
+            if cache and (len(found) == len(texts) or len(found) > _KEPT_GROWTH * kept):
+                cache.write(digest, found)
+                kept = len(found)
+        return found
+
+    def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""
+        return cast(tuple[str, ...], spelled_as(labels, self.labels))
+
+
+def _listed(names: Sequence[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_MOST_LABELS])
+    return shown if len(names) <= _MOST_LABELS else f"{shown} and {len(names) - _MOST_LABELS} more"
