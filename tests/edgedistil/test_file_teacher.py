@@ -16,6 +16,8 @@ from edgedistil.presets.loading import LabelledClassifier
 from edgedistil.training.keras_outputs import softmax
 from edgedistil_runtime.errors import ArtifactError, DataError
 
+pytestmark = pytest.mark.training
+
 LABELS = ("lights", "music", "weather")
 SMALL = (
     *("--from-scratch", "tiny", "--num-layers", "1", "--hidden-dim", "16", "--num-heads", "2", "--epochs", "1"),
