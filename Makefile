@@ -8,6 +8,7 @@ RUNTIME_ENVIRONMENT := .venv-runtime
 MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
 TORCH_ENVIRONMENT := .venv-torch
 TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
+RACE_ENVIRONMENT := .venv-race
 ARM64_ENVIRONMENT := build/arm64
 VULKAN_ENVIRONMENT := build/lavapipe
 DEMO := build/demo
@@ -17,8 +18,8 @@ SHARED ?= ../shared
 .PHONY: test-tflite-runtime test-arm test-gpu
 .PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
-.PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states clean
-.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-tflite-runtime setup-arm setup-gpu
+.PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states race clean
+.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-race setup-tflite-runtime setup-arm setup-gpu
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -114,6 +115,9 @@ benchmark-accuracy: setup ## Hours: every scheme on four data sets with three se
 benchmark-hidden-states: setup setup-minilm setup-torch ## MiniLM's hidden states beside PyTorch's (SHARED=../shared).
 	$(RUN) benchmarks/hidden_states.py --shared $(SHARED)
 
+race: setup setup-minilm setup-race ## Files of four shapes beside ONNX Runtime, OpenVINO, CTranslate2 and PyTorch; 2 GB, half an hour.
+	$(RUN) benchmarks/race.py minilm base small tiny --data $(SHARED)/data/banking77 --threads 1 2 --table docs/performance.md
+
 report-look: setup ## Open a report in a headless Chromium (needs npm): screenshots in build/look.
 	@mkdir -p build/look
 	.venv/bin/edgedistil convert --preset smart_home_tiny_en -o build/look/int8.tflite --force
@@ -164,6 +168,16 @@ $(TORCH_ENVIRONMENT)/.complete: tests/transformers/requirements.txt tests/transf
 		-r tests/transformers/requirements-4.txt
 	@touch $@
 
+setup-race: $(RACE_ENVIRONMENT)/.complete
+
+# The builds of torch for processors are in an index of their own; if it cannot be reached, the other index has torch too.
+$(RACE_ENVIRONMENT)/.complete: benchmarks/race_requirements.txt | uv
+	$(UV) venv --clear --seed --python 3.11 $(RACE_ENVIRONMENT)
+	-$(RACE_ENVIRONMENT)/bin/python -m pip install -qq --retries 0 --no-deps \
+		--index-url https://download.pytorch.org/whl/cpu $$(grep ^torch= $<)
+	$(UV) pip install --python $(RACE_ENVIRONMENT)/bin/python -r $<
+	@touch $@
+
 setup-tflite-runtime: $(TFLITE_RUNTIME_ENVIRONMENT)/.complete
 
 $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_requirements.txt | uv
@@ -211,4 +225,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(RACE_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,170 @@
+"""Writes a checkpoint for the race, and what the other runtimes make of it. Runs in the environment of the race.
+
+    .venv-race/bin/python benchmarks/race_checkpoint.py minilm --data ../shared/data/banking77 --encoder DIR --out DIR
+
+`minilm` has the weights of the encoder in --encoder, the other shapes are drawn at random: time does not depend on
+weights. In all of them the last layer is a logistic regression on training texts, so that there are labels to compare.
+Written are a directory as transformers writes it, ONNX files (as exported; fused by ONNX Runtime's optimizer; both with
+dynamic int8) and a CTranslate2 directory. What cannot be written is left out with a line on standard error.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+)
+
+SHAPES = {"base": (6, 768, 12), "minilm": (6, 384, 12), "small": (4, 256, 4), "tiny": (2, 128, 2)}
+FITTED_ON = 3000  # texts
+
+
+def read(path: Path) -> tuple[list[str], list[str]]:
+    """Texts and labels of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
+    """A classifier of a shape, with attention that exporters know."""
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    if shape == "minilm":
+        return BertForSequenceClassification.from_pretrained(encoder, attn_implementation="eager", **names)
+    layers, width, heads = SHAPES[shape]
+    vocabulary = len(AutoTokenizer.from_pretrained(encoder))
+    torch.manual_seed(0)
+    if shape == "base":
+        return DistilBertForSequenceClassification(
+            DistilBertConfig(vocab_size=vocabulary, attn_implementation="eager", **names)
+        )
+    config = BertConfig(
+        vocab_size=vocabulary,
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        attn_implementation="eager",
+        **names,
+    )
+    return BertForSequenceClassification(config)
+
+
+def fit_head(model: Any, tokenizer: Any, texts: list[str], numbers: list[int]) -> None:
+    """Replaces the last layer by a logistic regression of what it reads."""
+    seen: list[Any] = []
+    hook = model.classifier.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numpy()))
+    with torch.inference_mode():
+        for start in range(0, len(texts), 64):
+            model(**tokenizer(texts[start : start + 64], return_tensors="pt", padding=True, truncation=True))
+    hook.remove()
+    features = np.concatenate(seen)
+    center, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    fitted = LogisticRegression(max_iter=300, C=1.0).fit((features - center) / scale, numbers)
+    kernel = fitted.coef_ / scale
+    bias = fitted.intercept_ - kernel @ center
+    model.classifier.weight.data = torch.tensor(kernel, dtype=torch.float32)
+    model.classifier.bias.data = torch.tensor(bias, dtype=torch.float32)
+
+
+class Inputs(torch.nn.Module):
+    """Logits of ids and a mask, as exporters trace it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+        """Returns logits, [texts, classes]."""
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def write_onnx(model: Any, shape: str, out: Path) -> None:
+    """Writes plain.onnx, fused.onnx and their int8 forms."""
+    from onnx import TensorProto
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    _, width, heads = SHAPES[shape]
+    example = torch.ones(2, 8, dtype=torch.int64)
+    axes = {0: "texts", 1: "tokens"}
+    torch.onnx.export(
+        Inputs(model),
+        (example, example),
+        str(out / "plain.onnx"),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["logits"],
+        dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "texts"}},
+        opset_version=17,
+        dynamo=False,
+    )
+    fused = optimize_model(str(out / "plain.onnx"), model_type="bert", num_heads=heads, hidden_size=width)
+    fused.save_model_to_file(str(out / "fused.onnx"))
+    counts = {name: count for name, count in fused.get_fused_operator_statistics().items() if count}
+    (out / "fused.json").write_text(json.dumps(counts), "utf-8")
+    for name in ("plain", "fused"):
+        for suffix, is_reduced in (("int8", False), ("int8_reduced", True)):
+            target = str(out / f"{name}_{suffix}.onnx")
+            quantize_dynamic(
+                str(out / f"{name}.onnx"),
+                target,
+                per_channel=True,
+                reduce_range=is_reduced,
+                weight_type=QuantType.QInt8,
+                extra_options={"DefaultTensorType": TensorProto.FLOAT},  # of the outputs of fused ops
+            )
+
+
+def write_ctranslate2(out: Path) -> None:
+    """Writes the encoder in int8; the head is read from the checkpoint."""
+    from ctranslate2.converters import TransformersConverter
+
+    TransformersConverter(str(out / "checkpoint")).convert(str(out / "ctranslate2"), quantization="int8", force=True)
+
+
+def attempt(name: str, write: Callable[[], None]) -> None:
+    """Runs a step that another runtime may refuse."""
+    try:
+        write()
+    except Exception as error:  # whatever a peer raises, the others go on
+        print(f"{name}: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)
+
+
+def main() -> None:
+    """Writes everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shape", choices=list(SHAPES))
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.csv")
+    parser.add_argument("--encoder", type=Path, required=True, help="a BERT's directory, with its tokenizer")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    shutil.rmtree(options.out, ignore_errors=True)
+    options.out.mkdir(parents=True)
+    texts, labels = read(options.data / "train.csv")
+    names = sorted(set(labels))
+    tokenizer = AutoTokenizer.from_pretrained(options.encoder)
+    model = make_model(options.shape, options.encoder, names).eval()
+    chosen = np.random.default_rng(0).permutation(len(texts))[:FITTED_ON]
+    fit_head(model, tokenizer, [texts[i] for i in chosen], [names.index(labels[i]) for i in chosen])
+    model.save_pretrained(options.out / "checkpoint")
+    tokenizer.save_pretrained(options.out / "checkpoint")
+    shutil.copy(options.encoder / "vocab.txt", options.out / "checkpoint" / "vocab.txt")
+    attempt("onnx", lambda: write_onnx(model, options.shape, options.out))
+    attempt("ctranslate2", lambda: write_ctranslate2(options.out))
+
+
+if __name__ == "__main__":
+    main()
