@@ -103,6 +103,7 @@ def ask_teacher(
     unlabelled: Sequence[str] = (),
     augmented_per_text: int = 0,
     has_vectors: bool = False,
+    hidden_layers: int = 0,
     seed: int = 0,
     cache: AnswerCache | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -116,12 +117,14 @@ def ask_teacher(
             a student that is trained on validation texts could not be validated.
         augmented_per_text: Number of new texts for each training text.
         has_vectors: Ask for what its head reads of the texts too, for `vector_loss`.
+        hidden_layers: Number of the student's layers, without that of the pooling, for `hidden_loss`: ask for means
+            over the tokens after as many of the teacher's; 0 does not ask.
         seed: Seed of the new texts.
         cache: Answers of earlier calls.
         on_progress: Called with the number of texts that are answered, and of all texts.
 
     Raises:
-        DataError: the teacher has other labels or returns no vectors, or the number of new texts is below 0.
+        DataError: the teacher has other labels or returns its answers only, or the number of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
@@ -135,8 +138,9 @@ def ask_teacher(
     if augmented_per_text < 0:
         raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
     teacher.check_labels(data.labels)
-    if has_vectors:
-        teacher.require_network("vector_loss")
+    for parameter, is_asked in (("vector_loss", has_vectors), ("hidden_loss", hidden_layers > 0)):
+        if is_asked:
+            teacher.require_network(parameter)
     parts = [part.texts for part in (data.training, data.validation, data.test) if part]
     known = {text for texts in parts for text in texts}
     usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
@@ -148,11 +152,13 @@ def ask_teacher(
     if data.validation:
         metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
     more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
-    vectors = None
-    if has_vectors:
-        vectors = np.concatenate([teacher.vectors(found, cache=cache) for found in texts.values() if found])
+    given = [found for found in texts.values() if found]
+    vectors = np.concatenate([teacher.vectors(some, cache=cache) for some in given]) if has_vectors else None
+    hidden = None
+    if hidden_layers:
+        hidden = np.concatenate([teacher.hidden(some, hidden_layers, cache=cache) for some in given])
     return TeacherAnswers(
-        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors),
+        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors, hidden),
         teacher=teacher.name,
         digest=teacher.digest,
         texts={part: len(found) for part, found in texts.items()},
