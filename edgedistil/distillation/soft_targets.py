@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
@@ -121,7 +120,8 @@ def ask_teacher(
             over the tokens after as many of the teacher's; 0 does not ask.
         seed: Seed of the new texts.
         cache: Answers of earlier calls.
-        on_progress: Called with the number of texts that are answered, and of all texts.
+        on_progress: Called with the number of texts that are answered, and of all texts; a text counts again for its
+            vectors, and for the teacher's layers.
 
     Raises:
         DataError: the teacher has other labels or returns its answers only, or the number of new texts is below 0.
@@ -146,17 +146,26 @@ def ask_teacher(
     usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
     augmented = augment(data.training, augmented_per_text, seed=seed, known={*known, *usable})
     texts = {"training": data.training.texts, "unlabelled": usable, "augmented": augmented}
-    validation = data.validation.texts if data.validation else ()
-    logits = _ask(teacher, data.labels, {**texts, "validation": validation}, cache, on_progress)
+    given = [found for found in texts.values() if found]
+    parts_asked = {**texts, "validation": data.validation.texts if data.validation else ()}
+    times = has_vectors + (hidden_layers > 0)
+    progress = _Progress(on_progress, _count(parts_asked.values()) + times * _count(given))
+    # Each part has its own file in the cache, so that more texts do not ask for all again.
+    logits = {
+        part: teacher.logits(some, data.labels, cache=cache, on_progress=progress.of(some))
+        for part, some in parts_asked.items()
+    }
     metrics = None
     if data.validation:
         metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
     more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
-    given = [found for found in texts.values() if found]
-    vectors = np.concatenate([teacher.vectors(some, cache=cache) for some in given]) if has_vectors else None
-    hidden = None
+    vectors = hidden = None
+    if has_vectors:
+        found = [teacher.vectors(some, cache=cache, on_progress=progress.of(some)) for some in given]
+        vectors = np.concatenate(found)
     if hidden_layers:
-        hidden = np.concatenate([teacher.hidden(some, hidden_layers, cache=cache) for some in given])
+        found = [teacher.hidden(some, hidden_layers, cache=cache, on_progress=progress.of(some)) for some in given]
+        hidden = np.concatenate(found)
     return TeacherAnswers(
         soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors, hidden),
         teacher=teacher.name,
@@ -169,25 +178,26 @@ def ask_teacher(
     )
 
 
-def _ask(
-    teacher: AnyTeacher,
-    labels: Sequence[str],
-    parts: Mapping[str, Sequence[str]],
-    cache: AnswerCache | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> dict[str, NDArray[np.float32]]:
-    """The logits of each part; each has its own file in the cache, so that more texts do not ask for all again."""
-    total, done = _count(parts.values()), 0
-    found = {}
-    for part, texts in parts.items():
+class _Progress:
+    """Progress over several calls of a teacher.
 
-        def show(of_part: int, _: int, before: int = done) -> None:
-            if on_progress:
-                on_progress(before + of_part, total)
+    Args:
+        show: Called with the number of texts that are answered, and of all texts; `None` shows nothing.
+        total: Number of texts of all calls.
+    """
 
-        found[part] = teacher.logits(texts, labels, cache=cache, on_progress=show)
-        done += len(texts)
-    return found
+    def __init__(self, show: Callable[[int, int], None] | None, total: int) -> None:
+        self._show, self._total, self._before = show, total, 0
+
+    def of(self, texts: Sequence[str]) -> Callable[[int, int], None]:
+        """Returns what shows the progress of the next call, on these texts."""
+        before, self._before = self._before, self._before + len(texts)
+
+        def show(done: int, _: int) -> None:
+            if self._show:
+                self._show(before + done, self._total)
+
+        return show
 
 
 def _coverage(teacher: AnyTeacher, parts: Mapping[str, Sequence[str]]) -> dict[str, Coverage]:

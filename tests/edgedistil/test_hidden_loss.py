@@ -92,6 +92,13 @@ def test_the_teacher_returns_means_over_the_tokens_of_evenly_chosen_layers(teach
     np.testing.assert_array_equal(teacher.hidden(TEXTS, 2, cache=cache), both)
 
 
+def test_progress_counts_all_that_the_teacher_is_asked_for(teacher, data):
+    shown = []
+    ask_teacher(teacher, data, has_vectors=True, hidden_layers=2, on_progress=lambda *numbers: shown.append(numbers))
+    total = 3 * len(data.training) + len(data.validation)
+    assert shown == [(0, total), (12, total), (15, total), (27, total)]  # training, validation, vectors, layers
+
+
 def test_the_layer_of_the_pooling_is_no_layer_of_the_teacher(make_tiny_classifier, tiny_classifier, teacher):
     from edgedistil.builder import build_classifier
 
