@@ -141,41 +141,48 @@ def ask_teacher(
     for parameter, is_asked in (("vector_loss", has_vectors), ("hidden_loss", hidden_layers > 0)):
         if is_asked:
             teacher.require_network(parameter)
-    parts = [part.texts for part in (data.training, data.validation, data.test) if part]
-    known = {text for texts in parts for text in texts}
-    usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
-    augmented = augment(data.training, augmented_per_text, seed=seed, known={*known, *usable})
-    texts = {"training": data.training.texts, "unlabelled": usable, "augmented": augmented}
-    given = [found for found in texts.values() if found]
-    parts_asked = {**texts, "validation": data.validation.texts if data.validation else ()}
+    texts = _texts_to_answer(data, unlabelled, augmented_per_text, seed)
+    validation = {"validation": data.validation.texts if data.validation else ()}
+    given = [some for some in texts.values() if some]
     times = has_vectors + (hidden_layers > 0)
-    progress = _Progress(on_progress, _count(parts_asked.values()) + times * _count(given))
+    progress = _Progress(on_progress, _count([*texts.values(), *validation.values()]) + times * _count(given))
     # Each part has its own file in the cache, so that more texts do not ask for all again.
     logits = {
         part: teacher.logits(some, data.labels, cache=cache, on_progress=progress.of(some))
-        for part, some in parts_asked.items()
+        for part, some in (texts | validation).items()
     }
-    metrics = None
+    metrics = vectors = hidden = None
     if data.validation:
         metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
-    more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
-    vectors = hidden = None
     if has_vectors:
         found = [teacher.vectors(some, cache=cache, on_progress=progress.of(some)) for some in given]
         vectors = np.concatenate(found)
     if hidden_layers:
         found = [teacher.hidden(some, hidden_layers, cache=cache, on_progress=progress.of(some)) for some in given]
         hidden = np.concatenate(found)
+    more_texts = (*texts["unlabelled"], *texts["augmented"])
+    more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
     return TeacherAnswers(
-        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors, hidden),
+        soft_targets=SoftTargets(logits["training"], more_texts, more_logits, vectors, hidden),
         teacher=teacher.name,
         digest=teacher.digest,
-        texts={part: len(found) for part, found in texts.items()},
-        left_out=len(unlabelled) - len(usable),
+        texts={part: len(some) for part, some in texts.items()},
+        left_out=len(unlabelled) - len(texts["unlabelled"]),
         coverage=_coverage(teacher, {part: texts[part] for part in ("training", "unlabelled") if texts[part]}),
         validation=metrics,
         calibration=teacher.calibration,
     )
+
+
+def _texts_to_answer(
+    data: TrainingData, unlabelled: Sequence[str], augmented_per_text: int, seed: int
+) -> dict[str, Sequence[str]]:
+    """The texts of each part, without unlabelled ones that are repeated or in the data."""
+    parts = [part.texts for part in (data.training, data.validation, data.test) if part]
+    known = {text for texts in parts for text in texts}
+    usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
+    augmented = augment(data.training, augmented_per_text, seed=seed, known={*known, *usable})
+    return {"training": data.training.texts, "unlabelled": usable, "augmented": augmented}
 
 
 class _Progress:
