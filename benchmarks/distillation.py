@@ -42,7 +42,8 @@ MINILM = "all_minilm_l6_v2_en"
 STUDENTS = {"4 x 256": ("edgedistil_small_en", "mini"), "2 x 128": ("edgedistil_tiny_en", "tiny")}
 ARMS = ("full", "no teacher", "no general start", "no augmentation", "no unlabelled texts", "convolutional")
 FROM_SCRATCH_ARMS = ("no general start", "convolutional")
-SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", "vector_loss")
+LOSSES = ("vector_loss", "hidden_loss")
+SETTINGS = ("epochs", "learning_rate", "temperature", "teacher_share", "distillation_loss", *LOSSES)
 FILE = ("file", "layers", "pieces")
 TIMED_TEXTS, TIMED_BLOCK, TIMED_ROUNDS = 200, 50, 4
 
@@ -98,7 +99,8 @@ def kept_student(key: Mapping[str, Any], options: argparse.Namespace) -> Path:
     """Directory of the preset of a row's student."""
     if options.keep is None:
         return Path(options.work / "student")
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:8]
+    known = {name: value for name, value in key.items() if name != "hidden_loss" or value is not None}
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:8]
     words = (key["data"], key["student"], key["arm"], str(key["seed"]), digest)
     return Path(options.keep / "_".join(words).replace(" ", "-"))
 
@@ -125,6 +127,7 @@ def measure(folder: Path, student: str, arm: str, options: argparse.Namespace, s
             data,
             unlabelled=unlabelled,
             has_vectors=bool(options.vector_loss),
+            hidden_layers=int(student[0]) if options.hidden_loss else 0,
             augmented_per_text=augmented,
             seed=seed,
             cache=AnswerCache(options.work / "answers"),
@@ -295,7 +298,7 @@ COLUMNS = {
     "loss": "distillation_loss",
     **{
         name.replace("_", " "): name
-        for name in ("epochs", "temperature", "teacher_share", "vector_loss", "scratch_epochs", *FILE)
+        for name in ("epochs", "temperature", "teacher_share", *LOSSES, "scratch_epochs", *FILE)
     },
 }
 MEANS = {
@@ -343,6 +346,7 @@ def main() -> None:
     parser.add_argument("--teacher-share", type=float)
     parser.add_argument("--distillation-loss", choices=["kl", "mse"])
     parser.add_argument("--vector-loss", type=float)
+    parser.add_argument("--hidden-loss", type=float)
     parser.add_argument("--file", default="int8", help="scheme of the file, or nothing for Keras only")
     parser.add_argument("--layer", nargs="*", default=[], help="layers with another scheme, PATTERN=SCHEME")
     parser.add_argument("--sentences", type=int, default=0, help="texts of the corpus whose pieces stay in the file")

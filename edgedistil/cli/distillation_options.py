@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TeacherOptions", "teacher_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_SETTINGS = ("temperature", "teacher_share", "distillation_loss", "vector_loss")
+_SETTINGS = ("temperature", "teacher_share", "distillation_loss", "vector_loss", "hidden_loss")
 _CACHE_FOLDER = ".teacher_answers"
 
 _OPTIONS = (
@@ -58,6 +58,12 @@ _OPTIONS = (
         "--vector-loss",
         type=float,
         help=f"With --teacher: weight of the difference between what the two heads read. [{FINE_TUNING.vector_loss:g}]",
+    ),
+    click.option(
+        "--hidden-loss",
+        type=float,
+        help="With --teacher: weight of the differences between the two encoders after their inner layers. "
+        f"[{FINE_TUNING.hidden_loss:g}]",
     ),
 )
 
@@ -126,8 +132,17 @@ class TeacherOptions:
         unlabelled: Mapping[Path, tuple[str, ...]],
         settings: TrainingSettings,
         output: Path,
+        num_layers: int,
     ) -> "TeacherAnswers":
-        """Asks the teacher; its answers are kept in a hidden folder beside the output."""
+        """Asks the teacher; its answers are kept in a hidden folder beside the output.
+
+        Args:
+            data: Data to train the student on.
+            unlabelled: Texts of each file.
+            settings: Settings of the training.
+            output: Directory of the student.
+            num_layers: Number of the student's layers, without that of the pooling; 0 if there is no loss of them.
+        """
         from edgedistil.distillation.answer_cache import AnswerCache
         from edgedistil.distillation.soft_targets import ask_teacher
         from edgedistil.distillation.teacher import Teacher
@@ -141,6 +156,7 @@ class TeacherOptions:
                 unlabelled=[text for texts in unlabelled.values() for text in texts],
                 augmented_per_text=self.augment,
                 has_vectors=settings.vector_loss > 0,
+                hidden_layers=num_layers,
                 seed=settings.seed,
                 cache=AnswerCache(output.parent / _CACHE_FOLDER),
                 on_progress=show,

@@ -19,6 +19,7 @@ FLAGS: Mapping[str, str] = {
     "fallback": "--fallback",
     "force": "--force",
     "from_teacher": "--from-teacher",
+    "hidden_loss": "--hidden-loss",
     "in_scope_kept": "--in-scope-kept",
     "input": "--input",
     "interface": "--tokenizer",

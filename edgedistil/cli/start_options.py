@@ -112,6 +112,17 @@ class Start:
         """Preset whose weights are at the start; `None` from scratch."""
         return self.preset or self.teacher
 
+    def num_encoder_layers(self) -> int:
+        """Number of layers of the backbone, without that of the pooling; a preset is loaded."""
+        if self.from_teacher is not None:
+            return parse_size(self.from_teacher)[0]
+        if self.size is not None:
+            return self.size.num_layers
+        from edgedistil.presets.loading import load_classifier
+        from edgedistil.training.pooling import num_encoder_layers
+
+        return num_encoder_layers(load_classifier(str(self.preset), num_classes=2).backbone)
+
     def build(
         self, data: "AnyTrainingData", settings: TrainingSettings, answers: "TeacherAnswers | None"
     ) -> tuple[Any, dict[str, Any]]:

@@ -259,7 +259,7 @@ def _run(
     output: Path,
     logs: _Logs,
     *,
-    ask: "Callable[[], TeacherAnswers] | None",
+    ask: "Callable[[int], TeacherAnswers] | None",
     keeps_samples: bool,
     force: bool,
 ) -> "tuple[TrainingResult, TeacherAnswers | None]":
@@ -277,7 +277,7 @@ def _run(
     elif not state.exists():
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     start = start.found()
-    answers = ask() if ask else None
+    answers = ask(start.num_encoder_layers() if settings.hidden_loss else 0) if ask else None
     soft = answers.soft_targets if answers else None
     classifier, origin = start.build(data, settings, answers)
     steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)

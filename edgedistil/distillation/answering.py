@@ -12,7 +12,9 @@ from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
 from edgedistil.distillation.coverage import Coverage
 from edgedistil_runtime.errors import DataError
 
-__all__ = ["AnyTeacher", "OnProgress"]
+__all__ = ["HIDDEN", "AnyTeacher", "OnProgress", "evenly_chosen"]
+
+HIDDEN = "hidden "  # a kind of answer, before the numbers of the layers
 
 _TEXTS_AT_ONCE = 2048
 _KEPT_GROWTH = 1.2
@@ -27,13 +29,15 @@ class AnyTeacher(ABC):
     Attributes:
         name: Name or handle of its preset, or the name of its directory or file; never a whole path.
         labels: Class names, in the order of its outputs.
-        width: Width of the vectors that its head reads; 0 if it returns its answers only.
+        width: Width of its layers; 0 if it returns its answers only.
+        num_layers: Number of its layers, without that of the pooling; 0 if it returns its answers only.
         calibration: Number by which its logits were divided to calibrate its scores; 1 if they were not.
     """
 
     name: str
     labels: tuple[str, ...]
     width: int = 0
+    num_layers: int = 0
     calibration: float = 1.0
 
     @property
@@ -47,7 +51,7 @@ class AnyTeacher(ABC):
 
     @abstractmethod
     def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
-        """Answers some texts, float32[texts, width]; the kind is `logits`, or another one if it has a network."""
+        """Answers some texts, float32[texts, width]; the kind is `logits`, `features`, or `HIDDEN` and layers."""
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Checks that the teacher has the labels of the data, in any order.
@@ -116,6 +120,35 @@ class AnyTeacher(ABC):
         self.require_network("vector_loss")
         return self._answer_all(texts, "features", self.width, cache, on_progress)
 
+    def hidden(
+        self,
+        texts: Sequence[str],
+        num_layers: int,
+        *,
+        cache: AnswerCache | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> NDArray[np.float32]:
+        """Returns means over the tokens after some layers, evenly chosen, float32[texts, layers, width].
+
+        Args:
+            texts: Texts.
+            num_layers: Number of the student's layers, see `evenly_chosen`.
+            cache: As in `logits`.
+            on_progress: As in `logits`.
+
+        Raises:
+            DataError: it returns its answers only.
+
+        Example:
+            >>> from edgedistil.distillation.teacher import Teacher
+            >>> Teacher.load("intents").hidden(["play music", "is it raining ?"], 1).shape
+            (2, 1, 16)
+        """
+        self.require_network("hidden_loss")
+        kind = HIDDEN + ",".join(map(str, evenly_chosen(num_layers, self.num_layers)))
+        found = self._answer_all(texts, kind, num_layers * self.width, cache, on_progress)
+        return found.reshape(len(texts), num_layers, self.width)
+
     def require_network(self, parameter: str) -> None:
         """Refuses a teacher that returns its answers only, if a parameter needs more.
 
@@ -165,6 +198,16 @@ class AnyTeacher(ABC):
     def _in_own_spelling(self, labels: Sequence[str]) -> tuple[str, ...]:
         """The labels as the teacher spells them, which may have been trained on `True` or `3.0`."""
         return cast(tuple[str, ...], spelled_as(labels, self.labels))
+
+
+def evenly_chosen(num_layers: int, of_teacher: int) -> tuple[int, ...]:
+    """Returns the teacher's layer for each layer of a student, from 1 up; the last one for the last one.
+
+    Example:
+        >>> evenly_chosen(2, 6), evenly_chosen(4, 6), evenly_chosen(3, 2)
+        ((3, 6), (2, 3, 5, 6), (1, 2, 2))
+    """
+    return tuple(-(-number * of_teacher // num_layers) for number in range(1, num_layers + 1))
 
 
 def _listed(names: Sequence[Any]) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
@@ -103,6 +102,7 @@ def ask_teacher(
     unlabelled: Sequence[str] = (),
     augmented_per_text: int = 0,
     has_vectors: bool = False,
+    hidden_layers: int = 0,
     seed: int = 0,
     cache: AnswerCache | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -116,12 +116,15 @@ def ask_teacher(
             a student that is trained on validation texts could not be validated.
         augmented_per_text: Number of new texts for each training text.
         has_vectors: Ask for what its head reads of the texts too, for `vector_loss`.
+        hidden_layers: Number of the student's layers, without that of the pooling, for `hidden_loss`: ask for means
+            over the tokens after as many of the teacher's; 0 does not ask.
         seed: Seed of the new texts.
         cache: Answers of earlier calls.
-        on_progress: Called with the number of texts that are answered, and of all texts.
+        on_progress: Called with the number of texts that are answered, and of all texts; a text counts again for its
+            vectors, and for the teacher's layers.
 
     Raises:
-        DataError: the teacher has other labels or returns no vectors, or the number of new texts is below 0.
+        DataError: the teacher has other labels or returns its answers only, or the number of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
@@ -135,53 +138,73 @@ def ask_teacher(
     if augmented_per_text < 0:
         raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
     teacher.check_labels(data.labels)
-    if has_vectors:
-        teacher.require_network("vector_loss")
-    parts = [part.texts for part in (data.training, data.validation, data.test) if part]
-    known = {text for texts in parts for text in texts}
-    usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
-    augmented = augment(data.training, augmented_per_text, seed=seed, known={*known, *usable})
-    texts = {"training": data.training.texts, "unlabelled": usable, "augmented": augmented}
-    validation = data.validation.texts if data.validation else ()
-    logits = _ask(teacher, data.labels, {**texts, "validation": validation}, cache, on_progress)
-    metrics = None
+    for parameter, is_asked in (("vector_loss", has_vectors), ("hidden_loss", hidden_layers > 0)):
+        if is_asked:
+            teacher.require_network(parameter)
+    texts = _texts_to_answer(data, unlabelled, augmented_per_text, seed)
+    validation = {"validation": data.validation.texts if data.validation else ()}
+    given = [some for some in texts.values() if some]
+    times = has_vectors + (hidden_layers > 0)
+    progress = _Progress(on_progress, _count([*texts.values(), *validation.values()]) + times * _count(given))
+    # Each part has its own file in the cache, so that more texts do not ask for all again.
+    logits = {
+        part: teacher.logits(some, data.labels, cache=cache, on_progress=progress.of(some))
+        for part, some in (texts | validation).items()
+    }
+    metrics = vectors = hidden = None
     if data.validation:
         metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
-    more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
-    vectors = None
     if has_vectors:
-        vectors = np.concatenate([teacher.vectors(found, cache=cache) for found in texts.values() if found])
+        found = [teacher.vectors(some, cache=cache, on_progress=progress.of(some)) for some in given]
+        vectors = np.concatenate(found)
+    if hidden_layers:
+        found = [teacher.hidden(some, hidden_layers, cache=cache, on_progress=progress.of(some)) for some in given]
+        hidden = np.concatenate(found)
+    more_texts = (*texts["unlabelled"], *texts["augmented"])
+    more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
     return TeacherAnswers(
-        soft_targets=SoftTargets(logits["training"], (*usable, *augmented), more_logits, vectors),
+        soft_targets=SoftTargets(logits["training"], more_texts, more_logits, vectors, hidden),
         teacher=teacher.name,
         digest=teacher.digest,
-        texts={part: len(found) for part, found in texts.items()},
-        left_out=len(unlabelled) - len(usable),
+        texts={part: len(some) for part, some in texts.items()},
+        left_out=len(unlabelled) - len(texts["unlabelled"]),
         coverage=_coverage(teacher, {part: texts[part] for part in ("training", "unlabelled") if texts[part]}),
         validation=metrics,
         calibration=teacher.calibration,
     )
 
 
-def _ask(
-    teacher: AnyTeacher,
-    labels: Sequence[str],
-    parts: Mapping[str, Sequence[str]],
-    cache: AnswerCache | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> dict[str, NDArray[np.float32]]:
-    """The logits of each part; each has its own file in the cache, so that more texts do not ask for all again."""
-    total, done = _count(parts.values()), 0
-    found = {}
-    for part, texts in parts.items():
+def _texts_to_answer(
+    data: TrainingData, unlabelled: Sequence[str], augmented_per_text: int, seed: int
+) -> dict[str, Sequence[str]]:
+    """The texts of each part, without unlabelled ones that are repeated or in the data."""
+    parts = [part.texts for part in (data.training, data.validation, data.test) if part]
+    known = {text for texts in parts for text in texts}
+    usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
+    augmented = augment(data.training, augmented_per_text, seed=seed, known={*known, *usable})
+    return {"training": data.training.texts, "unlabelled": usable, "augmented": augmented}
 
-        def show(of_part: int, _: int, before: int = done) -> None:
-            if on_progress:
-                on_progress(before + of_part, total)
 
-        found[part] = teacher.logits(texts, labels, cache=cache, on_progress=show)
-        done += len(texts)
-    return found
+class _Progress:
+    """Progress over several calls of a teacher.
+
+    Args:
+        show: Called with the number of texts that are answered, and of all texts; `None` shows nothing.
+        total: Number of texts of all calls.
+    """
+
+    def __init__(self, show: Callable[[int, int], None] | None, total: int) -> None:
+        self._show, self._total, self._before = show, total, 0
+
+    def of(self, texts: Sequence[str]) -> Callable[[int, int], None]:
+        """Returns what shows the progress of the next call, on these texts."""
+        before, self._before = self._before, self._before + len(texts)
+
+        def show(done: int, _: int) -> None:
+            if self._show:
+                self._show(before + done, self._total)
+
+        return show
 
 
 def _coverage(teacher: AnyTeacher, parts: Mapping[str, Sequence[str]]) -> dict[str, Coverage]:

@@ -7,27 +7,34 @@ asks a `.tflite` file.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from edgedistil.distillation.answering import AnyTeacher
+from edgedistil.distillation.answering import HIDDEN, AnyTeacher
 from edgedistil.distillation.coverage import Coverage, measure_coverage
 from edgedistil.distillation.file_teacher import FileTeacher, is_model_file
+from edgedistil.distillation.token_network import TokenNetwork
 from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_labelled_classifier
-from edgedistil.training.batches import tokenize
+from edgedistil.training.batches import TokenizedTexts, tokenize
+from edgedistil.training.forward import mean_over_tokens
 from edgedistil.training.long_texts import divide_texts, mean_by_text
-from edgedistil.training.network import Evaluator, TrainingNetwork
+from edgedistil.training.network import Evaluator, TrainingNetwork, outputs_of
+from edgedistil.training.pooling import num_encoder_layers
 from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_runtime.errors import PresetError
 from edgedistil_runtime.pieces import CUT
 
 __all__ = ["Teacher"]
+
+_Run = Callable[[TokenizedTexts], NDArray[np.float32]]
 
 
 class Teacher(AnyTeacher):
@@ -57,9 +64,11 @@ class Teacher(AnyTeacher):
             )
         self._preprocessor, self._long_texts = trained.classifier.preprocessor, long_texts
         self._classifier, self.width = trained.classifier, int(trained.classifier.backbone.hidden_dim)
+        self.num_layers = num_encoder_layers(trained.classifier.backbone)
         # With all pieces: the table is then the same for all texts, and the network is traced once.
         pieces = np.arange(int(trained.classifier.backbone.vocabulary_size), dtype="int64")
-        self._evaluator = Evaluator(TrainingNetwork(trained.classifier, pieces))
+        evaluator = Evaluator(TrainingNetwork(trained.classifier, pieces))
+        self._runs: dict[str, _Run] = {"logits": evaluator.logits, "features": evaluator.features}
 
     @classmethod
     def load(cls, preset: str | Path, *, long_texts: str = CUT) -> AnyTeacher:
@@ -108,5 +117,22 @@ class Teacher(AnyTeacher):
 
     def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         divided = divide_texts(self._preprocessor, texts, self._long_texts)
-        run = {"logits": self._evaluator.logits, "features": self._evaluator.features}[kind]
-        return mean_by_text(run(tokenize(self._preprocessor, divided.texts)), divided)
+        return mean_by_text(self._run(kind)(tokenize(self._preprocessor, divided.texts)), divided)
+
+    def _run(self, kind: str) -> _Run:
+        if kind not in self._runs:
+            layers = tuple(map(int, kind.removeprefix(HIDDEN).split(",")))
+            self._runs[kind] = _layer_means(self._classifier.backbone, layers)
+        return self._runs[kind]
+
+
+def _layer_means(backbone: Any, layers: Sequence[int]) -> _Run:
+    """Means over the tokens after some layers, from 1 up, side by side: float32[texts, layers * width]."""
+    network, inputs = TokenNetwork(backbone), tf.TensorSpec((None, None), tf.int32)
+
+    def means(batch: dict[str, Any]) -> Any:
+        outputs = network.layers_of(batch["token_ids"], batch["padding_mask"])
+        return tf.concat([mean_over_tokens(outputs[layer - 1], batch["padding_mask"]) for layer in layers], axis=-1)
+
+    run = tf.function(means, input_signature=[{"token_ids": inputs, "padding_mask": inputs}])
+    return lambda texts: outputs_of(run, texts)

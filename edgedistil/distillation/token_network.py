@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from edgedistil.training.forward import TrainingOps, attention_bias
+from edgedistil.training.forward import TrainingOps, attention_bias, mean_over_tokens
 from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM, Architecture, encode_normalized
 from edgedistil_converters.model.folded_bert import gelu_kind
 from edgedistil_converters.model.keras_hub import backbone_layers
@@ -74,6 +74,15 @@ class TokenNetwork:
             token_ids: int32[batch, length].
             padding_mask: 1 at tokens, 0 at padding, int32[batch, length].
         """
+        steps = self._run(token_ids, padding_mask)
+        return self._by_text(steps.layer_outputs[-1], token_ids)
+
+    def layers_of(self, token_ids: Any, padding_mask: Any) -> list[Any]:
+        """Returns the outputs of all layers, the first one first, each float32[batch, length, width]."""
+        return [self._by_text(x, token_ids) for x in self._run(token_ids, padding_mask).layer_outputs]
+
+    def _run(self, token_ids: Any, padding_mask: Any) -> AllPositions:
+        """The steps, after the last layer."""
         batch, length = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
         bias = attention_bias(tf.convert_to_tensor(padding_mask))
         steps = self._ops(self.layers, self.num_heads, (batch, length), bias)
@@ -81,19 +90,8 @@ class TokenNetwork:
         embeddings = tf.gather(self._table.value, tf.reshape(token_ids, [-1]))
         positions = tf.convert_to_tensor(self._positions)[:length]
         x = steps.norm(EMBEDDINGS_NORM, embeddings + tf.tile(positions, [batch, 1]))
-        return tf.reshape(encode_normalized(x, self.architecture, steps), [batch, length, self.width])
+        encode_normalized(x, self.architecture, steps)
+        return steps
 
-
-def mean_over_tokens(hidden: Any, padding_mask: Any) -> Any:
-    """Returns the mean over the tokens of each text, float32[batch, width].
-
-    Args:
-        hidden: float32[batch, length, width].
-        padding_mask: 1 at tokens, 0 at padding, int32[batch, length].
-
-    Example:
-        >>> mean_over_tokens(tf.constant([[[2.0], [4.0], [9.0]]]), tf.constant([[1, 1, 0]])).numpy().tolist()
-        [[3.0]]
-    """
-    weights = tf.cast(padding_mask, tf.float32)[:, :, None]
-    return tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
+    def _by_text(self, x: Any, token_ids: Any) -> Any:
+        return tf.reshape(x, [tf.shape(token_ids)[0], tf.shape(token_ids)[1], self.width])

@@ -6,7 +6,7 @@ sorted by length.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,7 @@ def training_batches(
     token_dropout: float = 0.0,
     unknown_id: int = 0,
     is_full_length: bool = False,
-    vectors: NDArray[np.float32] | None = None,
+    vectors: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> tf.data.Dataset:
     """Batches in an order that the seed and the number of the epoch decide.
 
@@ -116,7 +116,7 @@ def training_batches(
         token_dropout: Share of the tokens to replace, drawn anew every time a text is shown.
         unknown_id: Token id that replaces them.
         is_full_length: Pad every batch to the longest text of all, so that XLA compiles once.
-        vectors: Vector of each text, float32[texts, width], which inputs then have as `vectors`.
+        vectors: Vectors of each text that inputs have too, name -> float32[texts, width].
 
     Example:
         >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
@@ -134,10 +134,10 @@ def training_batches(
             inputs = texts.batch(rows, is_full_length=is_full_length)
             if token_dropout:
                 _drop_tokens(inputs["token_ids"], texts.lengths[rows], token_dropout, unknown_id, generator)
-            more = {} if vectors is None else {"vectors": vectors[rows]}
+            more = {name: found[rows] for name, found in (vectors or {}).items()}
             yield {**inputs, **more}, targets[rows], of_text[rows]
 
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets, vectors))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets, vectors or {}))
     count = -(-len(texts) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
@@ -187,10 +187,9 @@ def _drop_tokens(
     token_ids[is_word & (generator.random(token_ids.shape) < share)] = unknown_id
 
 
-def _signature(targets: NDArray[Any], vectors: NDArray[np.float32] | None) -> Any:
+def _signature(targets: NDArray[Any], vectors: Mapping[str, NDArray[np.float32]]) -> Any:
     inputs = {name: tf.TensorSpec((None, None), tf.int32) for name in ("token_ids", "padding_mask")}
-    if vectors is not None:
-        inputs["vectors"] = tf.TensorSpec((None, vectors.shape[1]), tf.float32)
+    inputs |= {name: tf.TensorSpec((None, found.shape[1]), tf.float32) for name, found in vectors.items()}
     return (
         inputs,
         tf.TensorSpec((None, *targets.shape[1:]), tf.as_dtype(targets.dtype)),

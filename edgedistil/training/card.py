@@ -132,6 +132,8 @@ def _teacher(record: Mapping[str, Any]) -> list[str]:
         kind = f"divergence at temperature {settings['temperature']:g}"
     weight = settings.get("vector_loss", 0)
     vectors = f" Its vectors were learned too, with a weight of {weight:g}." if weight else ""
+    weight = settings.get("hidden_loss", 0)
+    vectors += f" Its inner layers were learned too, with a weight of {weight:g}." if weight else ""
     return [
         "",
         f"Distilled from `{teacher['name']}`, which answered these texts: {texts}. "

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from edgedistil_converters.graph.transformer import POOLED
 
-__all__ = ["TrainingOps", "attention_bias"]
+__all__ = ["TrainingOps", "attention_bias", "mean_over_tokens"]
 
 _MASKED_SCORE = -1e4  # exp(-1e4) is 0 in float32
 
@@ -29,6 +29,10 @@ class TrainingOps:
         head_dropout: Dropout rate between the head's two layers; 0 for inference.
         step: Number from which dropout is drawn, an integer tensor: equal numbers drop the same values.
         seed: Seed of dropout.
+
+    Attributes:
+        layer_outputs: Outputs of the layers that were computed so far, each [batch * length, width], but [batch, width]
+            of the last layer if it computes the first position only.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class TrainingOps:
         self._dropout, self._head_dropout = dropout, head_dropout
         self._step, self._seed = tf.cast(step, tf.int32), seed
         self._draws = 0
+        self.layer_outputs: list[Any] = []
 
     def drop(self, x: Any, rate: float | None = None) -> Any:
         """Returns x with a share of its values set to 0 and the others scaled up; x itself if the rate is 0."""
@@ -75,7 +80,10 @@ class TrainingOps:
     def norm(self, site: str, x: Any) -> Any:
         """Returns the layer norm."""
         layer = self._layers[site]
-        return _layer_norm(x, tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta), layer.epsilon)
+        x = _layer_norm(x, tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta), layer.epsilon)
+        if site.endswith("/output_norm"):  # the last step of a layer
+            self.layer_outputs.append(x)
+        return x
 
     def add(self, site: str, x: Any, y: Any) -> Any:
         """Returns x + y."""
@@ -120,6 +128,21 @@ def attention_bias(padding_mask: Any) -> Any:
         [[[[0, -10000]]]]
     """
     return (1.0 - tf.cast(padding_mask[:, None, None, :], tf.float32)) * _MASKED_SCORE
+
+
+def mean_over_tokens(hidden: Any, padding_mask: Any) -> Any:
+    """Returns the mean over the tokens of each text, float32[batch, width].
+
+    Args:
+        hidden: float32[batch, length, width].
+        padding_mask: 1 at tokens, 0 at padding, int32[batch, length].
+
+    Example:
+        >>> mean_over_tokens(tf.constant([[[2.0], [4.0], [9.0]]]), tf.constant([[1, 1, 0]])).numpy().tolist()
+        [[3.0]]
+    """
+    weights = tf.cast(padding_mask, tf.float32)[:, :, None]
+    return tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

@@ -20,7 +20,7 @@ from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_t
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.objective import Objective, SoftTargets, make_objective, texts_to_fit
 from edgedistil.training.optimization import build_optimizer
-from edgedistil.training.pooling import has_mean_pooling
+from edgedistil.training.pooling import has_mean_pooling, num_encoder_layers
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.tasks import AnyTrainingData, MultiLabel, task_of
@@ -101,8 +101,7 @@ def train(
         1.0
     """
     _check(classifier, data, settings, soft_targets)
-    if settings.vector_loss and (soft_targets is None or soft_targets.vectors is None):
-        raise DataError("`vector_loss` needs a teacher's vectors: `soft_targets` with `vectors`. Received: none")
+    _check_vectors(classifier, settings, soft_targets)
     settings = settings.with_rate(int(classifier.backbone.hidden_dim))
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
@@ -207,6 +206,8 @@ class _Run:
         epoch = EpochNumber()
         if settings.vector_loss:
             network.learn_vectors(self._vector_map())
+        if settings.hidden_loss:
+            network.learn_hidden(self._hidden_maps())
         batches = self._batches(objective, epoch)
         network.compile(
             optimizer=build_optimizer(
@@ -246,20 +247,48 @@ class _Run:
             token_dropout=settings.token_dropout,
             unknown_id=self._unknown_row,
             is_full_length=settings.is_jit_compiled,
-            vectors=self._vectors() if settings.vector_loss else None,
+            vectors={
+                **({"vectors": self._vectors()} if settings.vector_loss else {}),
+                **({"hidden": self._hidden()} if settings.hidden_loss else {}),
+            },
         )
 
     def _vectors(self) -> NDArray[np.float32]:
         """The teacher's vector of each piece of the training texts, float32[pieces, width]."""
         vectors = self._soft.vectors if self._soft else None
         assert vectors is not None
-        return vectors[self._divided["training"].rows]
+        return self._by_piece(vectors)
+
+    def _hidden(self) -> NDArray[np.float32]:
+        """The teacher's means for the student's inner layers, side by side, float32[pieces, layers * width]."""
+        hidden = self._soft.hidden if self._soft else None
+        assert hidden is not None
+        return self._by_piece(hidden[:, : self._network.num_inner_layers].reshape(len(hidden), -1))
+
+    def _by_piece(self, of_texts: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = self._divided["training"].rows
+        return of_texts if len(rows) == len(of_texts) else of_texts[rows]  # without a copy, if each text is one piece
 
     def _vector_map(self) -> VectorMap:
         """A map to the teacher's vectors that is fitted to the vectors before training."""
-        chosen = np.random.default_rng(self._settings.seed).permutation(len(self.parts["training"]))[:_MOST_TO_MAP]
+        chosen = self._texts_to_map()
         given = self._evaluator.features(self.parts["training"].take(chosen))
         return VectorMap.fit(given, self._vectors()[chosen], self._settings.vector_loss)
+
+    def _hidden_maps(self) -> list[VectorMap]:
+        """The same for each inner layer."""
+        chosen, count = self._texts_to_map(), self._network.num_inner_layers
+        given = np.split(self._evaluator.hidden(self.parts["training"].take(chosen)), count, axis=1)
+        expected = np.split(self._hidden()[chosen], count, axis=1)
+        weight = self._settings.hidden_loss / count
+        return [
+            VectorMap.fit(student, teacher, weight, name=f"hidden_map_{layer}")
+            for layer, (student, teacher) in enumerate(zip(given, expected, strict=True))
+        ]
+
+    def _texts_to_map(self) -> NDArray[np.int64]:
+        generator = np.random.default_rng(self._settings.seed)
+        return generator.permutation(len(self.parts["training"]))[:_MOST_TO_MAP]
 
     def _digest(self) -> str:
         """Of everything that the weights after an epoch depend on, except the callbacks."""
@@ -272,6 +301,8 @@ class _Run:
             digest.update(self._soft.all_logits.data)
             if self._settings.vector_loss:
                 digest.update(np.ascontiguousarray(self._soft.vectors).data)
+            if self._settings.hidden_loss:
+                digest.update(np.ascontiguousarray(self._soft.hidden).data)
         # Weights from which training starts: another preset of the same sizes is another training.
         digest.update(np.ascontiguousarray(self._classifier.backbone.token_embedding.embeddings).data)
         for variable in self._network.weights:
@@ -315,4 +346,23 @@ def _check(
         raise DataError(
             "Soft targets need a row for each training text and a column for each class: "
             f"({len(data.training)}, {len(data.labels)}). Received: {soft_targets.logits.shape}"
+        )
+
+
+def _check_vectors(classifier: Any, settings: TrainingSettings, soft_targets: SoftTargets | None) -> None:
+    if settings.vector_loss and (soft_targets is None or soft_targets.vectors is None):
+        raise DataError("`vector_loss` needs a teacher's vectors: `soft_targets` with `vectors`. Received: none")
+    if not settings.hidden_loss:
+        return
+    if soft_targets is None or soft_targets.hidden is None:
+        raise DataError("`hidden_loss` needs a teacher's layers: `soft_targets` with `hidden`. Received: none")
+    layers, given = num_encoder_layers(classifier.backbone), soft_targets.hidden.shape[1]
+    if int(classifier.backbone.num_layers) < 2:
+        raise DataError(
+            "`hidden_loss` needs a layer below the one that the head reads. Received: a student of one layer. Pass one "
+            "of more layers, or `vector_loss` instead"
+        )
+    if given != layers:
+        raise DataError(
+            f"`hidden` of `soft_targets` must be of as many layers as the student has, {layers}. Received: {given}"
         )

@@ -5,7 +5,7 @@ embeddings is 0, so training without them gives the same weights, and an optimiz
 zeros in every step. Weight decay is the only difference: pieces that do not occur keep their pretrained embeddings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil.training.batches import TokenizedTexts, evaluation_batches
-from edgedistil.training.forward import TrainingOps, attention_bias
+from edgedistil.training.forward import TrainingOps, attention_bias, mean_over_tokens
 from edgedistil.training.vectors import VectorMap
 from edgedistil_converters.graph.transformer import (
     EMBEDDINGS_NORM,
@@ -25,7 +25,7 @@ from edgedistil_converters.graph.transformer import (
 )
 from edgedistil_converters.model.keras_hub import backbone_layers, head_layers, read_architecture
 
-__all__ = ["Evaluator", "TrainingNetwork", "pieces_that_occur", "with_rows"]
+__all__ = ["Evaluator", "TrainingNetwork", "outputs_of", "pieces_that_occur", "with_rows"]
 
 _BATCH_SIZE = 64
 # Rows of a part of a training batch. MiniLM keeps about 0.3 MB a row for the backward pass.
@@ -73,11 +73,18 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         self.write_embeddings = lambda: source.value.scatter_nd_update(pieces[:, None], table.value)
         self.num_classes = int(classifier.num_classes)
         self._vector_map: VectorMap | None = None
+        self._hidden_maps: list[VectorMap] = []
+        # The head reads the output of the last layer: of the pooling, or of the first position only.
+        self.num_inner_layers = max(0, int(backbone.num_layers) - 1)
         self.built = True
 
     def learn_vectors(self, vector_map: VectorMap) -> None:
         """Adds the loss of a map to that of every step; inputs then have `vectors`, float32[batch, teacher's width]."""
         self._vector_map = vector_map
+
+    def learn_hidden(self, maps: Sequence[VectorMap]) -> None:
+        """Adds the losses of a map for each inner layer; inputs then have `hidden`, float32[batch, widths]."""
+        self._hidden_maps = list(maps)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Returns logits, float32[batch, num_classes], of `token_ids` (rows of the table) and `padding_mask`."""
@@ -107,7 +114,7 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         """Gradients of some texts' share of the loss of a batch."""
         inputs, targets, weights = tf.nest.map_structure(lambda values: values[start : start + size], data)
         length = tf.reduce_max(tf.reduce_sum(inputs["padding_mask"], 1))
-        vectors = inputs.get("vectors")
+        vectors, hidden = inputs.get("vectors"), inputs.get("hidden")
         inputs = {name: inputs[name][:, :length] for name in ("token_ids", "padding_mask")}
         count = tf.shape(weights)[0]
         with tf.GradientTape() as tape:
@@ -117,6 +124,8 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
             loss = self._compute_loss(inputs, targets, logits, weights, training=True)
             if self._vector_map is not None:
                 loss += self._vector_map.loss(encoded, vectors)
+            if self._hidden_maps:
+                loss += self._hidden_loss(ops, inputs["padding_mask"], hidden)
             share = tf.cast(count, tf.float32) / tf.cast(tf.shape(data[2])[0], tf.float32)
             of_batch = loss * share
         self._loss_tracker.update_state(loss, sample_weight=count)
@@ -127,6 +136,26 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         """Returns what the head reads, float32[batch, width]."""
         ops, x = self._embed(inputs, training=False)
         return encode_normalized(x, self._architecture, ops)
+
+    def hidden_means(self, inputs: dict[str, Any]) -> Any:
+        """Returns the means over the tokens after each inner layer, side by side: float32[batch, layers * width]."""
+        ops, x = self._embed(inputs, training=False)
+        encode_normalized(x, self._architecture, ops)
+        return tf.concat(self._inner_means(ops, inputs["padding_mask"]), axis=-1)
+
+    def _inner_means(self, ops: TrainingOps, padding_mask: Any) -> list[Any]:
+        batch, length = tf.unstack(tf.shape(padding_mask))
+        return [
+            mean_over_tokens(tf.reshape(x, [batch, length, x.shape[-1]]), padding_mask)
+            for x in ops.layer_outputs[: self.num_inner_layers]
+        ]
+
+    def _hidden_loss(self, ops: TrainingOps, padding_mask: Any, teacher: Any) -> Any:
+        targets = tf.split(teacher, len(self._hidden_maps), axis=-1)
+        means = self._inner_means(ops, padding_mask)
+        return tf.add_n(
+            [one.loss(mean, target) for one, mean, target in zip(self._hidden_maps, means, targets, strict=True)]
+        )
 
     def _embed(self, inputs: dict[str, Any], *, training: bool, start: Any = 0) -> tuple[TrainingOps, Any]:
         """The steps of a batch, or of a part from its text `start` on, and its embeddings, [batch * length, width]."""
@@ -167,17 +196,34 @@ class Evaluator:
         self._num_classes = network.num_classes
         self._logits = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
         self._features = tf.function(network.encode, input_signature=signature)
+        self._hidden = tf.function(network.hidden_means, input_signature=signature)
 
     def logits(self, texts: TokenizedTexts) -> NDArray[np.float32]:
         """Logits, float32[texts, num_classes]."""
-        return _collect(self._logits, texts)
+        return outputs_of(self._logits, texts)
 
     def features(self, texts: TokenizedTexts) -> NDArray[np.float32]:
         """What the head reads, float32[texts, width]."""
-        return _collect(self._features, texts)
+        return outputs_of(self._features, texts)
+
+    def hidden(self, texts: TokenizedTexts) -> NDArray[np.float32]:
+        """Means over the tokens after each inner layer, float32[texts, layers * width]."""
+        return outputs_of(self._hidden, texts)
 
 
-def _collect(run: Any, texts: TokenizedTexts) -> NDArray[np.float32]:
+def outputs_of(run: Callable[[Any], Any], texts: TokenizedTexts) -> NDArray[np.float32]:
+    """Runs a function of batches on texts, and returns its outputs in their order, float32[texts, width].
+
+    Args:
+        run: Function of `token_ids` and `padding_mask` that returns a tensor, float32[batch, width].
+        texts: Texts, at least one.
+
+    Example:
+        >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
+        >>> texts = TokenizedTexts(ids, (ids > 0).astype("int32"), np.array([3, 4]))
+        >>> outputs_of(lambda batch: tf.reduce_sum(batch["token_ids"], 1, keepdims=True), texts).tolist()
+        [[12.0], [20.0]]
+    """
     found: NDArray[np.float32] | None = None
     for rows, batch in evaluation_batches(texts, batch_size=_BATCH_SIZE):
         values = run(batch).numpy()

@@ -49,6 +49,9 @@ class SoftTargets:
         more_logits: Logits for them, float32[more texts, classes]; `None` if there are none.
         vectors: What the teacher's head reads of all texts, the training texts first, float32[texts, width]; `None` if
             it was not asked.
+        hidden: Means over the tokens of all texts, the training texts first, after a layer of the teacher for each
+            layer of the student, without that of the pooling, float32[texts, layers, width]; `None` if it was not
+            asked.
 
     Example:
         >>> targets = SoftTargets(np.zeros((5, 3)), ("turn it off",), np.array([[4, 0, 1]]))
@@ -63,6 +66,7 @@ class SoftTargets:
     more_texts: Sequence[str] = ()
     more_logits: NDArray[np.float32] | None = None
     vectors: NDArray[np.float32] | None = None
+    hidden: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         more = np.zeros((0, self.logits.shape[1])) if self.more_logits is None else self.more_logits
@@ -74,11 +78,14 @@ class SoftTargets:
         if not (np.isfinite(self.logits).all() and np.isfinite(more).all()):
             raise DataError("The logits of a teacher must be finite numbers. Received: some that are not")
         texts = len(self.logits) + len(more)
-        if self.vectors is not None and (self.vectors.shape[:1] != (texts,) or not np.isfinite(self.vectors).all()):
-            raise DataError(
-                f"The vectors of a teacher must be finite, and one for each of the {texts} texts. "
-                f"Received: vectors {self.vectors.shape}"
-            )
+        for name, found, rank in (("vectors", self.vectors, 2), ("hidden", self.hidden, 3)):
+            if found is None:
+                continue
+            if found.ndim != rank or len(found) != texts or not np.isfinite(found).all():
+                raise DataError(
+                    f"The vectors of a teacher must be finite, and one for each of the {texts} texts. "
+                    f"Received: {name} {found.shape}"
+                )
 
     @property
     def all_logits(self) -> NDArray[np.float32]:

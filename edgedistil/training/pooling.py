@@ -18,7 +18,7 @@ from edgedistil.sizes import BackboneSize
 from edgedistil_converters.model.folded_bert import gelu_kind
 from edgedistil_converters.model.keras_hub import backbone_layers
 
-__all__ = ["has_mean_pooling", "with_mean_pooling", "without_mean_pooling"]
+__all__ = ["has_mean_pooling", "num_encoder_layers", "with_mean_pooling", "without_mean_pooling"]
 
 # Weight of the mean beside the first token's 1, so large that the mean decides.
 _MEAN_WEIGHT = 16.0
@@ -78,6 +78,17 @@ def has_mean_pooling(backbone: Any) -> bool:
         bool((np.asarray(layers[f"{last}/{part}"].kernel) == _diagonal(layers[f"{last}/{part}"], number)).all())
         for part, number in kernels.items()
     )
+
+
+def num_encoder_layers(backbone: Any) -> int:
+    """Returns the number of layers without that of `with_mean_pooling`.
+
+    Example:
+        >>> backbone = build_backbone(BackboneSize(2, 4, 1, 8), vocabulary_size=9, max_sequence_length=8)
+        >>> num_encoder_layers(backbone), num_encoder_layers(with_mean_pooling(backbone))
+        (2, 2)
+    """
+    return int(backbone.num_layers) - int(has_mean_pooling(backbone))
 
 
 def _copy(backbone: Any, *, num_layers: int) -> Any:

@@ -63,6 +63,11 @@ class TrainingSettings:
             through a linear map that is learned with it, and what the teacher's head reads (as hidden states in
             https://arxiv.org/abs/1909.10351): mean square, as a share of the variance of the teacher's. It needs soft
             targets with `vectors`.
+        hidden_loss: Weight, beside the loss of a text, of the differences after the inner layers: of the mean over the
+            tokens after each layer of the student but the last one, whose output its head reads, through a linear map
+            for each layer, and that after a layer of the teacher, evenly chosen (https://arxiv.org/abs/1909.10351,
+            section 3, which compares each token). Mean square, as a share of the variance of the teacher's, averaged
+            over the layers. It needs soft targets with `hidden`.
         is_backbone_frozen: Train only the head.
         is_jit_compiled: Compile with XLA; every batch then has the full sequence length.
 
@@ -97,6 +102,7 @@ class TrainingSettings:
     teacher_share: float = 0.9
     distillation_loss: Literal["kl", "mse"] = "kl"
     vector_loss: float = 0.0
+    hidden_loss: float = 0.0
     is_backbone_frozen: bool = False
     is_jit_compiled: bool = False
 
@@ -123,9 +129,10 @@ class TrainingSettings:
         self._require("pooling", self.pooling in ("auto", "first", "mean"), "auto, first or mean")
         self._require("teacher_share", 0 <= self.teacher_share <= 1, "from 0 to 1")
         self._require("distillation_loss", self.distillation_loss in ("kl", "mse"), "kl or mse")
-        self._require("vector_loss", 0 <= self.vector_loss < float("inf"), "a number from 0 up")
-        compiled = self.vector_loss > 0 and self.is_jit_compiled
-        self._require("vector_loss", not compiled, "0 if the training is compiled with XLA (`is_jit_compiled`)")
+        for name in ("vector_loss", "hidden_loss"):
+            self._require(name, 0 <= getattr(self, name) < float("inf"), "a number from 0 up")
+            compiled = getattr(self, name) > 0 and self.is_jit_compiled
+            self._require(name, not compiled, "0 if the training is compiled with XLA (`is_jit_compiled`)")
         self._require("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1")
         monitors = ("macro_f1", "accuracy", "loss", "micro_f1")
         self._require("monitor", self.monitor in monitors, "macro_f1, accuracy, loss or micro_f1")

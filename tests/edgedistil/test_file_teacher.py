@@ -117,6 +117,8 @@ def test_what_cannot_teach_is_refused(file, artifact, texts, tmp_path):
     teacher = FileTeacher(file)
     with pytest.raises(DataError, match=r"`vector_loss` needs .* Received: big.tflite. Pass the directory"):
         ask_teacher(teacher, data, has_vectors=True)
+    with pytest.raises(DataError, match=r"`hidden_loss` needs .* Received: big.tflite. Pass the directory"):
+        ask_teacher(teacher, data, hidden_layers=2)
     with pytest.raises(DataError, match=r"Received: big.tflite, without 'heating' and with also 'weather'"):
         teacher.logits(["play music"], ("heating", "lights", "music"))
     with pytest.raises(DataError, match=r"`teacher`.*Received: ids.tflite, which takes token ids"):
