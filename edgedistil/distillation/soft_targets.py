@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
 from edgedistil.distillation.augmentation import augment
 from edgedistil.distillation.coverage import Coverage
 from edgedistil.distillation.teacher import Teacher
-from edgedistil.scores import score_probabilities
-from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.objective import SoftTargets
-from edgedistil.training.targets import class_numbers
+from edgedistil.training.tasks import AnyTrainingData, task_of
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["TeacherAnswers", "ask_teacher"]
@@ -73,7 +70,8 @@ class TeacherAnswers:
         if self.left_out:
             line += f"; {self.left_out:,} unlabelled left out, which are in the data or repeated"
         if self.validation:
-            line += f"; its accuracy on the validation data: {self.validation['accuracy']:.4f}"
+            name, title = ("accuracy", "accuracy") if "accuracy" in self.validation else ("micro_f1", "micro-F1")
+            line += f"; its {title} on the validation data: {self.validation[name]:.4f}"
         return line
 
     def warnings(self) -> tuple[str, ...]:
@@ -92,7 +90,7 @@ class TeacherAnswers:
 
 def ask_teacher(
     teacher: Teacher,
-    data: TrainingData,
+    data: AnyTrainingData,
     *,
     unlabelled: Sequence[str] = (),
     augmented_per_text: int = 0,
@@ -115,7 +113,7 @@ def ask_teacher(
         on_progress: Called with the number of texts that are answered, and of all texts.
 
     Raises:
-        DataError: the teacher has other labels, or the number of new texts is below 0.
+        DataError: the teacher has other labels or gives another number of them, or the number of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
@@ -127,7 +125,7 @@ def ask_teacher(
     """
     if augmented_per_text < 0:
         raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
-    teacher.check_labels(data.labels)
+    teacher.check_data(data)
     parts = [part.texts for part in (data.training, data.validation, data.test) if part]
     known = {text for texts in parts for text in texts}
     usable = tuple(text for text in dict.fromkeys(unlabelled) if text not in known)
@@ -137,7 +135,9 @@ def ask_teacher(
     logits = _ask(teacher, data.labels, {**texts, "validation": validation}, cache, on_progress)
     metrics = None
     if data.validation:
-        metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
+        task = task_of(data)
+        thresholds = teacher.thresholds_of(data.labels) if teacher.thresholds else ()
+        metrics = task.score(task.probabilities(logits["validation"]), task.targets(data.validation), thresholds)
     more_logits = np.concatenate([logits["unlabelled"], logits["augmented"]])
     vectors = None
     if has_vectors:

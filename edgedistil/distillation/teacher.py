@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil.data import MultiLabelTrainingData
 from edgedistil.data.spelling import spelled_as
 from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
 from edgedistil.distillation.coverage import Coverage, measure_coverage
@@ -22,6 +23,7 @@ from edgedistil.presets.loading import LabelledClassifier, NoTrainedHead, load_l
 from edgedistil.training.batches import TokenizedTexts, tokenize
 from edgedistil.training.long_texts import divide_texts, mean_by_text
 from edgedistil.training.network import Evaluator, TrainingNetwork
+from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_converters.model.keras_hub import read_architecture, read_output_activation
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_runtime.errors import DataError, PresetError
@@ -48,9 +50,10 @@ class Teacher:
     Attributes:
         name: Name or handle of its preset, or the name of its directory; never a whole path.
         labels: Class names, in the order of its outputs.
+        thresholds: Smallest probability of each label that a multi-label teacher gives; empty for one label.
 
     Raises:
-        PresetError: its outputs are sigmoids, each of a class by itself, or it has no preprocessor.
+        PresetError: its outputs are sigmoids and it has no thresholds, or it has no preprocessor.
 
     Example:
         >>> teacher = Teacher.load("intents")
@@ -60,11 +63,12 @@ class Teacher:
     """
 
     def __init__(self, trained: LabelledClassifier, *, long_texts: str = CUT) -> None:
-        self.name, self.labels = trained.source, trained.labels
-        if read_output_activation(trained.classifier) == "sigmoid" or trained.classifier.preprocessor is None:
+        self.name, self.labels, self.thresholds = trained.source, trained.labels, trained.thresholds
+        has_sigmoids = read_output_activation(trained.classifier) == "sigmoid"
+        if (has_sigmoids and not self.thresholds) or trained.classifier.preprocessor is None:
             raise PresetError(
-                "A teacher (`teacher`) must take texts and choose one class of several. "
-                f"Received: {self.name}, which has sigmoid outputs or no preprocessor"
+                "A teacher (`teacher`) must take texts, and choose one class of several or have thresholds for several "
+                f"labels. Received: {self.name}, which has sigmoid outputs without thresholds or no preprocessor"
             )
         self._preprocessor, self._long_texts = trained.classifier.preprocessor, long_texts
         self._classifier = trained.classifier
@@ -102,6 +106,32 @@ class Teacher:
             digest.update(str(tuple(weight.shape)).encode())
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()
+
+    def check_data(self, data: AnyTrainingData) -> None:
+        """Checks that the teacher has the labels of the data, and gives a text as many as the data do.
+
+        Raises:
+            DataError: it has other labels, or gives one label and texts have several, or the other way round.
+
+        Example:
+            >>> from edgedistil.data import MultiLabelTexts, MultiLabelTrainingData
+            >>> texts = MultiLabelTexts(("play", "dim it"), (("lights", "music"), ("lights",)))
+            >>> Teacher.load("intents").check_data(MultiLabelTrainingData(texts))
+            Traceback (most recent call last):
+            edgedistil_runtime.errors.DataError: A teacher (`teacher`) must give a text any number of labels, ...
+        """
+        has_sets = isinstance(data, MultiLabelTrainingData)
+        if has_sets != bool(self.thresholds):
+            due, other = ("any number of labels", "one label")[:: 1 if has_sets else -1]
+            raise DataError(
+                f"A teacher (`teacher`) must give a text {due}, as the training data do. Received: {self.name}, which "
+                f"gives {other}. Train a teacher on the same data, with `edgedistil train`"
+            )
+        self.check_labels(data.labels)
+
+    def thresholds_of(self, labels: Sequence[str]) -> tuple[float, ...]:
+        """The thresholds of a multi-label teacher, in the order of the labels of the data."""
+        return tuple(self.thresholds[self.labels.index(label)] for label in self._in_own_spelling(labels))
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Checks that the teacher has the labels of the data, in any order.
