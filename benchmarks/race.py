@@ -27,7 +27,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fine_tuning import replace_part
 from race_contestant import CONTESTANTS, IN_PROJECT
 

@@ -149,7 +149,7 @@ class Workshop:
 
         def copy(path: Path) -> Mapping[str, Any]:
             trained = load_labelled_classifier(preset)
-            Teacher(trained).check_labels(self._data.labels)
+            Teacher(trained).check_data(self._data)
             with atomic_directory(path) as work:
                 trained.classifier.save_to_preset(str(work))
                 (work / LABELS_FILE).write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
