@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.scores import ClassScores
+from edgedistil.scores import ClassScores, ConfusedPair
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["SetEvaluation", "evaluate_label_sets", "score_label_sets"]
@@ -29,6 +29,8 @@ class SetEvaluation:
         subset_accuracy: Share of the texts with exactly the right labels.
         labels_per_text: Mean number of labels that a text has in the data.
         classes: Scores of each label, in the classifier's order; `support` is the number of texts that have it.
+        confusions: Pairs of a right label that texts are not given and a wrong one that they are, the most frequent
+            first; equal counts in the order of the classes.
 
     Example:
         >>> evaluate_label_sets([["a"], ["a", "b"]], [["a"], ["b"]], ["a", "b"]).to_dict()["classes"][0]["recall"]
@@ -41,10 +43,23 @@ class SetEvaluation:
     subset_accuracy: float
     labels_per_text: float
     classes: tuple[ClassScores, ...]
+    confusions: tuple[ConfusedPair, ...] = ()
+
+    def confused_pairs(self, most: int = 20) -> tuple[ConfusedPair, ...]:
+        """The first of the confusions.
+
+        Args:
+            most: Pairs to return at most.
+
+        Example:
+            >>> evaluate_label_sets([["a", "c"]], [["b", "c"]], ["a", "b", "c"]).confused_pairs()
+            (ConfusedPair(right='a', given='b', texts=1),)
+        """
+        return self.confusions[:most]
 
     def to_dict(self) -> dict[str, Any]:
-        """The scores as plain data."""
-        return asdict(self)
+        """The scores as plain data, without the confusions, of which there may be very many."""
+        return {name: value for name, value in asdict(self).items() if name != "confusions"}
 
 
 def evaluate_label_sets(
@@ -86,6 +101,7 @@ def evaluate_label_sets(
         subset_accuracy=sum(right == found for right, found in pairs) / len(pairs),
         labels_per_text=counts.total() / len(pairs),
         classes=classes,
+        confusions=_confusions(pairs, labels),
     )
 
 
@@ -119,6 +135,13 @@ def score_label_sets(
         "loss": float(-np.log(np.where(is_right, likely, 1 - likely)).sum(axis=1).mean()),
     }
     return {**{name: round(value, _DIGITS) for name, value in values.items()}, "rows": len(targets)}
+
+
+def _confusions(pairs: Sequence[tuple[set[str], set[str]]], labels: Sequence[str]) -> tuple[ConfusedPair, ...]:
+    counts = Counter(chain.from_iterable(product(right - found, found - right) for right, found in pairs))
+    place = {label: number for number, label in enumerate(labels)}
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], place[item[0][0]], place[item[0][1]]))
+    return tuple(ConfusedPair(right, given, texts) for (right, given), texts in ordered)
 
 
 def _f1(hits: int, total: int) -> float:

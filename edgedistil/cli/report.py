@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.data_options import data_options, read_examples
+from edgedistil.cli.label_set_options import label_set_options, read_any_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
-    from edgedistil.data import LabelledTexts
-    from edgedistil.measuring.measurements import Measurements
+    from edgedistil.data import LabelledTexts, MultiLabelTexts
+    from edgedistil.measuring.measurements import MeasuredModel, Measurements
 
 __all__ = ["report"]
 
@@ -23,6 +24,7 @@ __all__ = ["report"]
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Labelled texts.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
 @data_options()
+@label_set_options
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -51,6 +53,8 @@ def report(
     num_threads: int | None,
     force: bool,
     as_json: bool,
+    label_separator: str | None,
+    label_columns: tuple[str, ...],
     **columns: Any,
 ) -> None:
     """Compare models on one page: accuracy, size, speed, scores, mistakes, and what changed.
@@ -59,15 +63,20 @@ def report(
     the first preset, or else with the first file. A model that is not ahead of the --baseline does not earn its
     milliseconds. The page is one HTML file that loads nothing. It shows texts of --data; --examples 0 keeps them out.
 
+    Multi-label models are compared by their sets of labels, on data with several labels for a text.
+
     \b
     edgedistil report my_classifier fp32.tflite int8.tflite --data test.csv -o report.html
+    edgedistil report my_tagger my_tagger.tflite --data tagged.csv --label-separator "|" -o report.html
     """  # noqa: D301  # \b is for click
     from edgedistil_converters.files import check_not_an_input, check_output
 
     paths = tuple(model_paths(models).values())
     check_not_an_input(output, [*paths, data, *([baseline] if baseline else [])])
     check_output(output, force=force)
-    labelled = read_examples(data, **columns, is_json=as_json)
+    labelled = read_any_examples(
+        data, label_separator=label_separator, label_columns=label_columns, **columns, is_json=as_json
+    )
     training = read_examples(baseline, **columns, is_json=as_json) if baseline else None
     measurements = _measure(paths, labelled, training, examples, runs, num_threads)
     from edgedistil.report import write_report
@@ -78,13 +87,21 @@ def report(
         print_json({"output": str(output), "skipped": skipped, **measurements.to_dict()})
         return
     for model in measurements.models:
-        click.echo(f"{model.name}: accuracy {model.evaluation.accuracy:.2%}, {model.size / 1e6:.2f} MB")
+        click.echo(f"{model.name}: {_scores(model)}, {model.size / 1e6:.2f} MB")
     click.echo(f"wrote {output}, {output.stat().st_size / 1e6:.2f} MB: open it in a browser")
+
+
+def _scores(model: "MeasuredModel") -> str:
+    from edgedistil.set_scores import SetEvaluation
+
+    if isinstance(model.evaluation, SetEvaluation):
+        return f"micro F1 {model.evaluation.micro_f1:.4f}, right sets {model.accuracy:.2%}"
+    return f"accuracy {model.accuracy:.2%}"
 
 
 def _measure(
     models: Sequence[Path],
-    labelled: "LabelledTexts",
+    labelled: "LabelledTexts | MultiLabelTexts",
     training: "LabelledTexts | None",
     examples: int,
     runs: int,

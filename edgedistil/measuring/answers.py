@@ -155,7 +155,7 @@ def ask_preset(
 
 
 def require_one_label(path: Path, thresholds: Sequence[float]) -> None:
-    """Refuses a multi-label model, if the data have one label for each text or a report is asked for.
+    """Refuses a multi-label model, if the data have one label for each text.
 
     Raises:
         DataError: The model has thresholds.
@@ -169,8 +169,7 @@ def require_one_label(path: Path, thresholds: Sequence[float]) -> None:
     if thresholds:
         raise DataError(
             f"A model is scored by the one label that it gives every text. Received: {path.name}, a multi-label model. "
-            "Measure it with `edgedistil evaluate` on data with several labels: lists in JSON or Parquet, "
-            "`label_separator`, or `label_columns`."
+            "Measure it on data with several labels: lists in JSON or Parquet, `label_separator`, or `label_columns`."
         )
 
 

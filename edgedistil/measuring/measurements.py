@@ -14,20 +14,24 @@ from edgedistil.measuring.reliability import ScoreQuality
 from edgedistil.measuring.speed import BenchmarkSettings, CallSpeed, ModelSpeed
 from edgedistil.measuring.texts import TimedTexts
 from edgedistil.scores import Evaluation
+from edgedistil.set_scores import SetEvaluation
 from edgedistil_runtime.errors import DataError
 
 __all__ = [
     "SCHEMA_VERSION",
     "BaselineFacts",
+    "ChangedSet",
     "ChangedText",
     "Changes",
     "DataFacts",
     "FileFacts",
     "KerasFacts",
+    "LabelChange",
     "MeasuredModel",
     "Measurements",
     "Mistake",
     "OpCount",
+    "SetMistake",
 ]
 
 SCHEMA_VERSION = 1
@@ -71,8 +75,48 @@ class ChangedText:
 
 
 @dataclass(frozen=True)
+class LabelChange:
+    """A label that only one of two multi-label models gives a text.
+
+    Attributes:
+        label: The label.
+        reference_score: Its probability from the reference.
+        reference_threshold: Smallest probability with which the reference gives it.
+        score: Its probability from the model.
+        threshold: Smallest probability with which the model gives it.
+    """
+
+    label: str
+    reference_score: float
+    reference_threshold: float
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class ChangedSet:
+    """A text with other labels from a multi-label model than from the reference.
+
+    Attributes:
+        text: The text; a long one is shortened.
+        right: Right labels.
+        reference: Labels from the reference.
+        given: Labels from the model.
+        changed: Labels that only one of both gives.
+    """
+
+    text: str
+    right: tuple[str, ...]
+    reference: tuple[str, ...]
+    given: tuple[str, ...]
+    changed: tuple[LabelChange, ...]
+
+
+@dataclass(frozen=True)
 class Changes:
     """Differences between a model's labels and the reference's.
+
+    With several labels for a text, the label is the whole set.
 
     Attributes:
         same: Texts with the same label, right or wrong.
@@ -80,14 +124,14 @@ class Changes:
         repaired: Texts that the model has right and the reference wrong.
         otherwise: Texts that both have wrong, with different labels.
         examples: Some of the texts that changed: the broken ones first, then the repaired; of each kind those first
-            of which the reference is surest.
+            of which the reference is surest; of sets, those with a label furthest from the reference's threshold.
     """
 
     same: int
     broken: int
     repaired: int
     otherwise: int
-    examples: tuple[ChangedText, ...]
+    examples: tuple[ChangedText, ...] | tuple[ChangedSet, ...]
 
 
 @dataclass(frozen=True)
@@ -107,6 +151,27 @@ class Mistake:
     given: str
     score: float
     right_score: float
+
+
+@dataclass(frozen=True)
+class SetMistake:
+    """A label that a multi-label model gives a text without being right, or does not give although it is.
+
+    Attributes:
+        text: The text; a long one is shortened.
+        right: Right labels of the text.
+        label: The label.
+        is_given: True if the model gives it.
+        score: Its probability from the model.
+        threshold: Smallest probability with which the model gives it.
+    """
+
+    text: str
+    right: tuple[str, ...]
+    label: str
+    is_given: bool
+    score: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -208,25 +273,36 @@ class MeasuredModel:
 
     Attributes:
         name: Name of its file or directory, unique in a report.
-        evaluation: Scores, with classes in the order of `Measurements.labels`.
+        evaluation: Scores, with classes in the order of `Measurements.labels`; a `SetEvaluation` if texts have several
+            labels.
         changes: Differences from the reference; `None` for the reference itself.
         speed: Speed of a file; `None` for another model.
         file: Facts about a file; `None` for another model.
         keras: Facts about a Keras preset; `None` for another model.
         baseline: Facts about the baseline; `None` for another model.
         scores: Measures of the scores; `None` for the baseline.
-        mistakes: Some of the texts with a wrong label, the highest scores first; empty for the baseline.
+        mistakes: Some of the texts with a wrong label, the highest scores first; of several labels, those that are
+            given wrongly, then those that are missing, the surest first. Empty for the baseline.
+        thresholds: Smallest probability of each of `Measurements.labels` that a multi-label model gives; empty for
+            other models.
     """
 
     name: str
-    evaluation: Evaluation
+    evaluation: Evaluation | SetEvaluation
     changes: Changes | None
     speed: ModelSpeed | None = None
     file: FileFacts | None = None
     keras: KerasFacts | None = None
     baseline: BaselineFacts | None = None
     scores: ScoreQuality | None = None
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[Mistake, ...] | tuple[SetMistake, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the texts with the right label, or from a multi-label model with exactly the right labels."""
+        found = self.evaluation
+        return found.subset_accuracy if isinstance(found, SetEvaluation) else found.accuracy
 
     @property
     def size(self) -> int:
@@ -251,7 +327,7 @@ class MeasuredModel:
             >>> [round(end, 3) for end in model.accuracy_interval]
             [0.49, 0.943]
         """
-        share, count = self.evaluation.accuracy, self.evaluation.texts
+        share, count = self.accuracy, self.evaluation.texts
         spread = _NORMAL_95**2 / count
         center = (share + spread / 2) / (1 + spread)
         half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
@@ -321,6 +397,11 @@ class Measurements:
         return self.models[self.reference]
 
     @property
+    def has_label_sets(self) -> bool:
+        """True if texts have any number of labels."""
+        return isinstance(self.reference_model.evaluation, SetEvaluation)
+
+    @property
     def others(self) -> tuple[MeasuredModel, ...]:
         """The models that are compared with the reference."""
         return tuple(model for i, model in enumerate(self.models) if i != self.reference)
@@ -329,6 +410,7 @@ class Measurements:
         """The measurements as plain data, with the pairs of labels that each model confuses most."""
         data = asdict(self)
         for model, entry in zip(self.models, data["models"], strict=True):
+            entry["evaluation"] = model.evaluation.to_dict()
             entry["confused_pairs"] = [asdict(pair) for pair in model.evaluation.confused_pairs()]
         return data
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from edgedistil.data import LabelledTexts
 from edgedistil.measuring.measurements import ChangedText, Changes, Mistake
 
-__all__ = ["Answers", "confident_mistakes", "count_changes"]
+__all__ = ["DIGITS", "Answers", "confident_mistakes", "count_changes", "shortened"]
 
 _LONGEST_TEXT = 200  # characters of a text in a report
-_DIGITS = 6
+DIGITS = 6
+"""Digits of scores."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def count_changes(examples: LabelledTexts, reference: Answers, given: Answers, n
         repaired=len(repaired),
         otherwise=len(otherwise),
         examples=tuple(
-            replace(row, text=_shortened(row.text)) for row in [*broken, *repaired, *otherwise][:num_examples]
+            replace(row, text=shortened(row.text)) for row in [*broken, *repaired, *otherwise][:num_examples]
         ),
     )
 
@@ -87,19 +88,25 @@ def confident_mistakes(
     surest = wrong[np.argsort(-scores[wrong], kind="stable")][:num_examples]
     return tuple(
         Mistake(
-            text=_shortened(examples.texts[i]),
+            text=shortened(examples.texts[i]),
             right=examples.labels[i],
             given=labels[given[i]],
-            score=round(float(scores[i]), _DIGITS),
-            right_score=round(float(probabilities[i, right[i]]), _DIGITS),
+            score=round(float(scores[i]), DIGITS),
+            right_score=round(float(probabilities[i, right[i]]), DIGITS),
         )
         for i in surest
     )
 
 
 def _rounded(answers: Answers, count: int) -> Sequence[float | None]:
-    return [None] * count if answers.scores is None else [round(score, _DIGITS) for score in answers.scores]
+    return [None] * count if answers.scores is None else [round(score, DIGITS) for score in answers.scores]
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Returns a text of at most 200 characters; of a longer one, the beginning.
+
+    Example:
+        >>> shortened("a" * 300) == "a" * 199 + "…"
+        True
+    """
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1].rstrip() + "…"

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedistil import __version__
 from edgedistil.data import LabelledTexts
-from edgedistil.measuring.answers import require_one_label
 from edgedistil.measuring.baseline import (
     BASELINE_NAME,
-    Baseline,
     check_baseline_data,
     label_difference,
     require_baseline,
@@ -32,8 +29,7 @@ from edgedistil.measuring.measurements import (
     Measurements,
     OpCount,
 )
-from edgedistil.measuring.mistakes import Answers, confident_mistakes, count_changes
-from edgedistil.measuring.reliability import measure_scores
+from edgedistil.measuring.scoring import AnyTexts, OneLabelScoring, Outputs, Scoring, kind_of
 from edgedistil.measuring.speed import (
     Benchmark,
     BenchmarkSettings,
@@ -44,7 +40,6 @@ from edgedistil.measuring.speed import (
     time_classifiers,
 )
 from edgedistil.measuring.texts import choose_texts, describe_texts
-from edgedistil.scores import evaluate_labels
 from edgedistil_converters.tflite.structure import read_structure
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import DataError
@@ -59,7 +54,7 @@ _TOKENIZER_KEYS = ("kind", "sequence_length", "vocabulary_size", "lowercase", "s
 
 def measure(
     paths: Sequence[Path],
-    examples: LabelledTexts,
+    examples: AnyTexts,
     *,
     settings: BenchmarkSettings | None = None,
     num_examples: int = 20,
@@ -71,19 +66,20 @@ def measure(
     Args:
         paths: `.tflite` files that EdgeDistil wrote, and preset directories, which Keras runs. The reference is the
             first directory, or else the first file.
-        examples: Labelled texts.
+        examples: Labelled texts; with several labels for a text, the models are multi-label models.
         settings: Settings of the speed measurement.
         num_examples: Texts with a changed label, and confident mistakes, to keep for each model; 0 keeps users' texts
             out of the report.
-        baseline: Labelled texts to train the baseline on, which becomes the last model; `None` for no baseline.
+        baseline: Labelled texts to train the baseline on, which becomes the last model; `None` for no baseline, as
+            with several labels for a text.
         on_progress: Called with a line for people before each step.
 
     Raises:
         ArtifactError: a file is missing, foreign or damaged.
         InputError: a file has no tokenizer.
         PresetError: a directory cannot be loaded.
-        DataError: there is no model, the data have a label that a model lacks, or the models' or the baseline's labels
-            differ.
+        DataError: there is no model, the data have a label that a model lacks, the models' or the baseline's labels
+            differ, or a model or the baseline gives a text one label and the data have several, or the other way round.
         EdgeDistilError: there is to be a baseline, and scikit-learn is not installed.
         BackendError: a file cannot be run here.
 
@@ -96,50 +92,32 @@ def measure(
     """
     models = tuple(dict.fromkeys(paths))
     files = [path for path in models if not path.is_dir()]
-    labels = {path: _file_labels(path) for path in files}
-    presets = {path: _load_preset(path, on_progress) for path in models if path.is_dir()}
+    kind = kind_of(examples)
+    labels = {path: _file_labels(path, kind) for path in files}
+    presets = {path: _load_preset(path, kind, on_progress) for path in models if path.is_dir()}
     labels |= {path: preset.labels for path, preset in presets.items()}
     reference = next(iter(presets), models[0])
-    examples = examples.spelled_as(labels[reference])
-    _check_labels(labels, reference, examples)
-    if baseline is not None:
-        require_baseline()
-        baseline = baseline.spelled_as(labels[reference])
-        check_baseline_data(baseline, examples, labels[reference], reference.name)
+    scoring = kind.of(examples, labels[reference], num_examples)
+    _check_labels(labels, reference, scoring)
+    compared = None if baseline is None else _BaselineData.check(baseline, scoring, reference.name)
     chosen = settings or BenchmarkSettings()
-    asked = {path: _ask_preset(preset, examples, on_progress) for path, preset in presets.items()}
+    asked = {path: _ask_preset(preset, examples.texts, on_progress) for path, preset in presets.items()}
     speeds, answered = _measure_files(files, examples, chosen, on_progress)
     asked |= answered
     measured = [
         MeasuredModel(
             name=name,
-            evaluation=evaluate_labels(examples.labels, asked[path].given, labels[reference]),
-            changes=None
-            if path == reference
-            else count_changes(examples, asked[reference].answers, asked[path].answers, num_examples),
             speed=speeds.models[files.index(path)] if speeds and path in files else None,
             file=_file_facts(path) if path in files else None,
             keras=_keras_facts(presets[path]) if path in presets else None,
-            scores=measure_scores(
-                asked[path].probabilities, examples.labels, labels[path], temperature=asked[path].temperature
-            ),
-            mistakes=confident_mistakes(examples, asked[path].probabilities, labels[path], num_examples),
+            **scoring.score(asked[path], asked[reference]),
         )
         for name, path in zip(display_names(models), models, strict=True)
     ]
     timed = speeds.texts if speeds else None
-    if baseline is not None:
+    if compared is not None:
         sample = choose_texts(examples.texts, chosen.largest_sample)
-        trained, facts = _measure_baseline(baseline, sample, chosen, on_progress)
-        given = trained.predict(examples.texts)
-        measured.append(
-            MeasuredModel(
-                name=BASELINE_NAME,
-                evaluation=evaluate_labels(examples.labels, given, labels[reference]),
-                changes=count_changes(examples, asked[reference].answers, Answers(given), num_examples),
-                baseline=facts,
-            )
-        )
+        measured.append(compared.measure(asked[reference], sample, chosen.runs, on_progress))
         timed = timed or describe_texts(sample, examples.name)
     return Measurements(
         data=_data_facts(examples),
@@ -154,14 +132,14 @@ def measure(
     )
 
 
-def _file_labels(path: Path) -> tuple[str, ...]:
+def _file_labels(path: Path, scoring: type[Scoring]) -> tuple[str, ...]:
     require_text_input(path)
     metadata = read_artifact(path).metadata
-    require_one_label(path, metadata.thresholds)
+    scoring.require_kind(path, metadata.thresholds)
     return metadata.labels
 
 
-def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examples: LabelledTexts) -> None:
+def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, scoring: Scoring) -> None:
     """Checks that every model has the reference's labels, and that these include the data's, before anything is run."""
     for path, own in labels.items():
         if set(own) != set(labels[reference]):
@@ -169,44 +147,68 @@ def _check_labels(labels: Mapping[Path, tuple[str, ...]], reference: Path, examp
                 f"Models in one report must have the same labels, those of {reference.name}. Received: {path.name}, "
                 f"{label_difference(own, labels[reference])}. Make a report for each."
             )
-    evaluate_labels(examples.labels, examples.labels, labels[reference])  # raises if the data has other labels
+    scoring.check_labels()
 
 
-def _load_preset(path: Path, on_progress: Progress) -> Any:
+@dataclass(frozen=True)
+class _BaselineData:
+    """Texts to train the baseline on, and the scoring of its answers."""
+
+    training: LabelledTexts
+    scoring: OneLabelScoring
+
+    @classmethod
+    def check(cls, training: LabelledTexts, scoring: Scoring, model: str) -> Self:
+        """Checks them, and gives their labels the reference's spelling."""
+        if not isinstance(scoring, OneLabelScoring):
+            raise DataError(
+                "The baseline (`baseline`) gives every text one label, and the data have several for a text. Leave out "
+                f"`baseline`. Received: {training.name}"
+            )
+        require_baseline()
+        training = training.spelled_as(scoring.labels)
+        check_baseline_data(training, scoring.examples, scoring.labels, model)
+        return cls(training, scoring)
+
+    def measure(self, reference: Outputs, sample: Sequence[str], runs: int, on_progress: Progress) -> MeasuredModel:
+        """Trains the baseline, and measures it beside the reference."""
+        on_progress(f"training {BASELINE_NAME} on {len(self.training):,} texts")
+        baseline = train_baseline(self.training)
+        on_progress(f"timing {BASELINE_NAME}")
+        facts = BaselineFacts(
+            data=baseline.data,
+            texts=baseline.texts,
+            features=baseline.features,
+            size=baseline.size,
+            speed=time_calls(lambda text: baseline.predict([text]), baseline.predict, sample, runs=runs),
+            versions={"scikit-learn": baseline.version},
+        )
+        given = baseline.predict(self.scoring.examples.texts)
+        return MeasuredModel(name=BASELINE_NAME, baseline=facts, **self.scoring.score_labels(given, reference))
+
+
+def _load_preset(path: Path, scoring: type[Scoring], on_progress: Progress) -> Any:
     """Returns a `LabelledClassifier`."""
     from edgedistil.presets.loading import load_labelled_classifier
 
     on_progress(f"loading {path.name} into Keras")
     trained = load_labelled_classifier(path)
-    require_one_label(path, trained.thresholds)
+    scoring.require_kind(path, trained.thresholds)
     return trained
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """Label of each text, the probability of every label, and what the logits were divided by."""
-
-    given: tuple[str, ...]
-    probabilities: NDArray[np.float32]
-    temperature: float = 1.0
-
-    @property
-    def answers(self) -> Answers:
-        """Labels with their scores."""
-        return Answers(self.given, self.probabilities.max(axis=1).tolist())
-
-
-def _ask_preset(preset: Any, examples: LabelledTexts, on_progress: Progress) -> _Asked:
+def _ask_preset(preset: Any, texts: Sequence[str], on_progress: Progress) -> Outputs:
     from edgedistil.training.keras_outputs import predict_probabilities
 
-    on_progress(f"{preset.name}: Keras labels {len(examples):,} texts")
-    probabilities = predict_probabilities(preset.classifier, examples.texts)
-    return _Asked(tuple(preset.labels[i] for i in probabilities.argmax(axis=1)), probabilities)
+    on_progress(f"{preset.name}: Keras labels {len(texts):,} texts")
+    probabilities = predict_probabilities(preset.classifier, texts)
+    given = tuple(preset.labels[i] for i in probabilities.argmax(axis=1))
+    return Outputs(preset.labels, given, probabilities, thresholds=preset.thresholds)
 
 
 def _measure_files(
-    files: Sequence[Path], examples: LabelledTexts, settings: BenchmarkSettings, on_progress: Progress
-) -> tuple[Benchmark | None, dict[Path, _Asked]]:
+    files: Sequence[Path], examples: AnyTexts, settings: BenchmarkSettings, on_progress: Progress
+) -> tuple[Benchmark | None, dict[Path, Outputs]]:
     """Speeds of all files, and the answers of each."""
     if not files:
         return None, {}
@@ -215,30 +217,17 @@ def _measure_files(
         for path, classifier in zip(files, classifiers, strict=True):
             on_progress(f"{path.name} labels {len(examples):,} texts")
             found = classifier.classify_batch(examples.texts)
-            probabilities = np.array([list(answer.probabilities.values()) for answer in found], np.float32)
-            given = tuple(answer.label for answer in found)
-            answers[path] = _Asked(given, probabilities, classifier.metadata.temperature)
+            answers[path] = Outputs(
+                labels=classifier.labels,
+                given=tuple(answer.label for answer in found),
+                probabilities=np.array([list(answer.probabilities.values()) for answer in found], np.float32),
+                temperature=classifier.metadata.temperature,
+                thresholds=classifier.metadata.thresholds,
+            )
         speeds = time_classifiers(
             classifiers, files, examples.texts, source=examples.name, settings=settings, on_progress=on_progress
         )
     return speeds, answers
-
-
-def _measure_baseline(
-    training: LabelledTexts, sample: Sequence[str], settings: BenchmarkSettings, on_progress: Progress
-) -> tuple[Baseline, BaselineFacts]:
-    on_progress(f"training {BASELINE_NAME} on {len(training):,} texts")
-    baseline = train_baseline(training)
-    on_progress(f"timing {BASELINE_NAME}")
-    facts = BaselineFacts(
-        data=baseline.data,
-        texts=baseline.texts,
-        features=baseline.features,
-        size=baseline.size,
-        speed=time_calls(lambda text: baseline.predict([text]), baseline.predict, sample, runs=settings.runs),
-        versions={"scikit-learn": baseline.version},
-    )
-    return baseline, facts
 
 
 def _file_facts(path: Path) -> FileFacts:
@@ -276,7 +265,7 @@ def _keras_facts(preset: Any) -> KerasFacts:
     )
 
 
-def _data_facts(examples: LabelledTexts) -> DataFacts:
+def _data_facts(examples: AnyTexts) -> DataFacts:
     digest = _sha256(examples.path) if examples.path else ""
     return DataFacts(name=examples.name, texts=len(examples), sha256=digest)
 

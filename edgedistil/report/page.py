@@ -31,6 +31,7 @@ _SECTIONS = (
     ("origin", "Origin", origin_section),
     ("measured", "How it was measured", circumstances_section),
 )
+_HEADINGS_OF_SETS = {"tradeoffs": "Right sets against size and time", "classes": "Labels"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def render_page(measurements: Measurements, *, title: str | None = None, first: 
         title: Title of the page; `None` for one about its models.
         first: Sections before those of the measurements.
     """
-    drawn = [(key, heading, draw(measurements)) for key, heading, draw in _SECTIONS]
+    headings = _HEADINGS_OF_SETS if measurements.has_label_sets else {}
+    drawn = [(key, headings.get(key, heading), draw(measurements)) for key, heading, draw in _SECTIONS]
     present = [*((one.key, one.heading, one.body) for one in first), *(found for found in drawn if found[2])]
     title = title or _title(measurements)
     links = (element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in present)
@@ -130,11 +132,12 @@ def _head(measurements: Measurements, title: str) -> Markup:
 
 def _header(measurements: Measurements, links: Markup, title: str) -> Markup:
     data = measurements.data
+    several = ", any number of them for a text" if measurements.has_label_sets else ""
     day = re.sub(r"T.*", "", measurements.measured_at)
     line: list[Child] = [
         f"{data.texts:,} labelled texts of ",
         element("bdi", data.name),
-        f", {len(measurements.labels)} classes; measured on {day}, {measurements.machine}.",
+        f", {len(measurements.labels)} classes{several}; measured on {day}, {measurements.machine}.",
     ]
     return element(
         "header",

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from edgedistil.measuring.measurements import MeasuredModel, Measurements
 from edgedistil.report.heat_maps import confusion_map, difference_map
 from edgedistil.report.markup import Child, Markup, element, joined
+from edgedistil.report.set_sections import set_pairs
 from edgedistil.report.style import RAMP_STEPS
 from edgedistil.report.tables import cell, data_table, model_name, scrolled, signed, words
-from edgedistil.scores import ClassScores
+from edgedistil.scores import ClassScores, Evaluation
 
 __all__ = ["changes_section", "confusion_section"]
 
@@ -54,13 +55,15 @@ def _change_counts(measurements: Measurements) -> Markup:
         for model in measurements.others
         if (changes := model.changes)
     ]
-    caption = f"Texts by what became of the label that {measurements.reference_model.name} gives"
-    columns = ("model", "same label", "right → wrong", "wrong → right", "wrong → other wrong")
+    label = "labels" if measurements.has_label_sets else "label"
+    caption = f"Texts by what became of the {label} that {measurements.reference_model.name} gives"
+    columns = ("model", f"same {label}", "right → wrong", "wrong → right", "wrong → other wrong")
     return data_table(caption, columns, rows)
 
 
 def _class_table(measurements: Measurements, classes: Sequence[int], caption: str) -> Markup:
     columns: list[Child] = ["class", "no.", "texts", "precision", "recall", "F1"]
+    columns += ["threshold"] if measurements.reference_model.thresholds else []
     for model in measurements.others:
         name = model_name(measurements, model, is_short=True)
         columns += [joined([name, element("br"), "recall"]), joined([name, element("br"), "F1"])]
@@ -71,6 +74,7 @@ def _class_row(measurements: Measurements, number: int) -> list[Child]:
     reference = measurements.reference_model.evaluation.classes[number]
     row: list[Child] = [element("bdi", reference.label), number + 1, f"{reference.support:,}"]
     row += [f"{value:.3f}" for value in (reference.precision, reference.recall, reference.f1)]
+    row += [f"{threshold:.3f}" for threshold in measurements.reference_model.thresholds[number : number + 1]]
     for model in measurements.others:
         recall, f1 = _differences(model.evaluation.classes[number], reference)
         row += [_change_cell(recall), _change_cell(f1)]
@@ -99,6 +103,8 @@ def _largest_change(measurements: Measurements, number: int) -> float:
 
 def confusion_section(measurements: Measurements) -> Markup:
     """Confusions of the reference, changes to them by the others, and the pairs that are confused most."""
+    if measurements.has_label_sets:
+        return set_pairs(measurements)
     reference = measurements.reference_model
     title = f"Confusion matrix of {reference.name}"
     parts: list[Child] = [
@@ -110,7 +116,7 @@ def confusion_section(measurements: Measurements) -> Markup:
             "scale of square roots.",
             class_="note",
         ),
-        scrolled(confusion_map(reference.evaluation.confusion, measurements.labels, title=title, key="matrix"), title),
+        scrolled(confusion_map(_confusion(reference), measurements.labels, title=title, key="matrix"), title),
     ]
     for i, model in enumerate(measurements.others):
         parts += _difference(measurements, model, f"matrix-{i + 1}")
@@ -120,18 +126,21 @@ def confusion_section(measurements: Measurements) -> Markup:
 def _difference(measurements: Measurements, model: MeasuredModel, key: str) -> list[Child]:
     reference = measurements.reference_model
     title = f"{model.name} against {reference.name}"
-    if model.evaluation.confusion == reference.evaluation.confusion:
+    if _confusion(model) == _confusion(reference):
         return [element("h3", title), element("p", "The two matrices are the same.")]
     note = "Texts more or fewer than the reference has there: blue is better, orange worse."
-    drawn = difference_map(
-        model.evaluation.confusion, reference.evaluation.confusion, measurements.labels, title=title, key=key
-    )
+    drawn = difference_map(_confusion(model), _confusion(reference), measurements.labels, title=title, key=key)
     return [element("h3", title), element("p", note, class_="note"), scrolled(drawn, title)]
+
+
+def _confusion(model: MeasuredModel) -> tuple[tuple[int, ...], ...]:
+    assert isinstance(model.evaluation, Evaluation)
+    return model.evaluation.confusion
 
 
 def _pairs(measurements: Measurements) -> Markup:
     """The pairs of labels that any model confuses most, with the count of each model."""
-    matrices = [model.evaluation.confusion for model in measurements.models]
+    matrices = [_confusion(model) for model in measurements.models]
     wrong = {
         (right, given)
         for matrix in matrices

@@ -1,8 +1,10 @@
 """Section on single texts: those with another label than the reference's, and the most confident mistakes."""
 
-from edgedistil.measuring.measurements import MeasuredModel, Measurements, Mistake
+from edgedistil.measuring.measurements import ChangedText, MeasuredModel, Measurements, Mistake
 from edgedistil.report.markup import Child, Markup, element, joined
+from edgedistil.report.set_sections import changed_sets, set_mistakes
 from edgedistil.report.tables import cell, data_table, model_name, words
+from edgedistil.scores import Evaluation
 
 __all__ = ["texts_section"]
 
@@ -20,8 +22,11 @@ def texts_section(measurements: Measurements) -> Markup | None:
             "A score is the probability of the label. Texts that a model is sure of and gets wrong show wrong labels "
             "in the data, classes that overlap, and what the training texts lack."
         )
+        if measurements.has_label_sets:
+            note += " Labels that are given wrongly come first, the highest scores first; then those that are missing."
         mistakes = [element("h3", "Most confident mistakes"), element("p", note, class_="note"), *mistakes]
-    parts = [_changed_texts(measurements), *mistakes]
+    changed = changed_sets if measurements.has_label_sets else _changed_texts
+    parts = [changed(measurements), *mistakes]
     return joined(parts) if any(parts) else None
 
 
@@ -37,6 +42,7 @@ def _changed_texts(measurements: Measurements) -> Markup | None:
         for model in measurements.others
         if model.changes
         for example in model.changes.examples
+        if isinstance(example, ChangedText)
     ]
     if not rows:
         return None
@@ -53,9 +59,15 @@ def _folded(model: MeasuredModel) -> Markup:
 
 
 def _mistakes(model: MeasuredModel) -> Markup:
+    if not isinstance(model.evaluation, Evaluation):
+        return set_mistakes(model)
     wrong = sum(sum(row) - row[i] for i, row in enumerate(model.evaluation.confusion))
     caption = f"{len(model.mistakes):,} of {wrong:,} texts with a wrong label: {model.name}"
-    return data_table(caption, _MISTAKE_COLUMNS, (_row(mistake) for mistake in model.mistakes))
+    return data_table(caption, _MISTAKE_COLUMNS, map(_row, _one_label(model)))
+
+
+def _one_label(model: MeasuredModel) -> list[Mistake]:
+    return [one for one in model.mistakes if isinstance(one, Mistake)]
 
 
 def _row(mistake: Mistake) -> list[Child]:

@@ -7,6 +7,7 @@ from edgedistil.measuring.speed import LengthLatency
 from edgedistil.report.axes import shown
 from edgedistil.report.markup import Child, Markup, element, joined
 from edgedistil.report.plots import Group, Point, grouped_points, scatter
+from edgedistil.report.set_sections import set_quality
 from edgedistil.report.tables import data_table, megabytes, model_name, percent, signed
 
 __all__ = ["latency_section", "summary_section", "tradeoff_section"]
@@ -27,18 +28,12 @@ def summary_section(measurements: Measurements) -> Markup:
     """Tables of quality, and of size and speed, of all models."""
     models = measurements.models
     caption = f"Quality on the {measurements.data.texts:,} texts of {measurements.data.name}"
+    quality = set_quality(measurements, caption) if measurements.has_label_sets else _quality(measurements, caption)
     costs = f"Size and speed on {measurements.machine.cpu}" if measurements.timed else "Size"
     cost_columns = _COST if measurements.timed else _COST[:2]
     return joined(
         [
-            data_table(caption, _QUALITY, (_quality_row(measurements, model) for model in models)),
-            element(
-                "p",
-                "The accuracy on many more texts of this kind probably lies in the interval. All models were measured "
-                "on the same texts, so compare two of them by the labels that changed. Against reference: percentage "
-                "points of accuracy.",
-                class_="note",
-            ),
+            *quality,
             data_table(costs, cost_columns, (_cost_row(measurements, model)[: len(cost_columns)] for model in models)),
             element("p", "The size of a Keras preset is that of its weights in memory.", class_="note")
             if any(model.is_keras for model in models)
@@ -46,6 +41,16 @@ def summary_section(measurements: Measurements) -> Markup:
             _baseline_note(measurements),
         ]
     )
+
+
+def _quality(measurements: Measurements, caption: str) -> list[Child]:
+    note = (
+        "The accuracy on many more texts of this kind probably lies in the interval. All models were measured on the "
+        "same texts, so compare two of them by the labels that changed. Against reference: percentage points of "
+        "accuracy."
+    )
+    rows = (_quality_row(measurements, model) for model in measurements.models)
+    return [data_table(caption, _QUALITY, rows), element("p", note, class_="note")]
 
 
 def _baseline_note(measurements: Measurements) -> Markup | None:
@@ -68,11 +73,11 @@ def _quality_row(measurements: Measurements, model: MeasuredModel) -> list[Child
     evaluation, reference = model.evaluation, measurements.reference_model
     low, high = model.accuracy_interval
     badge = element("span", "reference", class_="badge") if model is reference and measurements.others else None
-    difference = signed(100 * (evaluation.accuracy - reference.evaluation.accuracy), 2)
+    difference = signed(100 * (model.accuracy - reference.accuracy), 2)
     return [
         joined([model_name(measurements, model), " ", badge]),
         model.scheme,
-        percent(evaluation.accuracy, 2),
+        percent(model.accuracy, 2),
         f"{100 * low:.1f}–{100 * high:.1f}\N{NO-BREAK SPACE}%",
         f"{evaluation.macro_f1:.4f}",
         None if model is reference else difference,
@@ -101,12 +106,14 @@ def tradeoff_section(measurements: Measurements) -> Markup | None:
         return None
     timed = [model for model in measurements.models if model.latency]
     keras = [model for model in measurements.models if model.is_keras]
-    reference = keras[0].evaluation.accuracy if keras else None
+    reference = keras[0].accuracy if keras else None
+
+    share = "right sets" if measurements.has_label_sets else "accuracy"
 
     def plot(x: Callable[[MeasuredModel], float], x_label: str, key: str) -> Markup:
         points = [_point(measurements, model, x(model)) for model in timed]
-        title = f"Accuracy against {x_label}"
-        figure = scatter(points, reference, x_label=x_label, y_label="accuracy, %", title=title, key=key)
+        title = f"{share.capitalize()} against {x_label}"
+        figure = scatter(points, reference, x_label=x_label, y_label=f"{share}, %", title=title, key=key)
         return element("figure", element("figcaption", title), figure)
 
     line = f" The dashed line is {keras[0].name} in Keras." if keras else ""
@@ -120,7 +127,7 @@ def tradeoff_section(measurements: Measurements) -> Markup | None:
             ),
             element(
                 "p",
-                "Up and to the left is better. Whiskers are the 95\N{NO-BREAK SPACE}% intervals of accuracy; time is "
+                "Up and to the left is better. Whiskers are the 95\N{NO-BREAK SPACE}% intervals of {share}; time is "
                 f"the p50.{line}",
                 class_="note",
             ),
@@ -130,7 +137,7 @@ def tradeoff_section(measurements: Measurements) -> Markup | None:
 
 def _point(measurements: Measurements, model: MeasuredModel, x: float) -> Point:
     series = measurements.models.index(model)
-    return Point(model.short_name, series, x, model.evaluation.accuracy, *model.accuracy_interval)
+    return Point(model.short_name, series, x, model.accuracy, *model.accuracy_interval)
 
 
 def latency_section(measurements: Measurements) -> Markup | None:

@@ -269,7 +269,7 @@ def _teacher_record(teacher: Made, measured: Measurements, data: TrainingData) -
     return TeacherRecord(
         name=teacher.facts["name"],
         is_fine_tuned=teacher.facts["is_fine_tuned"],
-        accuracy=model.evaluation.accuracy,
+        accuracy=model.accuracy,
         test_accuracy=_test_accuracy(teacher.path, data),
         weight_bytes=model.size,
     )
@@ -295,7 +295,7 @@ def _file_record(file: MadeFile, measured: Measurements) -> FileRecord:
         scheme=file.scheme,
         size=model.size,
         ms=model.speed.p50_ms,
-        accuracy=model.evaluation.accuracy,
+        accuracy=model.accuracy,
         sha256=file.sha256,
     )
 

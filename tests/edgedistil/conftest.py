@@ -1,5 +1,6 @@
 """Labelled texts that a tiny classifier learns within seconds, in memory and as files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,13 @@ def csv_file(tmp_path, texts):
 def artifact(tmp_path, make_tokenizer_settings):
     """Writes a small artefact that a real interpreter runs."""
 
-    def write(name="echo.tflite", kind="builtin", labels=("low", "middle", "high"), sequence_length=128):
+    def write(name="echo.tflite", kind="builtin", labels=("low", "middle", "high"), sequence_length=128, thresholds=()):
         tokenizer = make_tokenizer_settings(VOCABULARY, kind=kind, sequence_length=sequence_length)
         exponentials = np.exp([1.5 / 64, 1, 2 - 1.5 / 64])  # what the model computes of the empty text's two ids
         golden = (GoldenCase("", (1, 2), tuple((exponentials / exponentials.sum()).tolist())),)
         metadata = ArtifactMetadata("echo", tuple(labels), tokenizer, {"scheme": "fp32"}, "cpu", golden, 1e-3)
+        if thresholds:
+            metadata = replace(metadata, thresholds=thresholds, schema_version=2)
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(artifact_bytes(ECHO.read_bytes(), metadata, VOCABULARY))
