@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edgedistil.cli.progress import text_progress
-from edgedistil.data import TrainingData, read_texts
+from edgedistil.data import read_texts
 from edgedistil.training.settings import FINE_TUNING, TrainingSettings
 
 if TYPE_CHECKING:
     from edgedistil.distillation.soft_targets import TeacherAnswers
+    from edgedistil.training.tasks import AnyTrainingData
 
 __all__ = ["TeacherOptions", "teacher_options"]
 
@@ -128,7 +129,7 @@ class TeacherOptions:
 
     def ask(
         self,
-        data: TrainingData,
+        data: "AnyTrainingData",
         unlabelled: Mapping[Path, tuple[str, ...]],
         settings: TrainingSettings,
         output: Path,

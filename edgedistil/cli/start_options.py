@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,6 @@ from edgedistil.sizes import SIZES, BackboneSize, parse_size
 from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
 
 if TYPE_CHECKING:
-    from edgedistil.data import TrainingData
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.tasks import AnyTrainingData
 
@@ -131,7 +130,7 @@ class Start:
             return self._from_preset(self.preset, data, settings, answers)
         if self.from_teacher is not None:
             assert answers
-            return self._from_teacher(cast("TrainingData", data), settings, answers)
+            return self._from_teacher(data, settings, answers)
         return self._from_scratch(data, settings, answers)
 
     def _from_preset(
@@ -149,7 +148,7 @@ class Start:
         return classifier, {"preset": name}
 
     def _from_teacher(
-        self, data: "TrainingData", settings: TrainingSettings, answers: "TeacherAnswers"
+        self, data: "AnyTrainingData", settings: TrainingSettings, answers: "TeacherAnswers"
     ) -> tuple[Any, dict[str, Any]]:
         from edgedistil.distillation.from_teacher import from_teacher
         from edgedistil.presets.loading import load_classifier

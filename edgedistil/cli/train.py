@@ -20,7 +20,6 @@ from edgedistil.presets.packaged import MINILM
 from edgedistil.presets.registry import DEFAULT_ENCODER
 from edgedistil.sizes import SIZES
 from edgedistil.training.settings import FINE_TUNING, FROM_SCRATCH, TrainingSettings, multi_label_settings
-from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.pieces import LONG_TEXTS
 
 if TYPE_CHECKING:
@@ -221,11 +220,6 @@ def train(
     )
     training = read(train_data)
     has_sets = isinstance(training, MultiLabelTexts)
-    if has_sets and teaching:
-        raise DataError(
-            "A teacher (`teacher`) answers with one label for each text, and a student of it has one too. Received: "
-            f"{training.name}, whose texts have several labels. Train without `teacher`."
-        )
     others = {part: read(path, has_sets=has_sets) for part, path in paths.items() if path and part != "training"}
     examples = {"training": training, **others}
     settings = multi_label_settings(start.defaults) if has_sets else start.defaults
@@ -233,9 +227,7 @@ def train(
     data = _prepared(examples, settings)
     unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
     logs = _Logs(csv_log, tensorboard, is_resumed)
-    ask = None
-    if teaching and isinstance(data, TrainingData):
-        ask = partial(teaching.ask, data, unlabelled, settings, output)
+    ask = partial(teaching.ask, data, unlabelled, settings, output) if teaching else None
     result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
     skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
     _report(result, answers, output, skipped, is_json=is_json)

@@ -7,9 +7,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil.data import MultiLabelTrainingData
 from edgedistil.data.spelling import spelled_as
 from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
 from edgedistil.distillation.coverage import Coverage
+from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["HIDDEN", "AnyTeacher", "OnProgress", "evenly_chosen"]
@@ -31,6 +33,7 @@ class AnyTeacher(ABC):
         labels: Class names, in the order of its outputs.
         width: Width of its layers; 0 if it returns its answers only.
         num_layers: Number of its layers, without that of the pooling; 0 if it returns its answers only.
+        thresholds: Smallest probability of each label that a multi-label teacher gives; empty for one label.
         calibration: Number by which its logits were divided to calibrate its scores; 1 if they were not.
     """
 
@@ -38,6 +41,7 @@ class AnyTeacher(ABC):
     labels: tuple[str, ...]
     width: int = 0
     num_layers: int = 0
+    thresholds: tuple[float, ...] = ()
     calibration: float = 1.0
 
     @property
@@ -52,6 +56,35 @@ class AnyTeacher(ABC):
     @abstractmethod
     def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         """Answers some texts, float32[texts, width]; the kind is `logits`, `features`, or `HIDDEN` and layers."""
+
+    def check_data(self, data: AnyTrainingData) -> None:
+        """Checks that the teacher has the labels of the data, and gives a text as many as the data do.
+
+        Raises:
+            DataError: it has other labels, or gives one label and texts have several, or the other way round.
+
+        Example:
+            >>> from edgedistil.data import MultiLabelTexts
+            >>> from edgedistil.distillation.teacher import Teacher
+            >>> texts = MultiLabelTexts(("play", "dim it"), (("lights", "music"), ("lights",)))
+            >>> Teacher.load("intents").check_data(MultiLabelTrainingData(texts))
+            Traceback (most recent call last):
+            edgedistil_runtime.errors.DataError: A teacher (`teacher`) must give a text any number of labels, ...
+        """
+        has_sets = isinstance(data, MultiLabelTrainingData)
+        if has_sets != bool(self.thresholds):
+            due, other = ("any number of labels", "one label")[:: 1 if has_sets else -1]
+            raise DataError(
+                f"A teacher (`teacher`) must give a text {due}, as the training data do. Received: {self.name}, which "
+                f"gives {other}. Train a teacher on the same data, with `edgedistil train`"
+            )
+        self.check_labels(data.labels)
+
+    def thresholds_of(self, labels: Sequence[str]) -> tuple[float, ...]:
+        """The thresholds of a multi-label teacher, in the order of the labels of the data; none of another one."""
+        if not self.thresholds:
+            return ()
+        return tuple(self.thresholds[self.labels.index(label)] for label in self._in_own_spelling(labels))
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Checks that the teacher has the labels of the data, in any order.

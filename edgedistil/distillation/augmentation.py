@@ -6,9 +6,9 @@ speech. Here, a text's span is replaced by a span of another text of its class i
 """
 
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 
-from edgedistil.data import LabelledTexts
+from edgedistil.data import LabelledTexts, MultiLabelTexts
 
 __all__ = ["augment"]
 
@@ -20,14 +20,16 @@ _LONGEST_SPAN = 5  # words; the paper's n-grams have one to five
 _TRIES = 5  # for each new text that is wanted: short texts have few variants
 
 
-def augment(texts: LabelledTexts, per_text: int, *, seed: int = 0, known: Collection[str] = ()) -> tuple[str, ...]:
+def augment(
+    texts: LabelledTexts | MultiLabelTexts, per_text: int, *, seed: int = 0, known: Collection[str] = ()
+) -> tuple[str, ...]:
     """Makes new texts from labelled ones; words are what white space separates.
 
     For each new text, a span of words is perhaps replaced by one of another text of the class, each word is perhaps
     dropped, and perhaps only some words in a row are kept.
 
     Args:
-        texts: Texts and their labels.
+        texts: Texts and their labels. The class of a text with several labels is the set of them.
         per_text: Number of new texts for each text. A short text may get fewer: no text is made twice.
         seed: Seed; the same texts and seed give the same new texts.
         known: Texts that must not be made, beside `texts`.
@@ -42,12 +44,15 @@ def augment(texts: LabelledTexts, per_text: int, *, seed: int = 0, known: Collec
     """
     seen = {_normal(text) for text in (*texts.texts, *known)}
     words_of = [text.split() for text in texts.texts]
-    rows_of: dict[str, list[int]] = {}
-    for row, label in enumerate(texts.labels):
+    rows_of: dict[Hashable, list[int]] = {}
+    classes: Sequence[Hashable] = (
+        texts.labels if isinstance(texts, LabelledTexts) else [*map(frozenset, texts.label_sets)]
+    )
+    for row, label in enumerate(classes):
         if words_of[row]:
             rows_of.setdefault(label, []).append(row)
     new: list[str] = []
-    for row, label in enumerate(texts.labels):
+    for row, label in enumerate(classes):
         if not words_of[row]:
             continue
         # Of its own: what a text becomes does not depend on how often others were tried.

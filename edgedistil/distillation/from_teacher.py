@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from edgedistil.data import TrainingData
 from edgedistil.distillation.soft_targets import TeacherAnswers
 from edgedistil.distillation.students import student_from
 from edgedistil.sizes import BackboneSize
@@ -12,6 +11,7 @@ from edgedistil.training.batches import tokenize
 from edgedistil.training.pooling import has_mean_pooling, with_mean_pooling, without_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.start import with_new_head
+from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_converters.model.keras_token_ids import token_id_rows
 from edgedistil_converters.preparation.pieces import texts_with_piece
 from edgedistil_converters.preparation.pruning import choose_preprocessor_pieces, preprocessor_with_pieces
@@ -26,7 +26,7 @@ _SAMPLE = 512  # texts on which the teacher's hidden states are looked at
 def from_teacher(
     classifier: Any,
     size: tuple[int, int],
-    data: TrainingData,
+    data: AnyTrainingData,
     settings: TrainingSettings,
     answers: TeacherAnswers,
     *,
@@ -51,7 +51,7 @@ def from_teacher(
         ConversionError: the vocabulary is too small.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> from edgedistil.distillation.soft_targets import ask_teacher
         >>> from edgedistil.distillation.teacher import Teacher
         >>> from edgedistil.presets.loading import load_labelled_classifier

@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from edgedistil.data import TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
 from edgedistil.distillation.answering import AnyTeacher
 from edgedistil.distillation.augmentation import augment
 from edgedistil.distillation.coverage import Coverage
-from edgedistil.scores import score_probabilities
-from edgedistil.training.keras_outputs import softmax
 from edgedistil.training.objective import SoftTargets
-from edgedistil.training.targets import class_numbers
+from edgedistil.training.tasks import AnyTrainingData, task_of
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["TeacherAnswers", "ask_teacher"]
@@ -78,7 +75,8 @@ class TeacherAnswers:
         if self.left_out:
             line += f"; {self.left_out:,} unlabelled left out, which are in the data or repeated"
         if self.validation:
-            line += f"; its accuracy on the validation data: {self.validation['accuracy']:.4f}"
+            name, title = ("accuracy", "accuracy") if "accuracy" in self.validation else ("micro_f1", "micro-F1")
+            line += f"; its {title} on the validation data: {self.validation[name]:.4f}"
         return line
 
     def warnings(self) -> tuple[str, ...]:
@@ -97,7 +95,7 @@ class TeacherAnswers:
 
 def ask_teacher(
     teacher: AnyTeacher,
-    data: TrainingData,
+    data: AnyTrainingData,
     *,
     unlabelled: Sequence[str] = (),
     augmented_per_text: int = 0,
@@ -124,7 +122,8 @@ def ask_teacher(
             vectors, and for the teacher's layers.
 
     Raises:
-        DataError: the teacher has other labels or returns its answers only, or the number of new texts is below 0.
+        DataError: the teacher has other labels, gives another number of them or returns its answers only, or the number
+            of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
@@ -137,7 +136,7 @@ def ask_teacher(
     """
     if augmented_per_text < 0:
         raise DataError(f"`augmented_per_text` must be a whole number from 0 up. Received: {augmented_per_text}")
-    teacher.check_labels(data.labels)
+    teacher.check_data(data)
     for parameter, is_asked in (("vector_loss", has_vectors), ("hidden_loss", hidden_layers > 0)):
         if is_asked:
             teacher.require_network(parameter)
@@ -153,7 +152,9 @@ def ask_teacher(
     }
     metrics = vectors = hidden = None
     if data.validation:
-        metrics = score_probabilities(softmax(logits["validation"]), class_numbers(data.validation, data.labels))
+        task = task_of(data)
+        probabilities, targets = task.probabilities(logits["validation"]), task.targets(data.validation)
+        metrics = task.score(probabilities, targets, teacher.thresholds_of(data.labels))
     if has_vectors:
         found = [teacher.vectors(some, cache=cache, on_progress=progress.of(some)) for some in given]
         vectors = np.concatenate(found)
@@ -175,7 +176,7 @@ def ask_teacher(
 
 
 def _texts_to_answer(
-    data: TrainingData, unlabelled: Sequence[str], augmented_per_text: int, seed: int
+    data: AnyTrainingData, unlabelled: Sequence[str], augmented_per_text: int, seed: int
 ) -> dict[str, Sequence[str]]:
     """The texts of each part, without unlabelled ones that are repeated or in the data."""
     parts = [part.texts for part in (data.training, data.validation, data.test) if part]

@@ -46,7 +46,7 @@ class Teacher(AnyTeacher):
             logits of a text's pieces.
 
     Raises:
-        PresetError: its outputs are sigmoids, each of a class by itself, or it has no preprocessor.
+        PresetError: its outputs are sigmoids and it has no thresholds, or it has no preprocessor.
 
     Example:
         >>> teacher = Teacher.load("intents")
@@ -56,11 +56,12 @@ class Teacher(AnyTeacher):
     """
 
     def __init__(self, trained: LabelledClassifier, *, long_texts: str = CUT) -> None:
-        self.name, self.labels = trained.source, trained.labels
-        if read_output_activation(trained.classifier) == "sigmoid" or trained.classifier.preprocessor is None:
+        self.name, self.labels, self.thresholds = trained.source, trained.labels, trained.thresholds
+        has_sigmoids = read_output_activation(trained.classifier) == "sigmoid"
+        if (has_sigmoids and not self.thresholds) or trained.classifier.preprocessor is None:
             raise PresetError(
-                "A teacher (`teacher`) must take texts and choose one class of several. "
-                f"Received: {self.name}, which has sigmoid outputs or no preprocessor"
+                "A teacher (`teacher`) must take texts, and choose one class of several or have thresholds for several "
+                f"labels. Received: {self.name}, which has sigmoid outputs without thresholds or no preprocessor"
             )
         self._preprocessor, self._long_texts = trained.classifier.preprocessor, long_texts
         self._classifier, self.width = trained.classifier, int(trained.classifier.backbone.hidden_dim)

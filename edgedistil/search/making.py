@@ -142,14 +142,14 @@ class Workshop:
             return replace(made, facts={**made.facts, "name": name, "is_fine_tuned": True})
 
         def copy_file(path: Path) -> Mapping[str, Any]:
-            FileTeacher(Path(preset)).check_labels(self._data.labels)
+            FileTeacher(Path(preset)).check_data(self._data)
             with atomic_path(path, force=True) as temporary:
                 shutil.copyfile(preset, temporary)
             return {"name": name, "is_fine_tuned": False}
 
         def copy(path: Path) -> Mapping[str, Any]:
             trained = load_labelled_classifier(preset)
-            Teacher(trained).check_labels(self._data.labels)
+            Teacher(trained).check_data(self._data)
             with atomic_directory(path) as work:
                 trained.classifier.save_to_preset(str(work))
                 (work / LABELS_FILE).write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")

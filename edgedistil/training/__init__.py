@@ -8,6 +8,7 @@
     loop           train(): classifier and data -> TrainingResult
     targets        class and weight of each text
     objective      the loss: cross-entropy with the labels, or with a teacher's answers too
+    set_losses     losses for texts with several labels
     batches        texts -> token ids, in batches as long as their longest text
     network        the Keras model that is trained: the classifier's variables, the embeddings of pieces that occur
     forward        its forward pass, with dropout

@@ -80,3 +80,8 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype="float32")
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sigmoid of each logit."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), "float32")  # exp(88) is the largest float32

@@ -332,16 +332,11 @@ def _check(
             f"classes. Load it with num_classes={len(data.labels)}"
         )
     task_of(data).check(settings)
-    if isinstance(data, MultiLabelTrainingData):
-        if classifier.activation is not keras.activations.sigmoid:
-            raise PresetError(
-                "A classifier for several labels has a sigmoid for each. Load it with activation='sigmoid'. Received: "
-                f"activation={getattr(classifier.activation, '__name__', None)!r}"
-            )
-        if soft_targets is not None:
-            raise DataError(
-                "A teacher (`teacher`) answers with one label for each text. Received: texts with several labels"
-            )
+    if isinstance(data, MultiLabelTrainingData) and classifier.activation is not keras.activations.sigmoid:
+        raise PresetError(
+            "A classifier for several labels has a sigmoid for each. Load it with activation='sigmoid'. Received: "
+            f"activation={getattr(classifier.activation, '__name__', None)!r}"
+        )
     if soft_targets and soft_targets.logits.shape != (len(data.training), len(data.labels)):
         raise DataError(
             "Soft targets need a row for each training text and a column for each class: "

@@ -5,7 +5,8 @@ text is
 
     share * T² * KL(softmax(teacher / T) || softmax(student / T)) + (1 - share) * weight * cross-entropy with the label
 
-and a text without a label has only the first part. T² keeps the size of its gradients when T changes.
+and a text without a label has only the first part. T² keeps the size of its gradients when T changes. If a text may
+have several labels, both parts are sums over the labels, of a sigmoid each (`edgedistil.training.set_losses`).
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgedistil.data import MultiLabelTrainingData
-from edgedistil.training.keras_outputs import softmax
+from edgedistil.training.keras_outputs import sigmoid, softmax
+from edgedistil.training.set_losses import NO_LABELS, LabelSetsLoss, SetDistillationLoss, SubsetAccuracy
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.targets import class_numbers, class_weights, label_sets, smoothing
 from edgedistil.training.tasks import AnyTrainingData
@@ -33,6 +35,7 @@ __all__ = [
     "label_objective",
     "label_sets_objective",
     "make_objective",
+    "set_teacher_objective",
     "teacher_objective",
     "texts_to_fit",
 ]
@@ -140,9 +143,12 @@ def make_objective(
         >>> make_objective(data, np.array([0, 0, 1]), TrainingSettings(), None).targets.tolist()
         [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
     """
-    if isinstance(data, MultiLabelTrainingData):
-        return label_sets_objective(label_sets(data.training, data.labels)[rows])
     # The texts with a label come first, and their pieces too.
+    if isinstance(data, MultiLabelTrainingData):
+        targets = label_sets(data.training, data.labels)[rows[rows < len(data.training)]]
+        if soft_targets is None:
+            return label_sets_objective(targets)
+        return set_teacher_objective(targets, soft_targets.all_logits[rows], settings)
     classes = class_numbers(data.training, data.labels)[rows[rows < len(data.training)]]
     smoothed = smoothing(settings.label_smoothing, data.training)
     if soft_targets is None:
@@ -158,7 +164,8 @@ def head_targets(objective: Objective, teacher_share: float) -> tuple[NDArray[np
         teacher_share: As in `TrainingSettings`.
 
     Returns:
-        Probabilities of the classes, float32[rows, classes], and weight of each row, float32[rows].
+        Probabilities of the classes, or of each label by itself, float32[rows, classes], and weight of each row,
+        float32[rows].
 
     Example:
         >>> objective = teacher_objective(np.array([1]), np.zeros((2, 2)), TrainingSettings(), 0.0)
@@ -166,10 +173,21 @@ def head_targets(objective: Objective, teacher_share: float) -> tuple[NDArray[np
         >>> targets.tolist(), weights.tolist()
         ([[0.25, 0.75], [0.5, 0.5]], [1.0, 0.5])
     """
-    labels, teacher = objective.targets[:, 0], softmax(objective.targets[:, 1])
+    labels, teacher = objective.targets[:, 0], objective.targets[:, 1]
+    if isinstance(objective.loss, SetDistillationLoss):
+        return _set_head_targets(labels, sigmoid(teacher), teacher_share)
+    teacher = softmax(teacher)
     mixed = (1 - teacher_share) * labels + teacher_share * teacher
     weights = mixed.sum(axis=1)
     return np.asarray(mixed / np.maximum(weights, 1e-9)[:, None], "float32"), np.asarray(weights, "float32")
+
+
+def _set_head_targets(
+    labels: NDArray[np.float32], teacher: NDArray[np.float32], share: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    is_labelled = labels[:, 0] != NO_LABELS
+    mixed = np.where(is_labelled[:, None], (1 - share) * labels + share * teacher, teacher)
+    return np.asarray(mixed, "float32"), np.where(is_labelled, 1, share).astype("float32")
 
 
 def label_objective(classes: NDArray[np.int64], num_classes: int, kind: str, smoothed: float) -> Objective:
@@ -212,31 +230,26 @@ def label_sets_objective(targets: NDArray[np.float32]) -> Objective:
     )
 
 
-class LabelSetsLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Sum over the labels of the cross-entropy of a sigmoid, from logits.
+def set_teacher_objective(
+    targets: NDArray[np.float32], logits: NDArray[np.float32], settings: TrainingSettings
+) -> Objective:
+    """The teacher's answers for all rows, and binary cross-entropy with the labels of the first rows.
 
-    The mean over hundreds of labels, of which a text has a few, would give gradients near Adam's epsilon.
-    """
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns the loss of each text, float32[batch]."""
-        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(y_true, y_pred.dtype), y_pred), axis=-1)
-
-
-class SubsetAccuracy(keras.metrics.Mean):  # type: ignore[misc]
-    """Share of the texts for which exactly the right labels have logits of 0 or more.
+    Args:
+        targets: 1 for the labels of each of the first rows and 0 for the others, float32[labelled rows, labels].
+        logits: Answers of the teacher, float32[rows, labels].
+        settings: Temperature, share of the teacher and kind of loss are used.
 
     Example:
-        >>> accuracy = SubsetAccuracy("subset_accuracy")
-        >>> accuracy.update_state(np.array([[1, 0], [1, 1]]), np.array([[2.0, -1.0], [2.0, -1.0]]))
-        >>> float(accuracy.result())
-        0.5
+        >>> objective = set_teacher_objective(np.eye(2)[:1], np.zeros((2, 2)), TrainingSettings())
+        >>> objective.targets[:, 0].tolist()  # the second row has no labels to learn
+        [[1.0, 0.0], [-1.0, -1.0]]
     """
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch; `sample_weight` is not used."""
-        is_right = tf.equal(tf.convert_to_tensor(y_true) > 0, tf.convert_to_tensor(y_pred) >= 0)
-        super().update_state(tf.cast(tf.reduce_all(is_right, axis=-1), tf.float32))
+    stacked = np.full((len(logits), 2, logits.shape[1]), NO_LABELS, "float32")
+    stacked[: len(targets), 0] = targets
+    stacked[:, 1] = logits
+    loss = SetDistillationLoss(settings.temperature, settings.teacher_share, settings.distillation_loss)
+    return Objective(stacked, np.ones(len(stacked), "float32"), loss, SubsetAccuracy("subset_accuracy"))
 
 
 def teacher_objective(

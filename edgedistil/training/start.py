@@ -116,15 +116,15 @@ def _fit_head(
     kept = _rows_for_head(divided.rows, len(data.training), settings.seed)
     objective = make_objective(data, divided.rows[kept], settings, soft_targets)
     is_multi_label = isinstance(data, MultiLabelTrainingData)
-    if isinstance(data, MultiLabelTrainingData):
+    if soft_targets is not None:
+        targets, weights = head_targets(objective, settings.teacher_share)
+    elif isinstance(data, MultiLabelTrainingData):
         targets, weights = objective.targets, objective.weights
-    elif soft_targets is None:
+    else:
         # Smoothed like the loss of fine-tuning, whose first steps would otherwise only make the head less sure.
         share = np.float32(smoothing(settings.label_smoothing, data.training))
         targets = objective.targets + share * (np.float32(1 / len(data.labels)) - objective.targets)
         weights = objective.weights
-    else:
-        targets, weights = head_targets(objective, settings.teacher_share)
     texts = tokenize(classifier.preprocessor, [divided.texts[row] for row in kept])
     pieces = pieces_that_occur([texts])
     features = Evaluator(TrainingNetwork(classifier, pieces)).features(with_rows(texts, pieces))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgedistil.data import LabelledTexts, MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.scores import score_probabilities
 from edgedistil.set_scores import score_label_sets
-from edgedistil.training.keras_outputs import softmax
+from edgedistil.training.keras_outputs import sigmoid, softmax
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.targets import class_numbers, label_sets
 from edgedistil.training.thresholds import DEFAULT_THRESHOLD, fit_thresholds
@@ -138,7 +138,7 @@ class MultiLabel:
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Sigmoids of the logits."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), "float32")  # exp(88) is the largest float32
+        return sigmoid(logits)
 
     def thresholds(self, probabilities: NDArray[np.float32] | None, targets: NDArray[Any] | None) -> tuple[float, ...]:
         """As `fit_thresholds`; 0.5 without validation texts."""

@@ -157,13 +157,13 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path, tiny_preset):
     assert not (tmp_path / "out").exists()
 
 
-def test_training_needs_sigmoids_and_no_soft_targets(make_tiny_classifier):
+def test_training_needs_sigmoids_and_an_answer_for_each_label(make_tiny_classifier):
     data = MultiLabelTrainingData(tagged(2))
     settings = replace(multi_label_settings(FROM_SCRATCH), sequence_length=16)
     with pytest.raises(PresetError, match="activation='sigmoid'"):
         train(make_tiny_classifier(), data, settings)
-    classifier, soft = make_tiny_classifier(activation="sigmoid"), SoftTargets(np.zeros((len(data.training), 3)))
-    with pytest.raises(DataError, match="`teacher`"):
+    classifier, soft = make_tiny_classifier(activation="sigmoid"), SoftTargets(np.zeros((len(data.training), 4)))
+    with pytest.raises(DataError, match="a column for each class"):
         train(classifier, data, settings, soft_targets=soft)
 
 
