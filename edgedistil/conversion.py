@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data import LabelledTexts, MultiLabelTexts, MultiLabelTrainingData, TrainingData
-from edgedistil.data.samples import are_held_out, choose_samples, read_samples
+from edgedistil.data.samples import are_held_out, choose_samples, read_samples, renamed
 from edgedistil.data.spelling import spelled_as
 from edgedistil.score_fitting import KEPT_TRAINING_DATA, TRAINING_DATA, ScoreWishes, fit_scores, held_out_texts
 from edgedistil_converters.interface import ModelInterface
@@ -54,6 +54,8 @@ class ConversionRequest:
         verification_texts: Texts to judge the file on; if empty, the samples that the preset keeps, else texts of
             `training` or `calibration_texts`.
         verification_labels: Label of each of these texts, or None; empty if none has one.
+        verification_label_sets: Labels of each of these texts for a multi-label classifier, whose scores are calibrated
+            on them; empty if they are not known.
         bounds: Bounds of the verification instead of the plan's.
         keep_failed: True to write a file that fails verification under another name.
         pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
@@ -102,6 +104,7 @@ class ConversionRequest:
     unknown_label: str | None = None
     in_scope_kept: float | None = None
     unknown_texts: tuple[str, ...] = ()
+    verification_label_sets: tuple[tuple[str, ...], ...] = ()
 
     @property
     def options(self) -> ConversionOptions:
@@ -179,7 +182,8 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     prepared, samples, source = _prepared(request, stage)
     options = _with_samples(request.options, samples, source)
     options = replace(options, verification_labels=spelled_as(options.verification_labels, prepared.labels))
-    held_out = held_out_texts(options, prepared.labels, request.score_wishes)
+    sets = _label_sets(request, samples, prepared.labels) if prepared.thresholds else None
+    held_out = held_out_texts(options, prepared.labels, request.score_wishes, sets)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)
@@ -209,6 +213,15 @@ def _with_samples(options: ConversionOptions, samples: _Samples, source: str) ->
         verification_labels=samples.labels if isinstance(samples, LabelledTexts) else (),
         verification_source=source,
     )
+
+
+def _label_sets(request: ConversionRequest, samples: _Samples, labels: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Labels of each of the texts that a multi-label file is judged on; empty if they are not known."""
+    if request.verification_texts:
+        if not request.verification_label_sets:
+            return ()
+        samples = MultiLabelTexts(request.verification_texts, request.verification_label_sets)
+    return samples.spelled_as(labels).label_sets if isinstance(samples, MultiLabelTexts) else ()
 
 
 def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionRequest) -> "PreparedClassifier":
@@ -262,8 +275,6 @@ def _prepared(request: ConversionRequest, stage: Stage) -> "tuple[PreparedClassi
         record=record,
         thresholds=trained.thresholds,
     )
-    if request.calibrate_scores:
-        prepared.require_one_label("Scores can be calibrated (`calibrate_scores`) for")
     if request.unknown_label is not None:
         from edgedistil_converters.preparation.unknown_texts import check_unknown_rule
 
@@ -280,10 +291,9 @@ def _samples(request: ConversionRequest, labels: tuple[str, ...]) -> tuple[_Samp
     samples = read_samples(directory)
     if samples is None:
         return (choose_samples(request.training) if request.training else None), TRAINING_DATA
-    if request.labels is not None and isinstance(samples, LabelledTexts):
+    if request.labels is not None:
         names = (directory / LABELS_FILE).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-        new_name = dict(zip(names, labels, strict=True))
-        samples = replace(samples, labels=tuple(new_name.get(label, label) for label in samples.labels))
+        samples = renamed(samples, dict(zip(names, labels, strict=True)))
     return samples, "samples of the preset" if are_held_out(directory) else KEPT_TRAINING_DATA
 
 

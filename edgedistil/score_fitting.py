@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_runtime.errors import DataError
@@ -15,7 +15,8 @@ __all__ = ["KEPT_TRAINING_DATA", "TRAINING_DATA", "HeldOut", "ScoreWishes", "fit
 TRAINING_DATA, KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
 _NOT_HELD_OUT = (TRAINING_DATA, KEPT_TRAINING_DATA)
 
-HeldOut = tuple[list[str], list[int], str]
+HeldOut = tuple[list[str], list[Any], str]
+"""Texts, the number of each one's class or those of its labels, and the source."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,33 @@ def fit_scores(
     return prepared
 
 
-def held_out_texts(options: ConversionOptions, labels: Sequence[str], wishes: ScoreWishes) -> HeldOut | None:
-    """Returns held-out texts, the numbers of their classes, and their source, if something is fitted on them."""
+def held_out_texts(
+    options: ConversionOptions,
+    labels: Sequence[str],
+    wishes: ScoreWishes,
+    label_sets: Sequence[Sequence[str]] | None = None,
+) -> HeldOut | None:
+    """Returns held-out texts, the numbers of their classes, and their source, if something is fitted on them.
+
+    Args:
+        options: Texts, their labels and their source.
+        labels: Labels of the classifier.
+        wishes: What is fitted.
+        label_sets: For a multi-label classifier: labels of each text, instead of the options'; empty if there are none.
+
+    Raises:
+        DataError: The texts are too few, or the classifier was trained on them, or has not all of their labels.
+    """
     if not wishes.parameters:
         return None
     from edgedistil_converters.preparation.score_calibration import ENOUGH_TEXTS
     from edgedistil_converters.verification.samples import class_number
 
-    numbers = [class_number(label, labels) for label in options.verification_labels]
+    numbers: list[Any]
+    if label_sets is None:
+        numbers = [class_number(label, labels) for label in options.verification_labels]
+    else:
+        numbers = [_set_numbers(few, labels) for few in label_sets]
     known = [
         (text, number)
         for text, number in zip(options.verification_texts, numbers, strict=bool(numbers))
@@ -92,3 +112,13 @@ def held_out_texts(options: ConversionOptions, labels: Sequence[str], wishes: Sc
             f"Received: {received}. Pass others (`verification_texts`), or leave out `{parameters}`."
         )
     return [text for text, _ in known], [number for _, number in known], source
+
+
+def _set_numbers(few: Sequence[str], labels: Sequence[str]) -> tuple[int, ...]:
+    unknown = [label for label in few if label not in labels]
+    if unknown:
+        raise DataError(
+            "The texts that scores are calibrated on (`verification_texts`) have a label that the classifier does not "
+            f"have. Received: {unknown[0]}. The classifier's: {', '.join(labels[:10])}."
+        )
+    return tuple(labels.index(label) for label in few)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedistil.cli.data_options import data_options
-from edgedistil.cli.label_set_options import label_set_options, read_any_examples
+from edgedistil.cli.label_set_options import label_set_options, read_any_examples, read_verification_texts
 from edgedistil.cli.output import describe_unknown_rule, import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
@@ -149,7 +149,7 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
 def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: bool) -> "ConversionRequest":
     """Returns the request that the options make, with their files read."""
     from edgedistil.conversion import ConversionRequest
-    from edgedistil.data import read_texts, read_texts_and_labels
+    from edgedistil.data import read_texts
     from edgedistil_converters.interface import ModelInterface
     from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
 
@@ -159,11 +159,8 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
 
     bounds = Bounds(options["min_agreement"], options["max_accuracy_loss"])
     columns = {name: options[name] for name in ("text_column", "label_column", "delimiter", "strip_labels")}
-    verification = (
-        read_texts_and_labels(options["verification_data"], **columns) if options["verification_data"] else ()
-    )
-    verification_texts, verification_labels = verification or ((), ())
     sets = {name: options[name] for name in ("label_separator", "label_columns")}
+    verification = read_verification_texts(options["verification_data"], **columns, **sets)
     path = options["train_data"]
     training = read_any_examples(path, **columns, **sets, is_json=is_json) if path else None
     return ConversionRequest(
@@ -178,8 +175,7 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         labels=_read_labels(options["labels_file"]),
         training=training,
         calibration_texts=texts("calibration_data"),
-        verification_texts=verification_texts,
-        verification_labels=verification_labels,
+        **verification,
         bounds=bounds,
         keep_failed=options["keep_failed"],
         calibrate_scores=options["calibrate_scores"],

@@ -12,7 +12,7 @@ from edgedistil.cli.data_options import print_skipped, read_examples, warn_of_bl
 if TYPE_CHECKING:
     from edgedistil.data import LabelledTexts, MultiLabelTexts
 
-__all__ = ["label_set_options", "read_any_examples"]
+__all__ = ["label_set_options", "read_any_examples", "read_verification_texts"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -90,3 +90,44 @@ def read_any_examples(
         print_skipped(sets)
     warn_of_blanks(sets)
     return sets
+
+
+def read_verification_texts(
+    path: Path | None,
+    *,
+    label_separator: str | None,
+    label_columns: tuple[str, ...],
+    text_column: str,
+    label_column: str,
+    **columns: Any,
+) -> dict[str, Any]:
+    """Reads texts, and their labels if the file has some: one for each text, or sets as in `read_any_examples`.
+
+    Args:
+        path: A data file; None for none.
+        label_separator: As in `read_label_sets`.
+        label_columns: As in `read_label_sets`.
+        text_column: Column of the text.
+        label_column: Column of the label.
+        columns: The other options of `data_options`.
+
+    Returns:
+        Arguments of `ConversionRequest`.
+    """
+    from edgedistil.data import read_texts_and_labels
+    from edgedistil.data.label_sets import has_label_lists, read_label_sets
+    from edgedistil.data.reading import read_rows
+    from edgedistil.data.rows import has_value
+
+    if path is None:
+        return {}
+    names: dict[str, Any] = {"text_column": text_column, "label_column": label_column}
+    is_asked = label_separator is not None or bool(label_columns)
+    if is_asked:  # for training data, while these may have no labels
+        first = next(read_rows(path, (text_column,), delimiter=columns["delimiter"]), None)
+        is_asked = first is not None and all(has_value(first.values, one) for one in label_columns or (label_column,))
+    if is_asked or has_label_lists(path, label_column=label_column):
+        sets = read_label_sets(path, label_separator=label_separator, label_columns=label_columns, **names, **columns)
+        return {"verification_texts": sets.texts, "verification_label_sets": sets.label_sets}
+    texts, labels = read_texts_and_labels(path, **names, **columns)
+    return {"verification_texts": texts, "verification_labels": labels}

@@ -1,6 +1,7 @@
 """`edgedistil evaluate` for multi-label models: scores of their sets of labels, side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ if TYPE_CHECKING:
 
     from edgedistil.data import MultiLabelTexts
     from edgedistil.measuring.answers import ModelAnswers
+    from edgedistil.measuring.reliability import ScoreQuality
     from edgedistil.scores import ClassScores
     from edgedistil.set_scores import SetEvaluation
 
-__all__ = ["evaluate_sets", "per_class_table"]
+__all__ = ["calibration_line", "evaluate_sets", "per_class_table"]
 
 
 def evaluate_sets(
@@ -30,6 +32,7 @@ def evaluate_sets(
         as_json: Print one JSON object.
     """
     from edgedistil.measuring.answers import ask_file, ask_preset
+    from edgedistil.measuring.reliability import measure_set_scores
     from edgedistil.set_scores import evaluate_label_sets
 
     if any(path.is_dir() for path in paths.values()):
@@ -43,6 +46,16 @@ def evaluate_sets(
         for name, asked in answers.items()
     }
     reference = next((name for name, path in paths.items() if path.is_dir()), next(iter(paths)))
+    scores = {
+        name: measure_set_scores(
+            asked.probabilities,
+            examples.spelled_as(asked.labels).label_sets,
+            asked.labels,
+            temperature=asked.temperature,
+        )
+        for name, asked in answers.items()
+        if asked.probabilities is not None
+    }
     same = {name: _same_sets(answers[reference], asked) for name, asked in answers.items()}
     if as_json:
         models = [
@@ -50,6 +63,7 @@ def evaluate_sets(
                 "model": name,
                 **evaluation.to_dict(),
                 "same_sets": same[name],
+                "scores": asdict(scores[name]),
                 "size": answers[name].size,
                 "ms_per_text": round(answers[name].ms_per_text, 4),
                 "truncation": (found := answers[name].truncation) and found.to_dict(),
@@ -59,7 +73,7 @@ def evaluate_sets(
         skipped = examples.remarks.skipped.to_dict()
         print_json({"data": data, "skipped": skipped, "reference": reference, "models": models})
         return
-    _print(evaluations, answers, same, reference)
+    _print(evaluations, answers, scores, same, reference)
 
 
 def _same_sets(reference: "ModelAnswers", asked: "ModelAnswers") -> float:
@@ -70,6 +84,7 @@ def _same_sets(reference: "ModelAnswers", asked: "ModelAnswers") -> float:
 def _print(
     evaluations: Mapping[str, "SetEvaluation"],
     answers: Mapping[str, "ModelAnswers"],
+    scores: Mapping[str, "ScoreQuality"],
     same: Mapping[str, float],
     reference: str,
 ) -> None:
@@ -77,19 +92,36 @@ def _print(
     from rich.text import Text
 
     console = stdout_console()
-    columns = ("model", "texts", "micro F1", "macro F1", "right sets", f"sets as {reference}", "MB", "ms/text")
-    table = Table(*columns, box=None, header_style="bold")
+    columns = ("model", "texts", "micro F1", "macro F1", "right sets", f"sets as {reference}")
+    table = Table(*columns, "ECE", "Brier", "MB", "ms/text", box=None, header_style="bold")
     for name, found in evaluations.items():
         shares = (f"{found.subset_accuracy:.2%}", f"{same[name]:.2%}")
+        given = scores[name].given
+        sure = (f"{given.calibration_error:.4f}", f"{given.brier_score:.4f}")
         cost = (f"{answers[name].size / 1e6:.2f}", f"{answers[name].ms_per_text:.2f}")
-        table.add_row(Text(name), f"{found.texts:,}", f"{found.micro_f1:.4f}", f"{found.macro_f1:.4f}", *shares, *cost)
+        table.add_row(
+            Text(name), f"{found.texts:,}", f"{found.micro_f1:.4f}", f"{found.macro_f1:.4f}", *shares, *sure, *cost
+        )
     console.print(table)
+    for name, quality in scores.items():
+        if quality.uncalibrated:
+            console.print(Text(calibration_line(name, quality)))
     for name, asked in answers.items():
         if asked.truncation and (asked.truncation.truncated or asked.truncation.divided):
             console.print(Text(f"{name}: {asked.truncation}"))
     for name, found in evaluations.items():
         console.print(Text(f"\n{name}", style="bold"))
         console.print(per_class_table(found.classes))
+
+
+def calibration_line(name: str, quality: "ScoreQuality") -> str:
+    """A line about the scores of a calibrated file as they would be without the calibration."""
+    before = quality.uncalibrated
+    assert before is not None
+    return (
+        f"{name}: scores are calibrated, temperature {quality.temperature:.3g}; without it, ECE "
+        f"{before.calibration_error:.4f}, Brier {before.brier_score:.4f}"
+    )
 
 
 def per_class_table(classes: "Sequence[ClassScores]") -> "Table":

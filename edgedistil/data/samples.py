@@ -5,14 +5,15 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, overload
 
 from edgedistil.data.label_sets import MultiLabelTexts, has_label_lists, read_label_sets
 from edgedistil.data.reading import LabelledTexts, read_labelled_texts
 
-__all__ = ["SAMPLES_FILE", "are_held_out", "choose_samples", "read_samples", "write_samples"]
+__all__ = ["SAMPLES_FILE", "are_held_out", "choose_samples", "read_samples", "renamed", "write_samples"]
 
 SAMPLES_FILE: Final = "samples.jsonl"
 _SAMPLES = 300
@@ -93,6 +94,24 @@ def read_samples(directory: Path) -> LabelledTexts | MultiLabelTexts | None:
     if not path.is_file():
         return None
     return read_label_sets(path) if has_label_lists(path) else read_labelled_texts(path)
+
+
+def renamed(samples: LabelledTexts | MultiLabelTexts, names: Mapping[str, str]) -> LabelledTexts | MultiLabelTexts:
+    """Returns the texts with other names for some labels.
+
+    Args:
+        samples: Labelled texts.
+        names: Old name -> new name.
+
+    Example:
+        >>> renamed(MultiLabelTexts(("a",), (("on", "off"),)), {"on": "ON"}).label_sets
+        (('ON', 'off'),)
+    """
+    if isinstance(samples, MultiLabelTexts):
+        return replace(
+            samples, label_sets=tuple(tuple(names.get(one, one) for one in few) for few in samples.label_sets)
+        )
+    return replace(samples, labels=tuple(names.get(label, label) for label in samples.labels))
 
 
 def are_held_out(directory: Path) -> bool:

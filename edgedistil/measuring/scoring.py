@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgedistil.data import LabelledTexts, MultiLabelTexts
 from edgedistil.measuring.answers import require_label_sets, require_one_label
 from edgedistil.measuring.mistakes import Answers, confident_mistakes, count_changes
-from edgedistil.measuring.reliability import measure_scores
+from edgedistil.measuring.reliability import measure_scores, measure_set_scores
 from edgedistil.measuring.set_mistakes import SetAnswers, confident_set_mistakes, count_set_changes
 from edgedistil.scores import evaluate_labels
 from edgedistil.set_scores import evaluate_label_sets
@@ -160,12 +160,15 @@ class SetScoring(Scoring):
         evaluate_label_sets(self.examples.label_sets, self.examples.label_sets, self.labels)
 
     def score(self, outputs: Outputs, reference: Outputs) -> dict[str, Any]:
-        """Scores, changes of sets, mistakes, and thresholds in the order of the reference's labels."""
-        examples, most = self.examples, self.num_examples
+        """Scores, changes of sets, measures of the probabilities, mistakes, and thresholds in the reference's order."""
+        examples, most, temperature = self.examples, self.num_examples, outputs.temperature
         answers, of_reference = self._answers(outputs), self._answers(reference)
         return {
             "evaluation": evaluate_label_sets(examples.label_sets, answers.label_sets, self.labels),
             "changes": None if outputs is reference else count_set_changes(examples, of_reference, answers, most),
+            "scores": measure_set_scores(
+                answers.probabilities, examples.label_sets, self.labels, temperature=temperature
+            ),
             "mistakes": confident_set_mistakes(examples, answers, most),
             "thresholds": answers.thresholds,
         }

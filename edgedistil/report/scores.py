@@ -20,6 +20,15 @@ _COLUMNS = (
     "calibration error without it",
     "Brier score without it",
 )
+_OF_ONE_LABEL = (
+    "A score is the probability of the label. Calibration error: mean difference between score and accuracy in "
+    f"{NUM_BINS} bins of equal width; 0 is best. Brier score: mean squared error of all probabilities, 0 (best) to 2."
+)
+_OF_SETS = (
+    "A score is the probability that a text has a label. Calibration error: mean difference between score and the "
+    f"share of right ones among pairs of a text and a label, in {NUM_BINS} bins of equal width but the first, which "
+    "has most pairs; 0 is best. Brier score: sum of the squared errors of a text's probabilities; 0 is best."
+)
 
 
 def scores_section(measurements: Measurements) -> Markup | None:
@@ -27,10 +36,9 @@ def scores_section(measurements: Measurements) -> Markup | None:
     models = [model for model in measurements.models if model.scores]
     if not models:
         return None
+    kind = _OF_SETS if measurements.has_label_sets else _OF_ONE_LABEL
     note = (
-        f"A score is the probability of the label. Calibration error: mean difference between score and accuracy in "
-        f"{NUM_BINS} bins of equal width; 0 is best. Brier score: mean squared error of all probabilities, 0 (best) to "
-        "2. Files that were converted with calibrated scores divide their logits by a temperature; the last two "
+        f"{kind} Files that were converted with calibrated scores divide their logits by a temperature; the last two "
         "columns are what their scores would be without it."
     )
     pictures = [_figure(model, measurements.models.index(model)) for model in models]
@@ -47,7 +55,7 @@ def _row(measurements: Measurements, model: MeasuredModel) -> list[Child]:
     scores = model.scores
     assert scores is not None
     given, before = scores.given, scores.uncalibrated
-    mean = sum(one.texts * one.mean_score for one in given.bins) / given.texts
+    mean = sum(one.texts * one.mean_score for one in given.bins) / max(given.texts, 1)
     return [
         model_name(measurements, model),
         f"{given.calibration_error:.4f}",

@@ -140,7 +140,9 @@ def test_thresholds_that_are_refused(make_classifier, activation, thresholds, me
 
 def test_what_refuses_several_labels(multi_label, tmp_path):
     prepared = PreparedClassifier(multi_label, LABELS, "m", thresholds=THRESHOLDS)
-    with pytest.raises(ConversionError, match="multi-label"):
+    with pytest.raises(ConversionError, match="multi-label classifier: the numbers of all labels.*Received: 0"):
         calibrate_scores(prepared, VERIFICATION_TEXTS, [0] * len(VERIFICATION_TEXTS))
+    with pytest.raises(ConversionError, match=r"the number of the class.*Received: \[0\]"):
+        calibrate_scores(replace(prepared, thresholds=()), VERIFICATION_TEXTS, [[0]] * len(VERIFICATION_TEXTS))
     with pytest.raises(ConversionError, match="multi-label"):
         train_with_quantization(prepared, ["light"], [0], QATSettings(), options=ConversionOptions(), folder=tmp_path)

@@ -152,8 +152,10 @@ def test_evaluate_and_report_refuse_it_by_name(checkpoint, model, tmp_path):
 
 def test_conversions_that_need_one_label_refuse_it(checkpoint, tmp_path):
     request = {"preset": str(checkpoint), "output": tmp_path / "m.tflite"}
-    with pytest.raises(ConversionError, match=r"`calibrate_scores`.*multi-label"):
+    with pytest.raises(DataError, match=r"at least 100 labelled texts.*`calibrate_scores`"):
         convert_preset(ConversionRequest(**request, calibrate_scores=True))
+    with pytest.raises(ConversionError, match=r"`unknown_label`.*multi-label"):
+        convert_preset(ConversionRequest(**request, unknown_label="other"))
     training = LabelledTexts(("lights on", "play"), ("lights", "music"))
     with pytest.raises(DataError, match="texts have one label each.*`label_separator`"):
         convert_preset(ConversionRequest(**request, plan=QuantizationPlan("int8-qat"), training=training))

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from edgedistil_runtime.golden_cases import with_both_classes
 
-__all__ = ["NUM_BINS", "Reliability", "ScoreBin", "at_temperature", "log_likelihoods", "measure_reliability"]
+__all__ = [
+    "NUM_BINS",
+    "Reliability",
+    "ScoreBin",
+    "at_temperature",
+    "log_likelihoods",
+    "measure_reliability",
+    "measure_set_reliability",
+]
 
 NUM_BINS = 15
 _SMALLEST = 1e-30  # bounds the logarithm of a probability that underflowed
@@ -23,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScoreBin:
-    """The texts whose score is in an interval.
+    """The texts whose score is in an interval; of a multi-label classifier, the pairs of a text and a label.
 
     Attributes:
         low, high: Ends of the interval; `high` belongs to it.
@@ -44,11 +52,11 @@ class Reliability:
     """Scores of a classifier compared with how often it is right; a score is the probability of the label.
 
     Attributes:
-        texts: Number of texts.
+        texts: Number of texts, or of pairs of a text and a label.
         calibration_error: Expected calibration error, 0 to 1: mean over texts of the difference between the accuracy
             and the mean score of the text's bin.
         brier_score: Mean over texts of the sum of squared differences between the probabilities and 1 for the right
-            class, 0 for the others: 0 is best, 2 is worst (Brier 1950, Monthly Weather Review 78).
+            class, 0 for the others: 0 is best, with one label 2 is worst (Brier 1950, Monthly Weather Review 78).
         bins: 15 bins of equal width from 0 to 1: the reliability diagram.
     """
 
@@ -79,6 +87,44 @@ def measure_reliability(probabilities: NDArray[Any], classes: Sequence[int]) -> 
     """
     rows = np.asarray([with_both_classes(row) for row in np.asarray(probabilities, np.float64)])
     scores, is_right = rows.max(axis=1), rows.argmax(axis=1) == np.asarray(classes)
+    bins = _bins(scores, is_right)
+    rows[np.arange(len(rows)), classes] -= 1
+    return Reliability(
+        texts=len(rows),
+        calibration_error=_calibration_error(bins),
+        brier_score=float((rows**2).sum(axis=1).mean()),
+        bins=bins,
+    )
+
+
+def measure_set_reliability(probabilities: NDArray[Any], targets: NDArray[Any]) -> Reliability:
+    """Measures the scores of a multi-label classifier: each is the probability that a text has a label.
+
+    The bins hold pairs of a text and a label with a probability above 1/15. Most pairs have a smaller one, with which
+    the calibration error would be about 0.
+
+    Args:
+        probabilities: Probability of every label, float[texts, labels].
+        targets: True for the labels that a text has, bool[texts, labels].
+
+    Example:
+        >>> scores = np.array([[0.9, 0.01], [0.7, 0.01]])
+        >>> found = measure_set_reliability(scores, np.array([[True, False], [False, False]]))
+        >>> round(found.calibration_error, 3), round(found.brier_score, 3)  # (0.1 + 0.7) / 2, (0.01 + 0.49) / 2
+        (0.4, 0.25)
+    """
+    rows, is_right = np.asarray(probabilities, np.float64), np.asarray(targets) > 0.5
+    is_counted = rows > 1 / NUM_BINS
+    bins = _bins(rows[is_counted], is_right[is_counted])
+    return Reliability(
+        texts=int(is_counted.sum()),
+        calibration_error=_calibration_error(bins),
+        brier_score=float(((rows - is_right) ** 2).sum(axis=1).mean()),
+        bins=bins,
+    )
+
+
+def _bins(scores: Floats, is_right: NDArray[np.bool_]) -> tuple[ScoreBin, ...]:
     # ceil: the upper end belongs to a bin, so that a score of 1 is in the last one.
     places = np.clip(np.ceil(scores * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
     bins = []
@@ -87,13 +133,12 @@ def measure_reliability(probabilities: NDArray[Any], classes: Sequence[int]) -> 
         count = int(chosen.sum())
         mean, accuracy = (float(values[chosen].mean()) if count else 0.0 for values in (scores, is_right))
         bins.append(ScoreBin(place / NUM_BINS, (place + 1) / NUM_BINS, count, mean, accuracy))
-    rows[np.arange(len(rows)), classes] -= 1
-    return Reliability(
-        texts=len(rows),
-        calibration_error=sum(one.texts * abs(one.accuracy - one.mean_score) for one in bins) / len(rows),
-        brier_score=float((rows**2).sum(axis=1).mean()),
-        bins=tuple(bins),
-    )
+    return tuple(bins)
+
+
+def _calibration_error(bins: Sequence[ScoreBin]) -> float:
+    count = sum(one.texts for one in bins)
+    return sum(one.texts * abs(one.accuracy - one.mean_score) for one in bins) / max(count, 1)
 
 
 def at_temperature(probabilities: NDArray[Any], temperature: float, *, are_independent: bool = False) -> Floats:
