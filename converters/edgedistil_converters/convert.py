@@ -25,7 +25,7 @@ from edgedistil_converters.preparation.prepared import (
     check_unknown_target,
     failed_path,
 )
-from edgedistil_converters.preparation.unknown_texts import energies
+from edgedistil_converters.preparation.unknown_texts import energies, fit_unknown_rule
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
@@ -50,7 +50,7 @@ from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_converters.verification.weights_check import check_weights
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.contract import MULTI_LABEL_SCHEMA_VERSION, SCHEMA_VERSION, UNKNOWN_TEXTS
-from edgedistil_runtime.errors import ParityError
+from edgedistil_runtime.errors import ConversionError, ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
 
@@ -93,6 +93,9 @@ def convert_classifier(
     force: bool = False,
     on_stage: Stage | None = None,
     thresholds: Sequence[float] = (),
+    unknown_label: str | None = None,
+    in_scope_kept: float | None = None,
+    unknown_texts: Sequence[str] = (),
 ) -> Conversion:
     """Converts a trained classifier into one `.tflite` file: text in, class probabilities out.
 
@@ -119,6 +122,11 @@ def convert_classifier(
         on_stage: Called with the name of each stage as it begins.
         thresholds: For a multi-label classifier, which has a sigmoid for each label: smallest probability of each label
             that a text gets, in the order of `labels`. Empty for a classifier that gives every text one label.
+        unknown_label: Name for texts with none of the labels, for a file with `unknown_score`; see `fit_unknown_rule`.
+            The threshold is fitted on the verification texts that have labels, on which the classifier must not have
+            been trained.
+        in_scope_kept: With `unknown_label`, see `fit_unknown_rule`.
+        unknown_texts: With `unknown_label`, see `fit_unknown_rule`.
 
     Returns:
         The file, its parity with the classifier, and its structure.
@@ -149,6 +157,23 @@ def convert_classifier(
         bounds=Bounds(min_agreement, max_accuracy_loss),
         keep_failed=keep_failed,
     )
+    if unknown_label is not None:
+        options.check(Path(output), calibration_texts)
+        check_unknown_target(options.target, options.interface)
+        prepared = fit_unknown_rule(
+            prepared,
+            unknown_label,
+            verification_texts,
+            [class_number(label, labels) for label in verification_labels] or [None] * len(verification_texts),
+            in_scope_kept=in_scope_kept,
+            unknown_texts=unknown_texts,
+            source=options.verification_source,
+        )
+    elif unknown_texts or in_scope_kept is not None:
+        raise ConversionError(
+            "`in_scope_kept` and `unknown_texts` need a name for texts with none of the labels. Received: one of them "
+            "without `unknown_label`. Pass it too."
+        )
     return convert_prepared(prepared, options, output, on_stage=on_stage)
 
 

@@ -11,7 +11,7 @@ from edgedistil.cli.data_options import data_options, long_texts_option, read_ex
 from edgedistil.cli.label_set_options import label_set_options, read_any_examples
 from edgedistil.cli.models import model_paths
 from edgedistil.cli.output import import_quietly, print_json, stdout_console
-from edgedistil.cli.set_evaluation import evaluate_sets, per_class_table
+from edgedistil.cli.set_evaluation import calibration_line, evaluate_sets, per_class_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,10 +74,11 @@ def evaluate(
 
     A multi-label model is scored by its sets of labels, on data with several labels: micro and macro F1, the share of
     texts with exactly the right labels, F1 of each label, and the texts with the same labels as from the first preset,
-    or else the first model.
+    or else the first model. Its ECE is that of pairs of a text and a label with a probability above 1/15.
 
     With --unknown-data, the texts of --data count as known. AUROC is the probability that an unknown text has a greater
-    unknown_score than a known one; recall is the share of unknown texts found if 95 % of the known ones are kept.
+    unknown_score than a known one; recall is the share of unknown texts found if 95 % of the known ones are kept. Texts
+    of --data that are labelled with a file's --unknown-label count as unknown too.
     A preset has the score of `convert --unknown-label` without its threshold.
 
     \b
@@ -85,7 +86,7 @@ def evaluate(
     edgedistil evaluate my_classifier.tflite --data test.csv --baseline train.csv
     edgedistil evaluate my_tagger my_tagger.tflite --data tagged.csv --label-separator "|"
     """  # noqa: D301  # \b is for click
-    from edgedistil.data import MultiLabelTexts
+    from edgedistil.data import MultiLabelTexts, read_texts
     from edgedistil.scores import evaluate_labels
 
     paths = model_paths(models)
@@ -97,6 +98,11 @@ def evaluate(
             raise click.UsageError("--baseline and --reliability are for data with one label for each text.")
         evaluate_sets(paths, examples, data.name, long_texts, as_json=as_json)
         return
+    from edgedistil.measuring.unknown_texts import ask_unknown, divide_unknown
+
+    examples, unknown_rows = divide_unknown(examples, paths.values())
+    if unknown_rows and not as_json:
+        click.echo(f"{data.name}: {len(unknown_rows):,} texts are labelled as those with none of the labels")
     training = None if baseline is None else read_examples(baseline, **columns, is_json=as_json)
     answers, trained = _ask(paths, examples, training, long_texts)
     evaluations = {
@@ -104,7 +110,15 @@ def evaluate(
         for name, asked in answers.items()
     }
     scores = {name: _scores(examples, asked) for name, asked in answers.items()}
-    unknown = _unknown(paths, examples, unknown_data, long_texts, columns) if unknown_data else {}
+    unknown_texts = unknown_rows
+    if unknown_data:
+        more = read_texts(unknown_data, columns["text_column"], delimiter=columns["delimiter"])
+        unknown_texts = (*unknown_rows, *more)
+    unknown = {
+        name: ask_unknown(path, examples.texts, unknown_texts, long_texts=long_texts)
+        for name, path in paths.items()
+        if unknown_texts
+    }
     if as_json:
         results = [
             {
@@ -117,7 +131,8 @@ def evaluate(
             for name, evaluation in evaluations.items()
         ]
         skipped = examples.remarks.skipped.to_dict()
-        print_json({"data": data.name, "skipped": skipped, "models": results, **_baseline_facts(trained)})
+        rows = {"unknown_rows": len(unknown_rows)} if unknown_rows else {}
+        print_json({"data": data.name, "skipped": skipped, **rows, "models": results, **_baseline_facts(trained)})
         return
     _print(evaluations, answers, scores, confusions, unknown=unknown, has_diagrams=reliability)
 
@@ -158,21 +173,6 @@ def _scores(examples: "LabelledTexts", asked: "ModelAnswers") -> "ScoreQuality |
         return None
     expected = examples.spelled_as(asked.labels).labels
     return measure_scores(asked.probabilities, expected, asked.labels, temperature=asked.temperature)
-
-
-def _unknown(
-    paths: dict[str, Path],
-    examples: "LabelledTexts",
-    unknown_data: Path,
-    long_texts: str,
-    columns: Mapping[str, Any],
-) -> dict[str, "UnknownQuality | None"]:
-    """How well each model tells known texts from unknown ones; None for a file without `unknown_score`."""
-    from edgedistil.data import read_texts
-    from edgedistil.measuring.unknown_texts import ask_unknown
-
-    texts = read_texts(unknown_data, columns["text_column"], delimiter=columns["delimiter"])
-    return {name: ask_unknown(path, examples.texts, texts, long_texts=long_texts) for name, path in paths.items()}
 
 
 def _unknown_facts(unknown: "Mapping[str, UnknownQuality | None]", name: str) -> dict[str, Any]:
@@ -223,13 +223,7 @@ def _print(
     console.print(_summary(evaluations, answers, scores))
     for name, quality in scores.items():
         if quality and quality.uncalibrated:
-            before = quality.uncalibrated
-            console.print(
-                Text(
-                    f"{name}: scores are calibrated, temperature {quality.temperature:.3g}; without it, ECE "
-                    f"{before.calibration_error:.4f}, Brier {before.brier_score:.4f}"
-                )
-            )
+            console.print(Text(calibration_line(name, quality)))
     for name, found in unknown.items():
         console.print(Text(_unknown_line(name, found)))
     for name, asked in answers.items():

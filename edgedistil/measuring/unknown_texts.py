@@ -1,18 +1,22 @@
 """How well a model tells texts with one of its labels from texts with none."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistil.data import LabelledTexts
+from edgedistil.presets.loading import LABELS_FILE
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.errors import DataError
 from edgedistil_runtime.native_log import native_log_hidden
 from edgedistil_runtime.pieces import CUT
 
-__all__ = ["UnknownQuality", "ask_unknown", "measure_unknown"]
+__all__ = ["UnknownQuality", "ask_unknown", "divide_unknown", "measure_unknown"]
 
 _KEPT = 0.95
 
@@ -104,6 +108,49 @@ def ask_unknown(
             for some in (texts, unknown_texts)
         )
         return measure_unknown(known, unknown, rule.threshold)
+
+
+def divide_unknown(examples: LabelledTexts, paths: Iterable[Path]) -> tuple[LabelledTexts, tuple[str, ...]]:
+    """Takes the texts out that are labelled with the name that a file has for texts with none of its labels.
+
+    Args:
+        examples: Labelled texts.
+        paths: Files and preset directories. A name that is a label of any of them stays a label.
+
+    Returns:
+        The other texts, and those that were taken out.
+
+    Raises:
+        DataError: All texts would be taken out.
+
+    Example:
+        >>> examples = LabelledTexts(("play", "who won ?"), ("music", "other"))
+        >>> divide_unknown(examples, [Path("intents.tflite")])[1]  # a file without a name for them
+        ()
+    """
+    names, labels = set[str](), set[str]()
+    for path in paths:
+        if path.is_dir():
+            file = path / LABELS_FILE
+            labels |= set(file.read_text(encoding="utf-8-sig").splitlines()) if file.is_file() else set()
+            continue
+        metadata = read_artifact(path).metadata
+        labels |= set(metadata.labels)
+        names |= {metadata.unknown_rule.label} if metadata.unknown_rule else set()
+    names -= labels
+    rows = [row for row, label in enumerate(examples.labels) if label not in names]
+    if not rows:
+        raise DataError(
+            f"{examples.name}: all texts are labelled {', '.join(sorted(names))}, as texts with none of the labels. "
+            "Pass labelled texts too, or texts with none of the labels as `unknown_texts`."
+        )
+    unknown = tuple(text for text, label in zip(examples.texts, examples.labels, strict=True) if label in names)
+    known = replace(
+        examples,
+        texts=tuple(examples.texts[row] for row in rows),
+        labels=tuple(examples.labels[row] for row in rows),
+    )
+    return known, unknown
 
 
 def _ask_preset(path: Path, texts: Sequence[str], unknown_texts: Sequence[str]) -> UnknownQuality:

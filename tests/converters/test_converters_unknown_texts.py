@@ -10,6 +10,7 @@ from edgedistil_converters import (
     ModelInterface,
     PreparedClassifier,
     QuantizationPlan,
+    convert_classifier,
     convert_prepared,
     fit_unknown_rule,
 )
@@ -187,3 +188,37 @@ def test_sigmoids_are_refused(make_classifier, thresholds):
     prepared = PreparedClassifier(make_classifier(activation="sigmoid"), LABELS, "m", thresholds=thresholds)
     with pytest.raises(ConversionError, match="multi-label" if thresholds else "softmax"):
         fit_unknown_rule(prepared, "none", TEXTS, CLASSES)
+
+
+class TestConvertClassifier:
+    def test_it_fits_the_rule_on_labelled_verification_texts(self, make_classifier, tmp_path):
+        classifier = make_classifier()
+        due = fit_unknown_rule(
+            PreparedClassifier(classifier, LABELS, "m"),
+            "none",
+            TEXTS,
+            CLASSES,
+            in_scope_kept=0.9,
+            unknown_texts=UNKNOWN,
+        ).record["unknown_texts"]
+        given = {"verification_texts": [*TEXTS, "a"], "verification_labels": [*["light"] * len(TEXTS), None]}
+        rule = {"unknown_label": "none", "in_scope_kept": 0.9, "unknown_texts": UNKNOWN}
+        path = tmp_path / "m.tflite"
+        convert_classifier(classifier, LABELS, path, min_agreement=0.5, **given, **rule)
+        record = read_artifact(path).metadata.preparation["unknown_texts"]
+        assert record == {**due, "threshold": pytest.approx(due["threshold"], abs=1e-5), "source": "verification texts"}
+        with TextClassifier(path) as model:
+            assert model.classify("turn the light a").unknown_score is not None
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"unknown_label": "none"}, r"at least 100 labelled texts.*Received: 0"),
+            ({"unknown_label": "light"}, "none of light"),
+            ({"unknown_label": "none", "target": "gpu"}, "target cpu"),
+            ({"unknown_texts": UNKNOWN}, "without `unknown_label`"),
+        ],
+    )
+    def test_what_is_refused(self, make_classifier, tmp_path, options, message):
+        with pytest.raises(ConversionError, match=message):
+            convert_classifier(make_classifier(), LABELS, tmp_path / "m.tflite", verification_texts=TEXTS, **options)

@@ -11,7 +11,7 @@ from edgedistil.cli import main
 from edgedistil.conversion import ConversionRequest, convert_preset
 from edgedistil.data import LabelledTexts
 from edgedistil.data.samples import write_samples
-from edgedistil.measuring.unknown_texts import measure_unknown
+from edgedistil.measuring.unknown_texts import divide_unknown, measure_unknown
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import ConversionError, DataError
 
@@ -143,3 +143,37 @@ class TestEvaluate:
         printed = " ".join(run(*evaluate).split())
         assert f"AUROC {file['unknown']['auroc']:.4f}" in printed
         assert "the file keeps" in printed
+
+    def test_rows_with_the_name_are_unknown_texts(self, converted, preset, unknown_csv, texts, tmp_path):
+        path, _ = converted
+        known = list(zip(texts.texts, texts.labels, strict=True))
+        data, both, only = tmp_path / "known.csv", tmp_path / "both.csv", tmp_path / "only.csv"
+        for file, rows in (
+            (data, known),
+            (both, [*known, *((text, "none") for text in UNKNOWN)]),
+            (only, [(text, "none") for text in UNKNOWN]),
+        ):
+            file.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+
+        def facts(*arguments):
+            found = json.loads(run("evaluate", path, preset, *arguments, "--json").splitlines()[-1])
+            models = [{**model, "ms_per_text": None} for model in found["models"]]
+            return found.get("unknown_rows"), models
+
+        due = facts("--data", data, "--unknown-data", unknown_csv)[1]
+        assert facts("--data", both) == (len(UNKNOWN), due)
+        twice = facts("--data", both, "--unknown-data", unknown_csv)[1]
+        assert twice[0]["unknown"]["unknown_texts"] == 2 * len(UNKNOWN)
+        printed = run("evaluate", path, "--data", both)
+        assert f"{len(UNKNOWN)} texts are labelled as those with none of the labels" in printed and "AUROC" in printed
+        assert "does not know: none" in run("evaluate", preset, "--data", both, code=1)
+        assert "--unknown-data" in run("evaluate", path, "--data", only, code=1)
+
+    def test_a_name_that_is_a_label_of_another_model_stays_one(self, converted, texts, tmp_path):
+        path, _ = converted
+        folder = tmp_path / "other"
+        folder.mkdir()
+        (folder / "labels.txt").write_text("none\nmusic\n")
+        examples = LabelledTexts(("a", "b"), ("music", "none"))
+        assert divide_unknown(examples, [path])[1] == ("b",)
+        assert divide_unknown(examples, [path, folder]) == (examples, ())
