@@ -100,7 +100,18 @@ def test_the_page_shows_the_numbers(models, data, tmp_path):
     html = render_page(measured)
     page = check_page(html)
     ids = [section["id"] for section in page.named("section")]
-    assert ids == ["summary", "tradeoffs", "latency", "classes", "confusion", "texts", "files", "origin", "measured"]
+    assert ids == [
+        "summary",
+        "tradeoffs",
+        "latency",
+        "scores",
+        "classes",
+        "confusion",
+        "texts",
+        "files",
+        "origin",
+        "measured",
+    ]
     assert "3 classes, any number of them for a text" in html and "<b>" not in html
     first, second = measured.models
     quality = page.table("Quality")[1:]
