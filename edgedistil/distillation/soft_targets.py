@@ -127,7 +127,7 @@ def ask_teacher(
         OutputError: the answers cannot be kept.
 
     Example:
-        >>> from edgedistil.data import read_labelled_texts
+        >>> from edgedistil.data import TrainingData, read_labelled_texts
         >>> from edgedistil.distillation.teacher import Teacher
         >>> data = TrainingData.prepare(read_labelled_texts("test.csv"))
         >>> answers = ask_teacher(Teacher.load("intents"), data, unlabelled=["the music is on", "play music"])

@@ -68,6 +68,7 @@ class SubsetAccuracy(keras.metrics.Mean):  # type: ignore[misc]
     Targets are those of `LabelSetsLoss` or of `SetDistillationLoss`; texts whose labels are unknown do not count.
 
     Example:
+        >>> import numpy as np
         >>> accuracy = SubsetAccuracy("subset_accuracy")
         >>> accuracy.update_state(np.array([[1, 0], [1, 1]]), np.array([[2.0, -1.0], [2.0, -1.0]]))
         >>> float(accuracy.result())
@@ -76,7 +77,7 @@ class SubsetAccuracy(keras.metrics.Mean):  # type: ignore[misc]
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch; `sample_weight` is not used."""
-        targets = tf.convert_to_tensor(y_true)
+        targets = tf.cast(y_true, tf.float32)
         if targets.shape.rank == 3:
             targets = targets[:, 0]
         is_right = tf.reduce_all(tf.equal(targets > 0, tf.convert_to_tensor(y_pred) >= 0), axis=-1)
