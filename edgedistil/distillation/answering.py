@@ -33,15 +33,15 @@ class AnyTeacher(ABC):
         labels: Class names, in the order of its outputs.
         width: Width of its layers; 0 if it returns its answers only.
         num_layers: Number of its layers, without that of the pooling; 0 if it returns its answers only.
-        calibration: Number by which its logits were divided to calibrate its scores; 1 if they were not.
         thresholds: Smallest probability of each label that a multi-label teacher gives; empty for one label.
+        calibration: Number by which its logits were divided to calibrate its scores; 1 if they were not.
     """
 
     name: str
     labels: tuple[str, ...]
-    thresholds: tuple[float, ...] = ()
     width: int = 0
     num_layers: int = 0
+    thresholds: tuple[float, ...] = ()
     calibration: float = 1.0
 
     @property
@@ -81,7 +81,9 @@ class AnyTeacher(ABC):
         self.check_labels(data.labels)
 
     def thresholds_of(self, labels: Sequence[str]) -> tuple[float, ...]:
-        """The thresholds of a multi-label teacher, in the order of the labels of the data."""
+        """The thresholds of a multi-label teacher, in the order of the labels of the data; none of another one."""
+        if not self.thresholds:
+            return ()
         return tuple(self.thresholds[self.labels.index(label)] for label in self._in_own_spelling(labels))
 
     def check_labels(self, labels: Sequence[str]) -> None:

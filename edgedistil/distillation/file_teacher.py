@@ -21,10 +21,11 @@ from edgedistil_runtime.errors import BackendError, DataError
 from edgedistil_runtime.native_log import native_log_hidden
 from edgedistil_runtime.pieces import CUT
 
-__all__ = ["FileTeacher", "is_model_file", "logits_of"]
+__all__ = ["FileTeacher", "is_model_file", "logits_of", "set_logits_of"]
 
 _SUFFIX = ".tflite"
 _TEXTS_TO_COUNT = 2048
+_SMALLEST = 1e-7  # about the distance of float32's numbers just below 1
 
 
 def is_model_file(teacher: str | Path) -> bool:
@@ -54,6 +55,17 @@ def logits_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(logarithms - logarithms.mean(axis=1, keepdims=True), "float32")
 
 
+def set_logits_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the logits of sigmoids, float32[texts, labels], at most about 16 away from 0.
+
+    Example:
+        >>> set_logits_of(np.array([[0.5, 0.9, 1.0]], "float32")).round(2).tolist()
+        [[0.0, 2.2, 16.1...]]
+    """
+    likely = np.clip(probabilities.astype("float64"), _SMALLEST, 1 - _SMALLEST)
+    return np.asarray(np.log(likely) - np.log1p(-likely), "float32")
+
+
 class FileTeacher(AnyTeacher):
     """A file that answers texts with logits, as the runtime runs it on one thread of the CPU.
 
@@ -67,7 +79,7 @@ class FileTeacher(AnyTeacher):
 
     Raises:
         ArtifactError: the file is missing, damaged, or not a file of EdgeDistil.
-        DataError: it gives a text several labels, or takes token ids.
+        DataError: it takes token ids.
         BackendError: it cannot be run on this machine.
 
     Example:
@@ -81,13 +93,9 @@ class FileTeacher(AnyTeacher):
         self._path, self._long_texts, self.name = path, long_texts, name or path.name
         artifact = read_artifact(path)
         metadata = artifact.metadata
-        if metadata.thresholds or metadata.tokenizer.kind == NO_TOKENIZER:
-            kind = "gives a text any number of labels" if metadata.thresholds else "takes token ids"
-            raise DataError(
-                "A teacher (`teacher`) must take texts and choose one class of several. "
-                f"Received: {self.name}, which {kind}"
-            )
-        self.labels, self.calibration = metadata.labels, metadata.temperature
+        if metadata.tokenizer.kind == NO_TOKENIZER:
+            raise DataError(f"A teacher (`teacher`) must take texts. Received: {self.name}, which takes token ids")
+        self.labels, self.calibration, self.thresholds = metadata.labels, metadata.temperature, metadata.thresholds
         self._vocabulary = artifact.vocabulary
         with native_log_hidden():
             self._classifier = TextClassifier(path, long_texts=long_texts)
@@ -120,4 +128,5 @@ class FileTeacher(AnyTeacher):
 
     def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         answers = self._classifier.classify_batch(texts)
-        return logits_of(np.array([list(answer.probabilities.values()) for answer in answers], "float32"))
+        probabilities = np.array([list(answer.probabilities.values()) for answer in answers], "float32")
+        return set_logits_of(probabilities) if self.thresholds else logits_of(probabilities)

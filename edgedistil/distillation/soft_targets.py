@@ -122,8 +122,8 @@ def ask_teacher(
             vectors, and for the teacher's layers.
 
     Raises:
-        DataError: the teacher has other labels, gives another number of them, or returns its answers only; or the
-            number of new texts is below 0.
+        DataError: the teacher has other labels, gives another number of them or returns its answers only, or the number
+            of new texts is below 0.
         OutputError: the answers cannot be kept.
 
     Example:
@@ -153,8 +153,8 @@ def ask_teacher(
     metrics = vectors = hidden = None
     if data.validation:
         task = task_of(data)
-        thresholds = teacher.thresholds_of(data.labels) if teacher.thresholds else ()
-        metrics = task.score(task.probabilities(logits["validation"]), task.targets(data.validation), thresholds)
+        probabilities, targets = task.probabilities(logits["validation"]), task.targets(data.validation)
+        metrics = task.score(probabilities, targets, teacher.thresholds_of(data.labels))
     if has_vectors:
         found = [teacher.vectors(some, cache=cache, on_progress=progress.of(some)) for some in given]
         vectors = np.concatenate(found)

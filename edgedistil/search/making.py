@@ -142,7 +142,7 @@ class Workshop:
             return replace(made, facts={**made.facts, "name": name, "is_fine_tuned": True})
 
         def copy_file(path: Path) -> Mapping[str, Any]:
-            FileTeacher(Path(preset)).check_labels(self._data.labels)
+            FileTeacher(Path(preset)).check_data(self._data)
             with atomic_path(path, force=True) as temporary:
                 shutil.copyfile(preset, temporary)
             return {"name": name, "is_fine_tuned": False}

@@ -18,19 +18,22 @@ __all__ = ["DEFAULT_THRESHOLD", "fit_thresholds"]
 
 DEFAULT_THRESHOLD = 0.5  # where a logit is 0
 _NOISE = 0.5  # width of the logistic noise of a logit
-_SHARED_TEXTS = 10  # texts with the label, beside its own
+_SHARED_TEXTS = 30  # texts with the label, beside its own; chosen by benchmarks/several_labels.py --shared-texts
 _STEP = 0.05  # between two logits that may be thresholds
 _FURTHEST = 3.0  # their largest absolute value: thresholds are from 0.047 to 0.953
 _FURTHEST_COUNTED = 8.0  # logits beyond it count as this one
 _SMALLEST = 1e-7
 
 
-def fit_thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.float32]) -> tuple[float, ...]:
+def fit_thresholds(
+    probabilities: NDArray[np.float32], targets: NDArray[np.float32], *, shared_texts: int = _SHARED_TEXTS
+) -> tuple[float, ...]:
     """Fits the smallest probability with which each label is given.
 
     Args:
         probabilities: Of each label for validation texts, float32 [texts, labels].
         targets: 1 for the labels that a text has, else 0, float32 [texts, labels].
+        shared_texts: Texts that each label gets with the mean counts of all labels.
 
     Returns:
         A number from 0.047 to 0.953 for each label; 0.5 if no text has a label.
@@ -39,7 +42,7 @@ def fit_thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.float
         >>> probabilities = np.array([[0.9, 0.3], [0.8, 0.25], [0.1, 0.02], [0.2, 0.01]] * 25, "float32")
         >>> targets = np.array([[1, 1], [1, 1], [0, 0], [0, 0]] * 25)
         >>> [round(one, 1) for one in fit_thresholds(probabilities, targets)]
-        [0.5, 0.1]
+        [0.4, 0.1]
     """
     is_right = targets > 0.5
     positives = is_right.sum(axis=0)[:, None]  # [labels, 1]
@@ -51,9 +54,9 @@ def fit_thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.float
     numbers = _bin_numbers(probabilities)
     hits = _histogram(numbers, is_right, len(bins)) @ reach  # [labels, grid]
     given = _histogram(numbers, np.ones_like(is_right), len(bins)) @ reach
-    share = _SHARED_TEXTS / positives.sum()
+    share = shared_texts / positives.sum()
     hits, given = hits + share * hits.sum(axis=0), given + share * given.sum(axis=0)
-    f1 = 2 * hits / (positives + _SHARED_TEXTS + given)
+    f1 = 2 * hits / (positives + shared_texts + given)
     best = np.asarray(grid[f1.argmax(axis=1)], "float64").tolist()
     return tuple(round(1 / (1 + math.exp(-logit)), 4) for logit in best)
 

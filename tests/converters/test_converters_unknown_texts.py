@@ -137,6 +137,15 @@ def test_pairs_and_token_ids(fitted, tmp_path):
         assert classifier.classify_tokens([[2, 5, 3]])[0].unknown_score is not None
 
 
+def test_tensorflow_texts_ops(fitted, tmp_path):
+    pytest.importorskip("tensorflow_text")
+    convert(fitted, tmp_path / "tftext.tflite", interface=ModelInterface("tftext"))
+    convert(fitted, tmp_path / "builtin.tflite")
+    with TextClassifier(tmp_path / "tftext.tflite") as one, TextClassifier(tmp_path / "builtin.tflite") as other:
+        for text in TEXTS[:5]:
+            assert one.classify(text).unknown_score == pytest.approx(other.classify(text).unknown_score, abs=1e-6)
+
+
 def test_other_scores_than_those_of_keras_are_refused(fitted, tmp_path):
     path = tmp_path / "m.tflite"
     convert(fitted, path, "fp32")

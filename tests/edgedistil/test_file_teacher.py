@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main
-from edgedistil.data import TrainingData
+from edgedistil.data import MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.distillation.answer_cache import AnswerCache
 from edgedistil.distillation.file_teacher import FileTeacher, logits_of
 from edgedistil.distillation.soft_targets import ask_teacher
@@ -130,14 +130,23 @@ def test_what_cannot_teach_is_refused(file, artifact, texts, tmp_path):
         Teacher.load(tmp_path / "text.tflite")
 
 
-def test_a_file_for_several_labels_is_refused(make_tiny_classifier, tmp_path):
+def test_a_file_for_several_labels(make_tiny_classifier, texts, data, tmp_path):
     from edgedistil_converters import QuantizationPlan, convert_classifier
+    from edgedistil_converters.model.keras_logits import keras_logits
 
     path = tmp_path / "tags.tflite"
     classifier = make_tiny_classifier(activation="sigmoid")
-    convert_classifier(classifier, LABELS, path, plan=QuantizationPlan("fp32"), thresholds=(0.5,) * 3)
-    with pytest.raises(DataError, match=r"`teacher`.*Received: tags.tflite, which gives a text any number of labels"):
-        Teacher.load(path)
+    convert_classifier(classifier, LABELS, path, plan=QuantizationPlan("fp32"), thresholds=(0.2, 0.5, 0.7))
+    teacher = Teacher.load(path)
+    logits = teacher.logits(texts.texts, LABELS[::-1])
+    due = keras_logits(classifier, texts.texts)[:, ::-1]
+    np.testing.assert_allclose(logits, due, atol=1e-3)
+    assert teacher.thresholds_of(LABELS[::-1]) == (0.7, 0.5, 0.2)
+    with pytest.raises(DataError, match=r"must give a text one label.*tags.tflite, which gives any number of labels"):
+        ask_teacher(teacher, data)
+    sets = MultiLabelTexts(texts.texts, tuple(LABELS[: number % 4] for number in range(len(texts))))
+    answers = ask_teacher(teacher, MultiLabelTrainingData(sets, sets))
+    assert answers.soft_targets.logits.shape == (len(texts), 3) and "micro_f1" in answers.validation
 
 
 # The command

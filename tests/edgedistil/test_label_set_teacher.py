@@ -24,6 +24,8 @@ from edgedistil_runtime.errors import DataError, PresetError
 
 from .test_multi_label_training import tagged, write_csv
 
+pytestmark = pytest.mark.training
+
 LABELS = ("lights", "music", "weather")
 SMALL = ("--from-scratch", "tiny", "--vocabulary-size", "200", "--sequence-length", "16")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -107,6 +108,17 @@ def test_a_share_is_kept(preset, tmp_path, texts):
 def test_what_the_command_line_refuses(preset, tmp_path, options, message):
     stderr = run("convert", "--preset", preset, "-o", tmp_path / "m.tflite", *options, code=1)
     assert message in stderr and not (tmp_path / "m.tflite").exists()
+
+
+@pytest.mark.skipif(find_spec("tensorflow_model_optimization") is None, reason="needs the extra qat")
+def test_int8_qat_fits_the_rule_after_its_training(preset, tmp_path, csv_file):
+    path = tmp_path / "m.tflite"
+    options = ("--quantize", "int8-qat", "--train-data", csv_file, "--unknown-label", "none")
+    run("convert", "--preset", preset, *options, "-o", path)
+    with TextClassifier(path) as classifier:
+        rule = classifier.metadata.preparation["unknown_texts"]
+        found = [answer.unknown_score for answer in classifier.classify_batch(UNKNOWN)]
+    assert rule["in_scope_kept"] >= 0.97 and np.isfinite(found).all()
 
 
 def test_a_label_of_the_model_and_too_few_texts(preset, tmp_path, tiny_labels):
