@@ -4,6 +4,7 @@
 
     sources   files or lines -> chunks
     chunks    rows as records or as a table
+    answers   the new columns
     writers   chunks and labels -> CSV, JSON Lines or Parquet
     partial   the growing output and its record
     run       all of it
