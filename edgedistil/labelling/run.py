@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from edgedistil_runtime.errors import OutputError
 if TYPE_CHECKING:
     from edgedistil_runtime import RuntimeInfo, TextClassifier
 
-__all__ = ["LabellingRequest", "LabellingResult", "Progress", "label_file"]
+__all__ = ["LabellingRequest", "LabellingResult", "Progress", "check_places", "label_file", "run_settings"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class LabellingRequest:
 
     Attributes:
         model: A `.tflite` file that EdgeDistil wrote.
-        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`).
+        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`). Ray takes a string
+            instead (`input_files.find_input_files`).
         output: File to write; its extension is one of `OUTPUT_EXTENSIONS`.
         columns: Columns that are texts.
         delimiter: Separator of a CSV or TSV file; None finds it in the header.
@@ -45,7 +46,7 @@ class LabellingRequest:
     """
 
     model: Path
-    source: Path | Iterable[Row]
+    source: Path | str | Iterable[Row]
     output: Path
     columns: TextColumns = field(default_factory=TextColumns)
     delimiter: str | None = None
@@ -135,29 +136,31 @@ def label_file(
         text,label,score,is_truncated
     """
     writer = open_writer(request.output)
-    _check_places(request)
+    source = Path(request.source) if isinstance(request.source, str) else request.source
+    check_places(request, [source] if isinstance(source, Path) else [])
     metadata = read_artifact(request.model).metadata
     columns = answer_columns(
         metadata, top=request.top, prefix=request.column_prefix, label_separator=request.label_separator
     )
-    chunks = read_chunks(request.source, request.columns, columns.names, request.limits, delimiter=request.delimiter)
+    chunks = read_chunks(source, request.columns, columns.names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
         open_classifier(request.model) as classifier,
         open_partial(
             request.output,
-            _settings(request, columns.names, classifier),
+            run_settings(request, columns.names, classifier),
             resumes=request.is_resumed,
             replaces=request.force,
         ) as partial,
     ):
-        run = _Run(request, columns, classifier, writer, partial, on_progress, TruncationCounter(classifier))
+        run = _Run(request, source, columns, classifier, writer, partial, on_progress, TruncationCounter(classifier))
         return run.finish(_chained(first, chunks))
 
 
 @dataclass
 class _Run:
     request: LabellingRequest
+    source: Path | Iterable[Row]
     columns: AnswerColumns
     classifier: "TextClassifier"
     writer: Writer
@@ -168,7 +171,7 @@ class _Run:
 
     def finish(self, chunks: Iterator[Chunk]) -> LabellingResult:
         resumed_rows = self.partial.record.rows
-        digest = hashlib.sha256(file_mark(self.request.source) if isinstance(self.request.source, Path) else b"")
+        digest = hashlib.sha256(file_mark(self.source) if isinstance(self.source, Path) else b"")
         fraction = self._skip(chunks, digest) if resumed_rows else 0.0
         self.on_progress(Progress(resumed_rows, fraction))
         started = time.monotonic()
@@ -218,7 +221,7 @@ class _Run:
         self.partial.publish(finished, self.request.output, force=self.request.force)
 
 
-def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:
+def run_settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:
     """Everything beside the input that the rows of an output depend on, as JSON stores it."""
     info = classifier.runtime_info
     with request.model.open("rb") as file:
@@ -237,8 +240,17 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "Te
     }
 
 
-def _check_places(request: LabellingRequest) -> None:
-    given = [request.model, *([request.source] if isinstance(request.source, Path) else [])]
+def check_places(request: LabellingRequest, sources: Sequence[Path]) -> None:
+    """Checks the paths of a run before any work is done.
+
+    Args:
+        request: Model and output.
+        sources: Files and folders that are read.
+
+    Raises:
+        OutputError: The output would replace or lie within what is read, it exists, or it cannot grow there.
+    """
+    given = [request.model, *sources]
     check_not_an_input(request.output, given)
     check_output(request.output, force=request.force)
     for path in given:
