@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edgedistil_runtime.errors import BackendError, EdgeDistilError, InputError
+from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = ["Cluster", "check_slots", "connected", "import_ray"]
 
@@ -102,13 +103,14 @@ def _connect(ray: Any, address: str | None, slots: int) -> None:
         else:
             # Ray's core logs an error for every pool of actors that Ray Data makes: its arguments may go out of scope.
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-            ray.init(
-                address="local",
-                num_cpus=slots,
-                object_store_memory=_OBJECT_STORE,
-                include_dashboard=False,
-                **options,
-            )
+            with native_log_hidden():  # a line about this level
+                ray.init(
+                    address="local",
+                    num_cpus=slots,
+                    object_store_memory=_OBJECT_STORE,
+                    include_dashboard=False,
+                    **options,
+                )
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         raise BackendError(_explained(error, address)) from error
 
