@@ -3,10 +3,10 @@ r"""Labels many rows with the local engine and with Ray, and compares outputs, s
     .venv-ray/bin/python benchmarks/bulk_ray.py ../shared/data --model small.tflite --rows 200000
 
 The rows are the texts of the data sets' `train.csv`, over and over, with a number each. The outputs must be equal byte
-for byte. With --kill, one worker of each run is killed after the first third. Speed is measured from the first block
-that comes back to the last; starting Ray and the workers, which takes as long for any number of rows, is printed beside
-it. Rows per second of processor time are those of the labelling processes only, and do not depend on what else the
-machine does. It needs Ray: `make setup-ray`.
+for byte. With --kill, one worker of each run is killed after the first third. Speed is measured between the first and
+the last tenth of the rows, because the workers are ahead of the rows that have come back, and some are idle at the end.
+The seconds until the first rows are those of starting Ray and the workers. Rows per second of processor time are those
+of the labelling processes only, and depend little on what else the machine does. It needs Ray: `make setup-ray`.
 """
 
 import argparse
@@ -55,17 +55,18 @@ class Watch:
             processes[0].send_signal(signal.SIGKILL)
 
     def summary(self, started: float) -> dict[str, float | None]:
-        """Speed from the first rows that came back, and the memory then and at the end."""
-        first = next(at for at, rows in enumerate(self.rows) if rows)
-        rows = self.rows[-1] - self.rows[first]
-        cpu = self.cpu[-1] - self.cpu[first]
+        """Speed and memory between the first and the last tenth of the rows."""
+        total = self.rows[-1]
+        first = next(at for at, rows in enumerate(self.rows) if rows >= total / 10)
+        last = max(at for at, rows in enumerate(self.rows) if rows <= 9 * total / 10)
+        rows = self.rows[last] - self.rows[first]
         return {
             "seconds": round(time.monotonic() - started, 1),
-            "start_seconds": round(self.times[first] - started, 1),
-            "rows_per_second": round(rows / (self.times[-1] - self.times[first])),
-            "rows_per_cpu_second": None if self.killed else round(rows / cpu),
-            "mb_at_first_rows": round(self.memory[first]),
-            "mb_at_end": round(self.memory[-1]),
+            "first_rows_after": round(next(at for at, n in zip(self.times, self.rows, strict=True) if n) - started, 1),
+            "rows_per_second": round(rows / (self.times[last] - self.times[first])),
+            "rows_per_cpu_second": None if self.killed else round(rows / (self.cpu[last] - self.cpu[first])),
+            "mb_after_a_tenth": round(self.memory[first]),
+            "mb_after_nine_tenths": round(self.memory[last]),
         }
 
 

@@ -46,8 +46,8 @@ def check_one_worker() -> None:
         raise InputError(
             f"A training runs in one process, and the environment variable {_VARIABLE} names {len(tasks)}: "
             f"{', '.join(tasks[:4])}{', ...' if len(tasks) > 4 else ''}. Each would train a classifier of its own on "
-            "all the data, and `fit` of Keras 3 fails if TensorFlow's MultiWorkerMirroredStrategy joins them. Remove the "
-            "variable, and train on one machine"
+            "all the data, and `fit` of Keras 3 fails if TensorFlow's MultiWorkerMirroredStrategy joins them. Remove "
+            "the variable, and train on one machine"
         )
 
 
