@@ -6,16 +6,18 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from edgedistil_runtime.errors import BackendError, EdgeDistilError, InputError
 from edgedistil_runtime.native_log import native_log_hidden
 
-__all__ = ["Cluster", "check_slots", "connected", "import_ray"]
+__all__ = ["Cluster", "check_slots", "connected", "import_ray", "portable_options"]
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +62,20 @@ def import_ray() -> Any:
     return ray
 
 
+def portable_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `TextClassifier` for another machine: a public key as its content.
+
+    Example:
+        >>> _ = Path("key.pub").write_bytes(b"PEM")
+        >>> portable_options({"public_key": "key.pub", "num_threads": 2})
+        {'public_key': b'PEM', 'num_threads': 2}
+    """
+    key = options.get("public_key")
+    if key is None or isinstance(key, bytes) or not Path(key).is_file():  # the classifier reports that there is none
+        return dict(options)
+    return {**options, "public_key": Path(key).read_bytes()}
+
+
 @contextmanager
 def connected(workers: int | None = None) -> Iterator[Cluster]:
     """Connects to the cluster that the process uses already, to that of the variable `RAY_ADDRESS`, or starts one here.
@@ -84,7 +100,8 @@ def connected(workers: int | None = None) -> Iterator[Cluster]:
     count = workers or _processors()
     try:
         _connect(ray, address, count)
-        if handler is not None and signal.getsignal(signal.SIGTERM) is not handler:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and handler is not None and signal.getsignal(signal.SIGTERM) is not handler:
             signal.signal(signal.SIGTERM, handler)  # Ray has replaced the one of the command line
         if address:
             yield _measured(ray, workers)

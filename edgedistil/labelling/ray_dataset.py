@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistil.labelling.answers import AnswerColumns, answer_columns
 from edgedistil.labelling.blanks import classify_rows
-from edgedistil.labelling.ray_cluster import check_slots, import_ray
+from edgedistil.labelling.ray_cluster import check_slots, import_ray, portable_options
 from edgedistil.labelling.sources import TextColumns
 from edgedistil_runtime.artifact import read_artifact
 from edgedistil_runtime.errors import DataError
@@ -71,7 +71,7 @@ def label_dataset(
     texts = TextColumns(text_column, text_pair_column)
     return dataset.map_batches(
         _Actor,
-        fn_constructor_args=(ray.put(content), dict(options or {}), texts, columns),
+        fn_constructor_args=(ray.put(content), portable_options(options or {}), texts, columns),
         batch_size=_ROWS_AT_ONCE,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),

@@ -25,7 +25,7 @@ from edgedistil.labelling.blocks import Block, BlockLabeller, BlockPlace, Readin
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.input_files import InputFile, find_input_files, is_address, on_this_machine
 from edgedistil.labelling.partial import PartialOutput, ProgressRecord, open_partial
-from edgedistil.labelling.ray_cluster import Cluster, connected, import_ray
+from edgedistil.labelling.ray_cluster import Cluster, connected, import_ray, portable_options
 from edgedistil.labelling.run import LabellingRequest, LabellingResult, Progress, check_places, run_settings
 from edgedistil.labelling.sources import read_chunks
 from edgedistil.labelling.writers import Writer, open_writer
@@ -83,11 +83,12 @@ def label_files(
     )
     reading = Reading(request.columns, columns.names, request.limits, delimiter=request.delimiter)
     header = writer.start(_first_chunk(files, reading), columns.names)
+    options = portable_options(options)
     info, settings = _try_model(request, options, columns)
     settings |= {"engine": "ray", "chunks_per_block": reading.chunks}
     with (
-        connected(workers) as cluster,
         open_partial(request.output, settings, resumes=request.is_resumed, replaces=request.force) as growing,
+        connected(workers) as cluster,
     ):
         file, number = growing.record.next_block
         reading = replace(reading, done=BlockPlace(file, number))
@@ -95,7 +96,7 @@ def label_files(
         none_yet = Truncation(0, 0, metadata.tokenizer.sequence_length)
         run = _Run(request, files, growing, writer, header, none_yet, on_progress)
         # The object store holds the model's bytes, from which each machine takes them once.
-        arguments = (import_ray().put(request.model.read_bytes()), dict(options), columns, writer, reading.done)
+        arguments = (import_ray().put(request.model.read_bytes()), options, columns, writer, reading.done)
         return run.finish(_labelled(files, reading, cluster, arguments), info)
 
 
