@@ -6,6 +6,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := .venv/bin/python
 RUNTIME_ENVIRONMENT := .venv-runtime
 MEDIAPIPE_ENVIRONMENT := .venv-mediapipe
+RAY_ENVIRONMENT := .venv-ray
 TORCH_ENVIRONMENT := .venv-torch
 TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
 RACE_ENVIRONMENT := .venv-race
@@ -15,11 +16,11 @@ DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-training test-documents test-slow test-runtime test-mediapipe test-transformers
-.PHONY: test-tflite-runtime test-arm test-gpu
+.PHONY: test-tflite-runtime test-ray test-arm test-gpu
 .PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states race clean
-.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-race setup-tflite-runtime setup-arm setup-gpu
+.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-race setup-tflite-runtime setup-ray setup-arm setup-gpu
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -34,7 +35,7 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 test: setup ## The default test suite: minutes on two cores.
 	$(PYTEST) -m "not slow and not training" \
-		$(addprefix --ignore tests/,arm gpu web android mediapipe transformers examples)
+		$(addprefix --ignore tests/,arm gpu web android mediapipe ray transformers examples)
 
 test-training: setup ## The tests that train classifiers: minutes on two cores.
 	$(PYTEST) -m "training and not slow" tests/edgedistil tests/converters tests/e2e
@@ -56,6 +57,10 @@ test-transformers: setup ## Checkpoints that transformers writes, beside PyTorch
 
 test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runtime 2.14 of 2023, which needs Python 3.11.
 	$(RUN) -m pytest tests/converters/test_converters_tokenizer_runtimes.py
+
+test-ray: | uv ## Labels by several processes with Ray, which only see loopback, beside the local engine's.
+	@$(call or_skip_ray,$(MAKE) setup-ray); set -ex; \
+	sh tools/loopback_only.sh $(RAY_ENVIRONMENT)/bin/python -m pytest tests/ray
 
 # A timing has no meaning under QEMU, so the one test of a duration is left out.
 test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the same answers as on this machine.
@@ -185,6 +190,12 @@ $(TFLITE_RUNTIME_ENVIRONMENT)/.complete: tests/converters/tflite_runtime_require
 	$(UV) pip install --python $(TFLITE_RUNTIME_ENVIRONMENT)/bin/python -r $<
 	@touch $@
 
+setup-ray: $(RAY_ENVIRONMENT)/.complete
+
+$(RAY_ENVIRONMENT)/.complete: uv.lock pyproject.toml converters/pyproject.toml runtime/pyproject.toml | uv
+	UV_PROJECT_ENVIRONMENT=$(RAY_ENVIRONMENT) $(UV) sync --frozen --all-packages --extra ray --compile-bytecode
+	@touch $@
+
 setup-web: $(addsuffix /node_modules/.package-lock.json,web_demo demos/node tests/web)
 
 setup-android: tests/android/node_modules/.complete
@@ -217,6 +228,8 @@ or_skip = status=0; $(1) || status=$$?; \
 
 or_skip_torch = if ! $(1); then echo "$@: SKIPPED, pip could not install PyTorch, for the reason above"; exit 0; fi
 
+or_skip_ray = if ! $(1); then echo "$@: SKIPPED, uv could not install Ray, for the reason above"; exit 0; fi
+
 or_skip_npm = if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
 	if ! $(1); then echo "$@: SKIPPED, npm could not fetch its packages, for the reason above"; exit 0; fi
 
@@ -225,4 +238,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(RACE_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(RACE_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) $(RAY_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache

@@ -46,6 +46,24 @@ class Truncation:
         """Share of the tokens of truncated texts that was not read; `None` if none were counted."""
         return self.lost / self.tokens if self.tokens else None
 
+    def __add__(self, other: "Truncation") -> "Truncation":
+        """The counts of other texts of the same model added.
+
+        Example:
+            >>> one = Truncation(texts=3, truncated=1, sequence_length=16)
+            >>> (one + one).texts
+            6
+        """
+        return Truncation(
+            texts=self.texts + other.texts,
+            truncated=self.truncated + other.truncated,
+            sequence_length=self.sequence_length,
+            divided=self.divided + other.divided,
+            counted=self.counted + other.counted,
+            tokens=self.tokens + other.tokens,
+            lost=self.lost + other.lost,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The counts as plain data.
 
@@ -86,6 +104,7 @@ class TruncationCounter:
 
     Args:
         classifier: The classifier that gave the answers, still open.
+        characters: Characters of the truncated texts whose tokens are counted, at most.
 
     Example:
         >>> from edgedistil_runtime import TextClassifier
@@ -96,10 +115,10 @@ class TruncationCounter:
         {'texts': 2, 'truncated': 1, 'divided': 0, 'sequence_length': 16, 'lost_share': 0.6667}
     """
 
-    def __init__(self, classifier: "TextClassifier") -> None:
+    def __init__(self, classifier: "TextClassifier", *, characters: int = _COUNTED_CHARACTERS) -> None:
         self._classifier = classifier
         self._length = classifier.metadata.tokenizer.sequence_length
-        self._left = _COUNTED_CHARACTERS
+        self._left = characters
         self._texts = self._truncated = self._divided = 0
         self._counted = self._tokens = self._lost = 0
 

@@ -124,8 +124,10 @@ def distil(
     edgedistil distil --train-data train.csv --teacher my_classifier --student tiny --budget-mb 2 -o small
     """  # noqa: D301  # \b is for click
     from edgedistil.data import TrainingData, read_texts
+    from edgedistil.training.workers import check_one_worker
     from edgedistil_converters.files import check_not_an_input
 
+    check_one_worker()
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = SearchSettings(**given)
     paths = {"training": train_data, "validation": validation_data, "test": test_data}

@@ -33,6 +33,19 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run, which is in OUTPUT.partial.")
 @click.option("--force", is_flag=True, help="Replace the output; without --resume, start over.")
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="local: this process. ray: several, here or in the cluster of RAY_ADDRESS (pip install edgedistil[ray]); "
+    "--input may then be a folder of data files, a glob, or an address as s3://bucket/folder.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that label, with --engine ray. [one for each processor here, or slot of a cluster but one]",
+)
 @click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns.")
 @click.option(
     "--label-separator", metavar="TEXT", help="What separates the labels of a multi-label model in the output. [lists]"
@@ -63,6 +76,9 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     With a file of `convert --unknown-label`, the output and --json also have unknown_score and is_unknown: true if the
     text has none of the labels. `label` is the best one all the same.
 
+    With --engine ray, the output is the same file. Starting Ray takes many seconds, which pay for inputs that take
+    minutes.
+
     A text that begins with - and looks like an option goes after --.
 
     \b
@@ -70,6 +86,7 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     edgedistil predict smart_home.tflite -- --lights-off
     edgedistil predict smart_home.tflite --input commands.csv --json
     edgedistil predict smart_home.tflite --input big.csv -o labels.parquet --column-prefix predicted_
+    edgedistil predict smart_home.tflite --input "logs/*.jsonl" -o labels.jsonl --engine ray --workers 8
     edgedistil predict entailment.tflite "It rains." --text-pair "The street is wet."
     """  # noqa: D301  # \b is for click
     _check_usage(options)
@@ -89,6 +106,10 @@ def _check_usage(options: dict[str, Any]) -> None:
         raise click.UsageError(
             "-o needs --input, because its rows are written. A text that begins with -o goes after --."
         )
+    if options["engine"] == "ray" and (not options["output"] or input_file == "-"):
+        raise click.UsageError("--engine ray labels files: it needs -o, and --input that is not -.")
+    if options["workers"] and options["engine"] != "ray":
+        raise click.UsageError("--workers needs --engine ray.")
     needing = ("resume", "force", "column_prefix", "label_separator")
     if not options["output"] and any(options[name] for name in needing):
         raise click.UsageError("--resume, --force, --column-prefix and --label-separator need -o.")
@@ -99,15 +120,12 @@ def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
     from edgedistil_runtime.native_log import native_log_hidden
 
     with native_log_hidden():
-        return TextClassifier(
-            model,
-            accelerator=options["accelerator"],
-            num_threads=options["num_threads"],
-            device=options["device"],
-            fallback=options["fallback"],
-            long_texts=options["long_texts"],
-            public_key=options["public_key"],
-        )
+        return TextClassifier(model, **_classifier_options(options))
+
+
+def _classifier_options(options: dict[str, Any]) -> dict[str, Any]:
+    names = ("accelerator", "num_threads", "device", "fallback", "long_texts", "public_key")
+    return {name: options[name] for name in names}
 
 
 # Printed
@@ -202,11 +220,14 @@ def _shown(answer: "Classification", top: int) -> list[tuple[str, str]]:
 
 def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
     from edgedistil.cli.progress import row_progress
-    from edgedistil.labelling import label_file
+    from edgedistil.labelling import label_file, label_files
 
     request = _request(model, options)
     with _explain_resume(request), row_progress() as show:
-        done = label_file(request, lambda path: _classifier(path, options), on_progress=show)
+        if options["engine"] == "ray":
+            done = label_files(request, _classifier_options(options), workers=options["workers"], on_progress=show)
+        else:
+            done = label_file(request, lambda path: _classifier(path, options), on_progress=show)
     if as_json:
         print_json(_summary(model, done))
         return
@@ -222,9 +243,10 @@ def _request(model: Path, options: dict[str, Any]) -> "LabellingRequest":
 
     is_stream = options["input_file"] == "-"
     text_column = options["text_column"]
+    given = options["input_file"] if options["engine"] == "ray" else Path(options["input_file"])
     return LabellingRequest(
         model=model,
-        source=line_rows(sys.stdin.buffer, text_column) if is_stream else Path(options["input_file"]),
+        source=line_rows(sys.stdin.buffer, text_column) if is_stream else given,
         output=options["output"],
         columns=TextColumns(text_column, options["text_pair_column"]),
         delimiter=options["delimiter"],

@@ -199,8 +199,10 @@ def train(
     edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
     edgedistil train --from-teacher 4x256 --teacher my_classifier --train-data train.csv -o my_student
     """  # noqa: D301 (click reads the backspace itself)
+    from edgedistil.training.workers import check_one_worker
     from edgedistil_converters.files import check_directory, check_not_an_input
 
+    check_one_worker()
     start, teaching = Start.take(options), TeacherOptions.take(options)
     # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))

@@ -12,7 +12,7 @@ a power failure the record is true.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,6 +37,8 @@ class ProgressRecord:
         size: Bytes of the file `rows` that hold them.
         input_sha256: Digest of the finished rows of the input.
         version: Version of the folder's layout.
+        next_block: File and number of the first block that is not finished (`blocks.BlockPlace`), for a run that
+            labels blocks.
     """
 
     settings: Mapping[str, Any]
@@ -44,6 +46,7 @@ class ProgressRecord:
     size: int = 0
     input_sha256: str = ""
     version: int = _VERSION
+    next_block: Sequence[int] = (0, 0)
 
 
 def partial_path(output: Path) -> Path:
@@ -69,13 +72,14 @@ class PartialOutput:
         self.folder, self.record, self.grown = folder, record, folder / _ROWS
         self._stream: BinaryIO | None = None
 
-    def append(self, content: bytes, rows: int, input_sha256: str) -> None:
-        """Appends a chunk and records it.
+    def append(self, content: bytes, rows: int, input_sha256: str, next_block: Sequence[int] = (0, 0)) -> None:
+        """Appends a chunk or a block and records it.
 
         Args:
             content: Bytes of the chunk.
             rows: Rows of the chunk.
             input_sha256: Digest of all rows up to its end.
+            next_block: File and number of the block after it.
         """
         if self._stream is None:
             self._stream = self.grown.open("ab")
@@ -86,6 +90,7 @@ class PartialOutput:
             rows=self.record.rows + rows,
             size=self.record.size + len(content),
             input_sha256=input_sha256,
+            next_block=next_block,
         )
         self.save()
 
@@ -216,9 +221,9 @@ def _not_usable(folder: Path, reason: str) -> OutputError:
 
 def _check_same(folder: Path, record: ProgressRecord, settings: Mapping[str, Any]) -> None:
     different = [
-        f"{name} {record.settings.get(name)!r}, now {value!r}"
-        for name, value in settings.items()
-        if record.settings.get(name) != value
+        f"{name} {record.settings.get(name)!r}, now {settings.get(name)!r}"
+        for name in {**settings, **record.settings}
+        if record.settings.get(name) != settings.get(name)
     ]
     if different:
         raise OutputError(

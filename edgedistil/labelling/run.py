@@ -2,12 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.data.rows import Row
+from edgedistil.labelling.answers import AnswerColumns, answer_columns
 from edgedistil.labelling.blanks import classify_rows, count_blank_rows
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
@@ -16,13 +17,12 @@ from edgedistil.labelling.writers import Writer, open_writer
 from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_converters.files import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
-from edgedistil_runtime.errors import DataError, OutputError
+from edgedistil_runtime.errors import OutputError
 
 if TYPE_CHECKING:
-    from edgedistil_runtime import Classification, RuntimeInfo, TextClassifier
-    from edgedistil_runtime.metadata import ArtifactMetadata
+    from edgedistil_runtime import RuntimeInfo, TextClassifier
 
-__all__ = ["LabellingRequest", "LabellingResult", "Progress", "label_file"]
+__all__ = ["LabellingRequest", "LabellingResult", "Progress", "check_places", "label_file", "run_settings"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class LabellingRequest:
 
     Attributes:
         model: A `.tflite` file that EdgeDistil wrote.
-        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`).
+        source: A data file or a directory of texts, or the rows of a stream (`sources.line_rows`). Ray takes a string
+            instead (`input_files.find_input_files`).
         output: File to write; its extension is one of `OUTPUT_EXTENSIONS`.
         columns: Columns that are texts.
         delimiter: Separator of a CSV or TSV file; None finds it in the header.
@@ -45,7 +46,7 @@ class LabellingRequest:
     """
 
     model: Path
-    source: Path | Iterable[Row]
+    source: Path | str | Iterable[Row]
     output: Path
     columns: TextColumns = field(default_factory=TextColumns)
     delimiter: str | None = None
@@ -135,34 +136,32 @@ def label_file(
         text,label,score,is_truncated
     """
     writer = open_writer(request.output)
-    _check_places(request)
+    source = Path(request.source) if isinstance(request.source, str) else request.source
+    check_places(request, [source] if isinstance(source, Path) else [])
     metadata = read_artifact(request.model).metadata
-    _check_separator(request.label_separator, metadata)
-    names = _column_names(
-        request.column_prefix,
-        min(request.top, len(metadata.labels)),
-        has_sets=metadata.decision.is_multi_label,
-        has_unknown=metadata.unknown_rule is not None,
+    columns = answer_columns(
+        metadata, top=request.top, prefix=request.column_prefix, label_separator=request.label_separator
     )
-    chunks = read_chunks(request.source, request.columns, names, request.limits, delimiter=request.delimiter)
+    chunks = read_chunks(source, request.columns, columns.names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
         open_classifier(request.model) as classifier,
         open_partial(
             request.output,
-            _settings(request, names, classifier),
+            run_settings(request, columns.names, classifier),
             resumes=request.is_resumed,
             replaces=request.force,
         ) as partial,
     ):
-        run = _Run(request, names, classifier, writer, partial, on_progress, TruncationCounter(classifier))
+        run = _Run(request, source, columns, classifier, writer, partial, on_progress, TruncationCounter(classifier))
         return run.finish(_chained(first, chunks))
 
 
 @dataclass
 class _Run:
     request: LabellingRequest
-    names: tuple[str, ...]
+    source: Path | Iterable[Row]
+    columns: AnswerColumns
     classifier: "TextClassifier"
     writer: Writer
     partial: PartialOutput
@@ -172,7 +171,7 @@ class _Run:
 
     def finish(self, chunks: Iterator[Chunk]) -> LabellingResult:
         resumed_rows = self.partial.record.rows
-        digest = hashlib.sha256(file_mark(self.request.source) if isinstance(self.request.source, Path) else b"")
+        digest = hashlib.sha256(file_mark(self.source) if isinstance(self.source, Path) else b"")
         fraction = self._skip(chunks, digest) if resumed_rows else 0.0
         self.on_progress(Progress(resumed_rows, fraction))
         started = time.monotonic()
@@ -214,19 +213,7 @@ class _Run:
     def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
         answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
         self.truncation.add(answer for answer in answers if answer)
-        metadata = self.classifier.metadata
-        has_sets = metadata.decision.is_multi_label
-        columns: list[list[Any]] = [[one and self._cell(one.labels or ()) for one in answers]] if has_sets else []
-        columns += [[one and one.label for one in answers], [one and one.score for one in answers]]
-        columns.extend(_further_columns(answers, min(self.request.top, len(metadata.labels))))
-        if metadata.unknown_rule is not None:
-            columns += [[one and one.unknown_score for one in answers], [one and one.is_unknown for one in answers]]
-        columns.append([one and one.is_truncated for one in answers])
-        return dict(zip(self.names, columns, strict=True))
-
-    def _cell(self, labels: tuple[str, ...]) -> str | list[str]:
-        separator = self.request.label_separator
-        return list(labels) if separator is None else separator.join(labels)
+        return self.columns.values(answers)
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)
@@ -234,27 +221,7 @@ class _Run:
         self.partial.publish(finished, self.request.output, force=self.request.force)
 
 
-def _further_columns(answers: list["Classification | None"], top: int) -> Iterator[list[Any]]:
-    ranked = [answer.top(top) if answer else [(None, None)] * top for answer in answers]
-    for rank in range(1, top):
-        yield [one[rank][0] for one in ranked]
-        yield [one[rank][1] for one in ranked]
-
-
-def _column_names(prefix: str, top: int, *, has_sets: bool, has_unknown: bool) -> tuple[str, ...]:
-    """`label`, `score`, `label_2`, `score_2`, ..., `is_truncated`.
-
-    First comes `labels` if the model gives several, and before the last `unknown_score` and `is_unknown` if it
-    recognizes texts with none of its labels.
-    """
-    ends = ["" if rank == 1 else f"_{rank}" for rank in range(1, top + 1)]
-    first = ("labels",) if has_sets else ()
-    unknown = ("unknown_score", "is_unknown") if has_unknown else ()
-    ranked = (f"{name}{end}" for end in ends for name in ("label", "score"))
-    return tuple(f"{prefix}{name}" for name in (*first, *ranked, *unknown, "is_truncated"))
-
-
-def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:
+def run_settings(request: LabellingRequest, names: tuple[str, ...], classifier: "TextClassifier") -> dict[str, Any]:
     """Everything beside the input that the rows of an output depend on, as JSON stores it."""
     info = classifier.runtime_info
     with request.model.open("rb") as file:
@@ -273,29 +240,17 @@ def _settings(request: LabellingRequest, names: tuple[str, ...], classifier: "Te
     }
 
 
-def _check_separator(separator: str | None, metadata: "ArtifactMetadata") -> None:
-    """Refuses a separator that cannot tell the labels apart.
+def check_places(request: LabellingRequest, sources: Sequence[Path]) -> None:
+    """Checks the paths of a run before any work is done.
+
+    Args:
+        request: Model and output.
+        sources: Files and folders that are read.
 
     Raises:
-        DataError: The model gives one label, the separator is empty, or a label contains it.
+        OutputError: The output would replace or lie within what is read, it exists, or it cannot grow there.
     """
-    if separator is None:
-        return
-    if not metadata.decision.is_multi_label:
-        raise DataError(
-            "Labels are separated (`label_separator`) in the output of a multi-label model. "
-            f"Received: {metadata.name}, which gives every text one label. Leave out `label_separator`."
-        )
-    containing = [label for label in metadata.labels if separator in label]
-    if containing:
-        raise DataError(
-            "`label_separator` must be a text that no label contains. "
-            f"Received: {separator!r}, and the label {containing[0]!r}. Choose another one, or none for lists."
-        )
-
-
-def _check_places(request: LabellingRequest) -> None:
-    given = [request.model, *([request.source] if isinstance(request.source, Path) else [])]
+    given = [request.model, *sources]
     check_not_an_input(request.output, given)
     check_output(request.output, force=request.force)
     for path in given:

@@ -32,11 +32,24 @@ class Writer(Protocol):
     def restore(self, grown: Path) -> None:
         """Reads the columns from what an interrupted run left, before the first `encode`; an empty file has none."""
 
+    def start(self, chunk: Chunk, added: Iterable[str]) -> bytes:
+        """Takes the columns from the first chunk; returns the bytes that come before all rows.
+
+        Only for a writer whose copies encode the chunks, in other processes; `encode` does it otherwise.
+        """
+
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
         """Bytes to append for a chunk: its rows, with the new columns after their own.
 
         Raises:
             DataError: this kind of file cannot hold the rows.
+        """
+
+    def adopt(self, content: bytes, first_number: int) -> None:
+        """Takes over what a copy of this writer has encoded: chunks, the first of which begins at this row.
+
+        Raises:
+            DataError: this kind of file cannot hold these rows after those before.
         """
 
     def finish(self, grown: Path) -> Path:
@@ -75,20 +88,26 @@ class SeparatedWriter:
         with grown.open(encoding="utf-8", newline="") as stream:
             self._columns = next(csv.reader(stream, delimiter=self._delimiter, strict=True), [])
 
+    def start(self, chunk: Chunk, added: Iterable[str]) -> bytes:
+        """The header."""
+        new = list(added)
+        own = dict.fromkeys(column for row in chunk.records() for column in row)
+        self._columns = [column for column in own if column not in new] + new
+        return self._text([self._columns]).encode()
+
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
         """Lines; the first time, after the header."""
-        rows = list(_with_added(chunk.records(), added))
-        lines: list[list[str]] = []
-        if not self._columns:
-            own = dict.fromkeys(column for row in rows for column in row)
-            self._columns = [column for column in own if column not in added] + list(added)
-            lines.append(self._columns)
+        header = b"" if self._columns else self.start(chunk, added)
         known = set(self._columns)
-        for row in rows:
+        lines: list[list[str]] = []
+        for row in _with_added(chunk.records(), added):
             if not row.keys() <= known:
                 raise self._new_column(chunk, sorted(row.keys() - known))
             lines.append([_cell(row.get(column)) for column in self._columns])
-        return self._text(lines).encode()
+        return header + self._text(lines).encode()
+
+    def adopt(self, content: bytes, first_number: int) -> None:
+        """Does nothing: each line fits the header."""
 
     def finish(self, grown: Path) -> Path:
         """The grown file."""
@@ -119,9 +138,16 @@ class JSONLinesWriter:
     def restore(self, grown: Path) -> None:
         """Does nothing: lines have their own keys."""
 
+    def start(self, chunk: Chunk, added: Iterable[str]) -> bytes:
+        """No bytes."""
+        return b""
+
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
         """Lines."""
         return "".join(f"{_json(row)}\n" for row in _with_added(chunk.records(), added)).encode()
+
+    def adopt(self, content: bytes, first_number: int) -> None:
+        """Does nothing: each line has its own keys."""
 
     def finish(self, grown: Path) -> Path:
         """The grown file."""
@@ -139,24 +165,27 @@ class ParquetWriter:
         for table in _stored_tables(grown):
             self._schema = _common(self._schema, table.schema)
 
+    def start(self, chunk: Chunk, added: Iterable[str]) -> bytes:
+        """No bytes."""
+        return b""
+
     def encode(self, chunk: Chunk, added: Columns) -> bytes:
         """One Arrow stream."""
         table = chunk.table()
         for name, values in added.items():
             # A chunk without any text has a column of type null, which fits those of the other chunks.
             table = table.append_column(name, pyarrow.array(values))
-        try:
-            self._schema = _common(self._schema, table.schema)
-        except pyarrow.ArrowException as error:
-            raise DataError(
-                f"From row {chunk.first_number} on a column has another type than before, and a column of a Parquet "
-                f"file has one. Write .jsonl instead. Received: {error}"
-            ) from error
+        self._add_schema(table.schema, chunk.first_number)
         stream = io.BytesIO()
         options = pyarrow.ipc.IpcWriteOptions(compression="lz4")
         with pyarrow.ipc.new_stream(stream, table.schema, options=options) as writer:
             writer.write_table(table)
         return stream.getvalue()
+
+    def adopt(self, content: bytes, first_number: int) -> None:
+        """Takes the columns from the streams."""
+        for table in _tables_in(pyarrow.BufferReader(content)):
+            self._add_schema(table.schema, first_number)
 
     def finish(self, grown: Path) -> Path:
         """A Parquet file of row groups."""
@@ -165,6 +194,15 @@ class ParquetWriter:
             for table in _row_groups(_stored_tables(grown), self._schema):
                 writer.write_table(table, row_group_size=table.num_rows)
         return output
+
+    def _add_schema(self, schema: Any, first_number: int) -> None:
+        try:
+            self._schema = _common(self._schema, schema)
+        except pyarrow.ArrowException as error:
+            raise DataError(
+                f"From row {first_number} on a column has another type than before, and a column of a Parquet "
+                f"file has one. Write .jsonl instead. Received: {error}"
+            ) from error
 
 
 _WRITERS: Mapping[str, Callable[[], Writer]] = {
@@ -224,9 +262,14 @@ def _stored_tables(path: Path) -> Iterator[Any]:
     if not path.stat().st_size:
         return
     with pyarrow.OSFile(str(path)) as file:
-        while file.tell() < file.size():
-            with pyarrow.ipc.open_stream(file) as stream:
-                yield stream.read_all()
+        yield from _tables_in(file)
+
+
+def _tables_in(file: Any) -> Iterator[Any]:
+    """The Arrow streams of an open file, one after another."""
+    while file.tell() < file.size():
+        with pyarrow.ipc.open_stream(file) as stream:
+            yield stream.read_all()
 
 
 def _row_groups(tables: Iterable[Any], schema: Any) -> Iterator[Any]:

@@ -19,6 +19,7 @@
     record         TrainingResult -> preset directory with labels.txt, training.json, README.md and training.png
     card           the model card in README.md
     curves         the plot in training.png
+    workers        refuses several workers
 
 Importing this package imports only the settings; `fit` is imported when it is used.
 """

@@ -25,6 +25,7 @@ from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.tasks import AnyTrainingData, MultiLabel, task_of
 from edgedistil.training.vectors import VectorMap
+from edgedistil.training.workers import check_one_worker
 from edgedistil.truncation import Truncation
 from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
@@ -91,6 +92,7 @@ def train(
         PresetError: the classifier has no preprocessor, or another number of outputs than the data have classes.
         DataError: the loss is not a finite number, the checkpoint is of another training, or the soft targets are of
             other texts or classes.
+        InputError: the environment names several workers (`TF_CONFIG`).
 
     Example:
         >>> from edgedistil.data import TrainingData, read_labelled_texts
@@ -100,6 +102,7 @@ def train(
         >>> result.metrics["validation"]["accuracy"]
         1.0
     """
+    check_one_worker()
     _check(classifier, data, settings, soft_targets)
     _check_vectors(classifier, settings, soft_targets)
     settings = settings.with_rate(int(classifier.backbone.hidden_dim))
