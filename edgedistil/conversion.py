@@ -229,7 +229,7 @@ def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionR
     texts = sampled(_texts_for_calibration(request), _MOST_CALIBRATION_TEXTS)
     record = dict(prepared.record)
     rounding = request.plan.calibrated(int(prepared.classifier.backbone.num_layers)).rounding
-    if request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu":
+    if texts and (request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu"):
         record["calibration"] = {"texts": len(texts), "sha256": _digest(texts)}
     elif request.calibration_texts:
         _log.warning("The calibration data are not used: a plan of %s measures no ranges.", request.plan.scheme)

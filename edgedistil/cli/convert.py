@@ -1,12 +1,13 @@
 """`edgedistil convert`: a preset in, one verified .tflite file out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgedistil.cli.data_options import data_options
 from edgedistil.cli.label_set_options import label_set_options, read_any_examples, read_verification_texts
@@ -26,6 +27,7 @@ __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
 _INPUTS = ("train_data", "calibration_data", "verification_data", "unknown_data", "prune_vocabulary", "labels_file")
+_PLAN_OPTIONS = ("quantize", "layers", "target", "oldest_runtime", "metadata", "keep_failed")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -41,6 +43,11 @@ _MOST_TEXTS_SHOWN = 10
     multiple=True,
     metavar="PATTERN=SCHEME",
     help="Give layers another scheme (fp32, int8, int4): 'transformer_layer_0/*=fp32'.",
+)
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Convert by several plans and keep the file that is fastest on this machine, of those that pass verification.",
 )
 @click.option(
     "--target",
@@ -127,6 +134,7 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     \b
     edgedistil convert --preset smart_home_tiny_en -o smart_home.tflite
     edgedistil convert --preset ./my_classifier --quantize fp16 -o my_classifier.tflite
+    edgedistil convert --preset ./my_classifier --tune --calibration-data texts.csv -o fastest.tflite
     edgedistil convert --preset distil_bert_base_en_uncased --train-data train.csv -o intents.tflite
     edgedistil convert --preset ./my_classifier --quantize int8-static --calibration-data texts.csv -o static.tflite
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
@@ -135,15 +143,28 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     from edgedistil_converters.files import check_not_an_input
 
     check_not_an_input(output, [preset, *(options[name] for name in _INPUTS if options[name])])
+    _check_tuning(options)
     request = _request(preset, output, options, is_json=is_json)
     request.check()  # before TensorFlow is loaded
     with _report_checkpoints(output, options["quantize"]), stage_line() as show:
         show("starting TensorFlow")
         import_quietly("edgedistil.presets.loading", "edgedistil_converters.convert")
         from edgedistil.conversion import convert_preset
+        from edgedistil.tuning import convert_fastest
 
-        conversion = convert_preset(request, show)
+        conversion = convert_fastest(request, on_stage=show)[0] if options["tune"] else convert_preset(request, show)
     _report(conversion, output, is_json=is_json)
+
+
+def _check_tuning(options: dict[str, Any]) -> None:
+    """Refuses --tune beside an option that names a plan."""
+    context = click.get_current_context()
+    named = [name for name in _PLAN_OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if options["tune"] and named:
+        flags = ", ".join(parameter.opts[0] for parameter in context.command.params if parameter.name in named)
+        raise click.UsageError(
+            f"--tune chooses how to quantize, by time on this machine. Received: {flags} too. Leave one of them out."
+        )
 
 
 def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: bool) -> "ConversionRequest":
@@ -268,6 +289,8 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             f"scores calibrated on {calibration['texts']:,} texts ({calibration['source']}): temperature "
             f"{calibration['temperature']:.3g}, calibration error in Keras {before:.3f} before, {after:.3f} after"
         )
+    if "tuning" in artifact.metadata.preparation:
+        _report_tuning(artifact.metadata.preparation["tuning"])
     unknown = artifact.metadata.preparation.get("unknown_texts")
     if unknown:
         click.echo(describe_unknown_rule(unknown))
@@ -289,6 +312,16 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
             click.echo(f"  and {different - _MOST_TEXTS_SHOWN} more; --json lists them all")
     if kind != "none":
         click.echo(f'next: edgedistil predict {output} "some text"')
+
+
+def _report_tuning(tuning: Mapping[str, Any]) -> None:
+    """Prints the plans that were tried, the fastest first."""
+    click.echo(f"median time of {tuning['texts']} texts, {tuning['machine']}:")
+    for plan in sorted(tuning["plans"], key=lambda plan: (bool(plan["refusal"]), plan["p50_ms"])):
+        if plan["refusal"]:
+            click.echo(f"  {plan['plan']}: refused by verification")
+        else:
+            click.echo(f"  {plan['plan']}: {plan['p50_ms']:.3f} ms, {plan['bytes'] / 1e6:.2f} MB")
 
 
 def _report_measures(parity: "ParityReport") -> None:
