@@ -59,8 +59,8 @@ def set_logits_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the logits of sigmoids, float32[texts, labels], at most about 16 away from 0.
 
     Example:
-        >>> set_logits_of(np.array([[0.5, 0.9, 1.0]], "float32")).round(2).tolist()
-        [[0.0, 2.2, 16.1...]]
+        >>> [round(logit, 1) for logit in set_logits_of(np.array([[0.5, 0.9, 1.0]], "float32"))[0].tolist()]
+        [0.0, 2.2, 16.1]
     """
     likely = np.clip(probabilities.astype("float64"), _SMALLEST, 1 - _SMALLEST)
     return np.asarray(np.log(likely) - np.log1p(-likely), "float32")

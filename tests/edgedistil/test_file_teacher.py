@@ -130,7 +130,7 @@ def test_what_cannot_teach_is_refused(file, artifact, texts, tmp_path):
         Teacher.load(tmp_path / "text.tflite")
 
 
-def test_a_file_for_several_labels(make_tiny_classifier, texts, data, tmp_path):
+def test_a_file_for_several_labels(make_tiny_classifier, texts, tmp_path):
     from edgedistil_converters import QuantizationPlan, convert_classifier
     from edgedistil_converters.model.keras_logits import keras_logits
 
@@ -143,7 +143,7 @@ def test_a_file_for_several_labels(make_tiny_classifier, texts, data, tmp_path):
     np.testing.assert_allclose(logits, due, atol=1e-3)
     assert teacher.thresholds_of(LABELS[::-1]) == (0.7, 0.5, 0.2)
     with pytest.raises(DataError, match=r"must give a text one label.*tags.tflite, which gives any number of labels"):
-        ask_teacher(teacher, data)
+        ask_teacher(teacher, TrainingData(texts))
     sets = MultiLabelTexts(texts.texts, tuple(LABELS[: number % 4] for number in range(len(texts))))
     answers = ask_teacher(teacher, MultiLabelTrainingData(sets, sets))
     assert answers.soft_targets.logits.shape == (len(texts), 3) and "micro_f1" in answers.validation
