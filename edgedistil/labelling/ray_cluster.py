@@ -173,7 +173,7 @@ def _measured(ray: Any, workers: int | None) -> Cluster:
 def check_slots(workers: int, slots: float, total: float, *, reading: float) -> None:
     """Checks that a pool of actors fits into a cluster beside the stages that read its rows.
 
-    Without slots for those, Ray starts the actors, reads nothing, and waits without a message.
+    Without slots for those, Ray starts the actors and waits for rows without end.
 
     Args:
         workers: Actors.

@@ -44,8 +44,8 @@ def label_dataset(
         text_column: Column of the texts.
         text_pair_column: Column of the second texts, for a model of pairs.
         workers: Actors.
-        num_cpus: Processor slots of each. One slot of the cluster is left for the stages before, or they would never
-            read a row, and Ray would wait without a message.
+        num_cpus: Processor slots of each. One slot of the cluster must be left for the stages before, or they would
+            never read a row.
         top: Labels for each row; all of them if there are fewer.
         column_prefix: Prefix of the new columns.
         label_separator: What separates the labels of a multi-label model; None for lists.
