@@ -44,7 +44,8 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that label, with --engine ray. [one for each processor here, or slot of a cluster but one]",
+    help="Interpreters that label a file at the same time. [1] With --engine ray: processes. [one for each processor "
+    "here, or slot of a cluster but one]",
 )
 @click.option("--column-prefix", default="", metavar="PREFIX", help="Prefix of the new columns.")
 @click.option(
@@ -85,7 +86,7 @@ def predict(model: Path, as_json: bool, **options: Any) -> None:
     edgedistil predict smart_home.tflite "turn the lights off" "-5 degrees outside"
     edgedistil predict smart_home.tflite -- --lights-off
     edgedistil predict smart_home.tflite --input commands.csv --json
-    edgedistil predict smart_home.tflite --input big.csv -o labels.parquet --column-prefix predicted_
+    edgedistil predict smart_home.tflite --input big.csv -o labels.parquet --column-prefix predicted_ --workers 2
     edgedistil predict smart_home.tflite --input "logs/*.jsonl" -o labels.jsonl --engine ray --workers 8
     edgedistil predict entailment.tflite "It rains." --text-pair "The street is wet."
     """  # noqa: D301  # \b is for click
@@ -108,19 +109,19 @@ def _check_usage(options: dict[str, Any]) -> None:
         )
     if options["engine"] == "ray" and (not options["output"] or input_file == "-"):
         raise click.UsageError("--engine ray labels files: it needs -o, and --input that is not -.")
-    if options["workers"] and options["engine"] != "ray":
-        raise click.UsageError("--workers needs --engine ray.")
+    if options["workers"] and not options["output"]:
+        raise click.UsageError("--workers label a file: they need -o.")
     needing = ("resume", "force", "column_prefix", "label_separator")
     if not options["output"] and any(options[name] for name in needing):
         raise click.UsageError("--resume, --force, --column-prefix and --label-separator need -o.")
 
 
-def _classifier(model: Path, options: dict[str, Any]) -> "TextClassifier":
+def _classifier(model: Path, options: dict[str, Any], **more: Any) -> "TextClassifier":
     from edgedistil_runtime import TextClassifier
     from edgedistil_runtime.native_log import native_log_hidden
 
     with native_log_hidden():
-        return TextClassifier(model, **_classifier_options(options))
+        return TextClassifier(model, **_classifier_options(options), **more)
 
 
 def _classifier_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +228,12 @@ def _write(model: Path, options: dict[str, Any], *, as_json: bool) -> None:
         if options["engine"] == "ray":
             done = label_files(request, _classifier_options(options), workers=options["workers"], on_progress=show)
         else:
-            done = label_file(request, lambda path: _classifier(path, options), on_progress=show)
+            workers = options["workers"] or 1
+            # Large files run on LiteRT's CompiledModel, which holds Python's lock; an interpreter does not.
+            more = {"weight_cache": False} if workers > 1 else {}
+            done = label_file(
+                request, lambda path: _classifier(path, options, **more), workers=workers, on_progress=show
+            )
     if as_json:
         print_json(_summary(model, done))
         return

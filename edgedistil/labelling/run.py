@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistil.data.rows import Row
 from edgedistil.labelling.answers import AnswerColumns, answer_columns
-from edgedistil.labelling.blanks import classify_rows, count_blank_rows
+from edgedistil.labelling.blanks import count_blank_rows
 from edgedistil.labelling.chunks import Chunk
 from edgedistil.labelling.partial import PartialOutput, open_partial, partial_path
+from edgedistil.labelling.pool import ClassifierPool, open_pool
 from edgedistil.labelling.sources import ChunkLimits, TextColumns, file_mark, read_chunks
 from edgedistil.labelling.writers import Writer, open_writer
 from edgedistil.truncation import Truncation, TruncationCounter
 from edgedistil_converters.files import check_not_an_input, check_output
 from edgedistil_runtime.artifact import read_artifact
-from edgedistil_runtime.errors import OutputError
+from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from edgedistil_runtime import RuntimeInfo, TextClassifier
@@ -103,6 +104,7 @@ def label_file(
     request: LabellingRequest,
     open_classifier: Callable[[Path], "TextClassifier"],
     *,
+    workers: int = 1,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> LabellingResult:
     """Labels every row of an input and writes it with its labels, in the same order and in bounded memory.
@@ -115,6 +117,7 @@ def label_file(
     Args:
         request: Input, model and output.
         open_classifier: Loads the model; called after the input's first rows are found to be valid.
+        workers: Interpreters that label at the same time, each with its own memory; the output does not depend on it.
         on_progress: Called after each chunk, and once before the first that is labelled.
 
     Returns:
@@ -122,7 +125,8 @@ def label_file(
 
     Raises:
         OutputError: the output cannot be written or exists already, or an interrupted run cannot be continued.
-        DataError: the input cannot be used; rows that were labelled before the invalid one are kept for a resumed run.
+        DataError: `workers` is below 1, or the input cannot be used; rows that were labelled before the invalid one
+            are kept for a resumed run.
         ArtifactError: the model file is missing or damaged.
         BackendError: no backend here can run it.
         InputError: the model does not take texts, or pairs.
@@ -135,6 +139,8 @@ def label_file(
         >>> print(Path("labels.csv").read_text().splitlines()[0])
         text,label,score,is_truncated
     """
+    if workers < 1:
+        raise DataError(f"`workers` must be a whole number from 1 up. Received: {workers}")
     writer = open_writer(request.output)
     source = Path(request.source) if isinstance(request.source, str) else request.source
     check_places(request, [source] if isinstance(source, Path) else [])
@@ -145,15 +151,15 @@ def label_file(
     chunks = read_chunks(source, request.columns, columns.names, request.limits, delimiter=request.delimiter)
     first = next(chunks)  # an invalid input is reported before the model is loaded
     with (
-        open_classifier(request.model) as classifier,
+        open_pool(open_classifier, request.model, workers) as pool,
         open_partial(
             request.output,
-            run_settings(request, columns.names, classifier),
+            run_settings(request, columns.names, pool.first),
             resumes=request.is_resumed,
             replaces=request.force,
         ) as partial,
     ):
-        run = _Run(request, source, columns, classifier, writer, partial, on_progress, TruncationCounter(classifier))
+        run = _Run(request, source, columns, pool, writer, partial, on_progress, TruncationCounter(pool.first))
         return run.finish(_chained(first, chunks))
 
 
@@ -162,7 +168,7 @@ class _Run:
     request: LabellingRequest
     source: Path | Iterable[Row]
     columns: AnswerColumns
-    classifier: "TextClassifier"
+    pool: ClassifierPool
     writer: Writer
     partial: PartialOutput
     on_progress: Callable[[Progress], None]
@@ -175,10 +181,11 @@ class _Run:
         fraction = self._skip(chunks, digest) if resumed_rows else 0.0
         self.on_progress(Progress(resumed_rows, fraction))
         started = time.monotonic()
-        for chunk in chunks:
+        for chunk, answers in self.pool.answers(chunks):
             digest.update(chunk.content())
             self.blank_rows += count_blank_rows(chunk.texts, chunk.text_pairs)
-            content = self.writer.encode(chunk, self._columns(chunk))
+            self.truncation.add(answer for answer in answers if answer)
+            content = self.writer.encode(chunk, self.columns.values(answers))
             self.partial.append(content, len(chunk.texts), digest.hexdigest())
             self.on_progress(Progress(self.partial.record.rows, chunk.fraction))
         self._publish()
@@ -188,7 +195,7 @@ class _Run:
             resumed_rows=resumed_rows,
             blank_rows=self.blank_rows,
             seconds=time.monotonic() - started,
-            runtime_info=self.classifier.runtime_info,
+            runtime_info=self.pool.first.runtime_info,
             truncation=self.truncation.result(),
         )
 
@@ -209,11 +216,6 @@ class _Run:
             )
         self.writer.restore(self.partial.grown)
         return chunk.fraction
-
-    def _columns(self, chunk: Chunk) -> dict[str, list[Any]]:
-        answers = classify_rows(self.classifier, chunk.texts, chunk.text_pairs)
-        self.truncation.add(answer for answer in answers if answer)
-        return self.columns.values(answers)
 
     def _publish(self) -> None:
         finished = self.writer.finish(self.partial.grown)

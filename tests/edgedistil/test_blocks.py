@@ -288,7 +288,7 @@ def test_a_pool_that_would_wait_forever_is_refused(workers, slots, total, messag
     [
         (["--engine", "ray", "hi"], "needs -o"),
         (["--engine", "ray", "--input", "-", "-o", "out.csv"], "--input that is not -"),
-        (["--workers", "2", "--input", "in.csv", "-o", "out.csv"], "--workers needs --engine ray"),
+        (["--workers", "2", "--input", "in.csv"], "--workers label a file: they need -o"),
     ],
 )
 def test_wrong_use(arguments, message):
