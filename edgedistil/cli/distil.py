@@ -134,6 +134,7 @@ def distil(
     presets = (settings.teacher, *settings.students)
     check_not_an_input(output, [*(path for path in paths.values() if path), *unlabelled, *presets])
     columns = {"text_column": text_column, "label_column": label_column}
+    _require_one_label(train_data, label_column)
     examples = {
         part: read_examples(path, **columns, delimiter=delimiter, strip_labels=strip_labels, is_json=is_json)
         for part, path in paths.items()
@@ -142,6 +143,18 @@ def distil(
     texts = [text for path in unlabelled for text in read_texts(path, text_column, delimiter=delimiter)]
     record = _find(TrainingData(**examples), settings, output, texts)
     _report(record, output, is_json=is_json)
+
+
+def _require_one_label(path: Path, label_column: str) -> None:
+    from edgedistil.data.label_sets import has_label_lists
+    from edgedistil_runtime.errors import DataError
+
+    if has_label_lists(path, label_column=label_column):
+        raise DataError(
+            "This command is for texts with one label each. Received: "
+            f"{path.name}, with lists of labels. For several labels, train a large classifier with `edgedistil train`, "
+            "and a student of it with `edgedistil train --teacher`."
+        )
 
 
 def _find(data: "TrainingData", settings: SearchSettings, output: Path, unlabelled: list[str]) -> "Distillation":

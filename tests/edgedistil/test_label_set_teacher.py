@@ -201,3 +201,11 @@ def test_labels_that_do_not_fit(make_tiny_classifier, labels, validation, messag
 def test_fit_needs_sigmoids_for_lists(make_tiny_classifier):
     with pytest.raises(PresetError, match="activation='sigmoid'"):
         fit(make_tiny_classifier(), tagged(1).texts, tagged(1).label_sets)
+
+
+def test_distil_names_the_way_for_several_labels(tmp_path):
+    path = tmp_path / "tags.jsonl"
+    path.write_text('{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": ["y"]}\n')
+    refused = run("distil", "--train-data", path, "--budget-mb", 1, "-o", tmp_path / "out", code=1).output
+    assert "lists of labels" in refused and "edgedistil train --teacher" in refused
+    assert not (tmp_path / "out").exists()
