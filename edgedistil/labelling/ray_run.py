@@ -3,8 +3,8 @@
     files ─> read_blocks ─> blocks ─> pool of actors, a classifier each ─> blocks with bytes ─> OUTPUT.partial ─> OUTPUT
              a task a file                                                  this process, in order
 
-Ray schedules, moves blocks, holds back the readers while the actors are busy, and does again what a dead worker was
-doing. A row of Ray's data is a block (`blocks`), so Ray cannot divide one. This process only appends bytes.
+Ray schedules, moves blocks, puts those that do not fit into its memory on the disk, and does again what a dead worker
+was doing. A row of Ray's data is a block (`blocks`), so Ray cannot divide one. This process only appends bytes.
 """
 
 import hashlib
