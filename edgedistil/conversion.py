@@ -183,7 +183,8 @@ def convert_preset(request: ConversionRequest, on_stage: Stage | None = None) ->
     options = _with_samples(request.options, samples, source)
     options = replace(options, verification_labels=spelled_as(options.verification_labels, prepared.labels))
     sets = _label_sets(request, samples, prepared.labels) if prepared.thresholds else None
-    held_out = held_out_texts(options, prepared.labels, request.score_wishes, sets)
+    of_other_kind = any(request.verification_labels) if prepared.thresholds else bool(request.verification_label_sets)
+    held_out = held_out_texts(options, prepared.labels, request.score_wishes, sets, has_other_labels=of_other_kind)
     if request.pruning_texts:
         stage(f"pruning the vocabulary to {len(request.pruning_texts):,} texts")
         prepared = _pruned(prepared, request)

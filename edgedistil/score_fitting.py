@@ -15,6 +15,12 @@ __all__ = ["KEPT_TRAINING_DATA", "TRAINING_DATA", "HeldOut", "ScoreWishes", "fit
 TRAINING_DATA, KEPT_TRAINING_DATA = "training data", "training texts that the preset keeps"
 _NOT_HELD_OUT = (TRAINING_DATA, KEPT_TRAINING_DATA)
 
+_OF_ONE_LABEL = ": they have lists of labels, and the classifier gives a text one"
+_OF_SEVERAL = (
+    ": they have one label each, and the classifier gives a text several, which are read from lists, with "
+    "`label_separator` or with `label_columns`"
+)
+
 HeldOut = tuple[list[str], list[Any], str]
 """Texts, the number of each one's class or those of its labels, and the source."""
 
@@ -75,6 +81,8 @@ def held_out_texts(
     labels: Sequence[str],
     wishes: ScoreWishes,
     label_sets: Sequence[Sequence[str]] | None = None,
+    *,
+    has_other_labels: bool = False,
 ) -> HeldOut | None:
     """Returns held-out texts, the numbers of their classes, and their source, if something is fitted on them.
 
@@ -83,6 +91,7 @@ def held_out_texts(
         labels: Labels of the classifier.
         wishes: What is fitted.
         label_sets: For a multi-label classifier: labels of each text, instead of the options'; empty if there are none.
+        has_other_labels: The texts have one label each for a multi-label classifier, or lists for another one.
 
     Raises:
         DataError: The texts are too few, or the classifier was trained on them, or has not all of their labels.
@@ -105,6 +114,8 @@ def held_out_texts(
     source = options.verification_source
     if source in _NOT_HELD_OUT or len(known) < ENOUGH_TEXTS:
         received = source if source in _NOT_HELD_OUT else f"{len(known)} labelled texts ({source})"
+        if has_other_labels:
+            received += _OF_ONE_LABEL if label_sets is None else _OF_SEVERAL
         subject = "Scores are calibrated" if wishes.calibrate_scores else "The threshold is fitted"
         parameters = "` and `".join(wishes.parameters)
         raise DataError(

@@ -94,8 +94,9 @@ def evaluate(
         data, label_separator=label_separator, label_columns=label_columns, **columns, is_json=as_json
     )
     if isinstance(examples, MultiLabelTexts):
-        if baseline or reliability:
-            raise click.UsageError("--baseline and --reliability are for data with one label for each text.")
+        if baseline or reliability or unknown_data:
+            flags = "--baseline, --reliability and --unknown-data"
+            raise click.UsageError(f"{flags} are for data with one label for each text.")
         evaluate_sets(paths, examples, data.name, long_texts, as_json=as_json)
         return
     from edgedistil.measuring.unknown_texts import ask_unknown, divide_unknown

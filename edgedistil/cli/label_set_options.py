@@ -1,7 +1,8 @@
 """Options of the commands that read texts with several labels, and the choice between one label and several."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,27 +70,36 @@ def read_any_examples(
         has_sets: True to expect lists, False to expect one label; None finds out.
         columns: The options of `data_options`.
     """
-    from edgedistil.data.label_sets import guess_label_separator, has_label_lists, read_label_sets
+    from edgedistil.data.label_sets import has_label_lists, read_label_sets
 
     if has_sets is None:
         is_asked = label_separator is not None or bool(label_columns)
         has_sets = is_asked or has_label_lists(path, label_column=columns["label_column"])
     if not has_sets:
         examples = read_examples(path, **columns, is_json=is_json)
-        separator = guess_label_separator(examples.labels)
-        if separator:
-            count = sum(separator in label for label in examples.labels)
-            click.echo(
-                f"Warning: {examples.name}: the classes of {count:,} rows contain {separator!r}, and every text gets "
-                f"one class. If these are several labels, pass --label-separator {separator!r}.",
-                err=True,
-            )
+        _warn_of_separator(examples.name, examples.labels, "every text gets one class")
         return examples
     sets = read_label_sets(path, label_separator=label_separator, label_columns=label_columns, **columns)
     if not is_json:
         print_skipped(sets)
     warn_of_blanks(sets)
+    if label_separator is not None:
+        labels = tuple(chain.from_iterable(sets.label_sets))
+        _warn_of_separator(sets.name, labels, f"they are divided at {label_separator!r} only")
     return sets
+
+
+def _warn_of_separator(name: str, labels: Sequence[str], consequence: str) -> None:
+    from edgedistil.data.label_sets import guess_label_separator
+
+    separator = guess_label_separator(labels)
+    if separator:
+        count = sum(separator in label for label in labels)
+        click.echo(
+            f"Warning: {name}: the classes of {count:,} rows contain {separator!r}, and {consequence}. If these are "
+            f"several labels, pass --label-separator {separator!r}.",
+            err=True,
+        )
 
 
 def read_verification_texts(

@@ -193,5 +193,5 @@ def missing_columns(present: Iterable[str], missing: Sequence[str]) -> str:
     listed = ", ".join(shown or ["none"]).encode("utf-8", "replace").decode("utf-8")
     return (
         f"there is no column {' and no column '.join(map(repr, missing))}. The columns that exist: {listed}. "
-        "Name the right ones: `text_column`, and `label_column` or `text_pair_column` if they are read"
+        "Name the right ones: `text_column`, and `label_column`, `label_columns` or `text_pair_column` if they are read"
     )

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgedistil.training.start import from_preset, from_scratch
 
 __all__ = ["StudentStart", "read_starts"]
 
+_OTHER_STAGES = ("stages", "teacher", "teacher_answers")  # names in the folder that has a product of each student
 _BYTES_OF_WEIGHT = {"int4": 0.5, "fp16": 2.0, "fp32": 4.0}  # the other schemes store a byte
 
 
@@ -98,11 +100,15 @@ def read_starts(presets: tuple[str, ...]) -> tuple[StudentStart, ...]:
     Example:
         >>> [start.name for start in read_starts(("tiny", "a/intents", "b/intents", "hf://some/encoder"))]
         ['tiny', 'intents', 'intents_2', 'some_encoder']
+        >>> [start.name for start in read_starts(("a/teacher", "a/intents_2", "a/intents", "b/intents"))]
+        ['student_teacher', 'intents_2', 'intents', 'intents_3']
     """
-    found: list[StudentStart] = []
+    found: dict[str, StudentStart] = {}
     for preset in presets:
         _, is_handle, rest = preset.partition("://")
         name = re.sub(r"[^\w-]+", "_", rest if is_handle else Path(preset).name) or "student"
-        count = sum(re.fullmatch(rf"{re.escape(name)}(_\d+)?", start.name) is not None for start in found)
-        found.append(StudentStart(preset, f"{name}_{count + 1}" if count else name))
-    return tuple(found)
+        if name in _OTHER_STAGES:
+            name = f"student_{name}"
+        name = next(one for one in chain([name], (f"{name}_{number}" for number in count(2))) if one not in found)
+        found[name] = StudentStart(preset, name)
+    return tuple(found.values())

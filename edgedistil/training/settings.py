@@ -76,7 +76,7 @@ class TrainingSettings:
         5e-05
         >>> TrainingSettings(dropout=1.0)
         Traceback (most recent call last):
-        edgedistil_runtime.errors.DataError: dropout must be from 0 up and below 1. Received: 1.0
+        edgedistil_runtime.errors.DataError: `dropout` must be from 0 up and below 1. Received: 1.0
     """
 
     epochs: int = 4
@@ -155,7 +155,7 @@ class TrainingSettings:
 
     def _require(self, name: str, is_legal: bool, legal: str) -> None:
         if not is_legal:
-            raise DataError(f"{name} must be {legal}. Received: {getattr(self, name)!r}")
+            raise DataError(f"`{name}` must be {legal}. Received: {getattr(self, name)!r}")
 
 
 FINE_TUNING = TrainingSettings(epochs=6, learning_rate=None, label_smoothing=None, patience=6)

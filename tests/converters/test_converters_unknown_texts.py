@@ -175,6 +175,8 @@ def test_hosts_that_cannot_have_it(fitted, tmp_path, options, message):
         ({"label": "music"}, "none of light, music"),
         ({"label": ""}, "one line"),
         ({"label": "a\nb"}, "one line"),
+        ({"label": "a\tb"}, "one line"),
+        ({"label": " "}, "one line"),
         ({"in_scope_kept": 97}, "For 97 %: 0.97"),
         ({"in_scope_kept": 0.0}, "in_scope_kept"),
         ({"texts": TEXTS[:99], "class_numbers": CLASSES[:99]}, "at least 100 .* Received: 99"),

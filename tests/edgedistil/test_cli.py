@@ -301,7 +301,7 @@ def test_data_in_the_preset_that_is_replaced(csv_file, tmp_path):
 def test_setting_out_of_bounds(csv_file, tmp_path):
     done = train_from_scratch(csv_file, tmp_path / "out", "--dropout", "1.5")
     assert done.exit_code == 1
-    assert "dropout must be from 0 up and below 1. Received: 1.5" in done.stderr
+    assert "--dropout must be from 0 up and below 1. Received: 1.5" in done.stderr
 
 
 def test_sequence_longer_than_the_preset_knows(csv_file, tmp_path, tiny_preset):

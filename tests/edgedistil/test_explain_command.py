@@ -40,6 +40,6 @@ def test_no_words(model):
 
 def test_errors(model, tmp_path):
     done = invoke(model, "text", "--label", "none")
-    assert done.exit_code == 1 and "must be one of low, middle, high" in done.stderr
+    assert done.exit_code == 1 and "--label must be one of low, middle, high" in done.stderr
     assert invoke(tmp_path / "missing.tflite", "text").exit_code == 1
     assert invoke(model).exit_code == 2

@@ -161,7 +161,7 @@ def test_what_cannot_be_learned_is_refused(data, soft_targets):
         run(data, replace(soft_targets, hidden=soft_targets.hidden[:, :1]), hidden_loss=1.0)
     with pytest.raises(DataError, match=r"`hidden_loss` needs a layer below the one that the head reads"):
         run(data, soft_targets, replace(SIZE, num_layers=1), hidden_loss=1.0)
-    with pytest.raises(DataError, match="hidden_loss must be 0 if the training is compiled"):
+    with pytest.raises(DataError, match="--hidden-loss must be 0 if the training is compiled"):
         TrainingSettings(hidden_loss=1.0, is_jit_compiled=True)
     with pytest.raises(DataError, match=r"one for each of the 1 texts. Received: hidden \(2, 1, 4\)"):
         SoftTargets(np.zeros((1, 2)), hidden=np.zeros((2, 1, 4), "float32"))
@@ -193,7 +193,7 @@ def test_a_student_is_trained_from_the_command_line(given, tmp_path, start):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--hidden-loss", "-1"), "hidden_loss must be a number from 0 up"),
+        (("--hidden-loss", "-1"), "--hidden-loss must be a number from 0 up"),
         (("--hidden-loss", "1", "--num-layers", "1"), "--hidden-loss needs a layer below the one that the head reads"),
     ],
 )

@@ -118,7 +118,7 @@ def test_labels_that_cannot_be_read(tmp_path, label, options, message):
         ({"label_separator": ""}, "`label_separator` must be"),
         ({"label_columns": ("x",)}, "`label_columns` must be two or more"),
         ({"label_columns": ("x", "x", "y")}, "`label_columns` must be two or more different"),
-        ({"label_columns": ("x", "z")}, "no column 'z'"),
+        ({"label_columns": ("x", "z")}, "no column 'z'.*`label_columns`"),
     ],
 )
 def test_options_that_do_not_fit(tmp_path, options, message):

@@ -141,6 +141,13 @@ def test_explain_works(model):
     assert run_json("explain", model, TEXTS[0])["words"]
 
 
+def test_options_for_one_label_are_refused(model, texts_file, tmp_path):
+    data = tmp_path / "tagged.jsonl"
+    data.write_text(json.dumps({"text": TEXTS[0], "label": [LABELS[0]]}) + "\n")
+    for options in (("--unknown-data", texts_file), ("--reliability",), ("--baseline", data)):
+        assert options[0] in run("evaluate", model, "--data", data, *options, code=2).output
+
+
 def test_evaluate_and_report_refuse_it_by_name(checkpoint, model, tmp_path):
     data = tmp_path / "test.csv"
     data.write_text("text,label\nlights on,lights\nplay music,music\n")

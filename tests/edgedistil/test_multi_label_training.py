@@ -128,6 +128,15 @@ def test_a_separator_in_classes_is_a_warning_without_the_option(tmp_path, capsys
     assert "pass --label-separator '|'" in warning
 
 
+def test_another_separator_in_labels_is_a_warning(tmp_path, capsys):
+    path = write_csv(tmp_path / "a.csv", tagged(4))
+    read_any_examples(path, label_separator=";", label_columns=(), **READ)
+    warning = capsys.readouterr().err
+    assert "divided at ';' only" in warning and "pass --label-separator '|'" in warning
+    read_any_examples(path, label_separator="|", label_columns=(), **READ)
+    assert not capsys.readouterr().err
+
+
 def test_a_file_of_lists_cannot_have_validation_data_of_one_label(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": ["y"]}\n')

@@ -127,6 +127,8 @@ class TestRefusals:
         message = refused(verification_texts=texts.texts, verification_labels=texts.labels)
         assert "at least 100 labelled texts" in message and "Received: 15 labelled texts (verification data)" in message
         assert "Received: 0 labelled texts" in refused(verification_texts=texts.texts * 20)
+        sets = tuple((label,) for label in texts.labels)
+        assert "they have lists of labels" in refused(verification_texts=texts.texts, verification_label_sets=sets)
 
     def test_training_texts(self, preset, tmp_path, texts):
         """A preset whose samples are training texts, and one without samples that is given training data."""

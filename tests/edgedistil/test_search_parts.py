@@ -8,6 +8,7 @@ from edgedistil.search.choosing import Candidate, Limits, explain_failure, small
 from edgedistil.search.digests import digest_of
 from edgedistil.search.settings import SearchSettings
 from edgedistil.search.stages import open_stages
+from edgedistil.search.starts import read_starts
 from edgedistil_runtime.errors import DataError, OutputError
 
 
@@ -68,6 +69,20 @@ def test_a_directory_with_something_else_is_refused(tmp_path, content):
 def test_settings_are_checked(changes, named):
     with pytest.raises(DataError, match=named):
         SearchSettings(**{"budget_mb": 1, **changes})
+
+
+@pytest.mark.parametrize(
+    "presets",
+    [
+        ("b/intents_2", "a/intents", "b/intents"),
+        ("a/intents", "b/intents_2", "b/intents"),
+        ("a/teacher", "b/teacher", "a/student_teacher"),
+        ("a/stages", "a/teacher_answers"),
+    ],
+)
+def test_each_student_has_a_name_that_nothing_else_has(presets):
+    names = [start.name for start in read_starts(presets)]
+    assert len({*names, "stages", "teacher", "teacher_answers"}) == len(presets) + 3
 
 
 def test_the_choice_is_the_smallest_then_the_fastest():

@@ -145,6 +145,15 @@ def test_verification_data_without_labels_are_texts(preset, held_out, tmp_path):
     assert "Received: 0 labelled texts (verification data)" in refused and "--verification-data" in refused
 
 
+def test_labels_of_another_kind_are_named(preset, held_out, tmp_path):
+    data = tmp_path / "data.csv"
+    rows = zip(held_out.texts[:120], held_out.label_sets[:120], strict=True)
+    data.write_text("text,label\n" + "".join(f"{text},{'|'.join(labels)}\n" for text, labels in rows))
+    arguments = ("convert", "--preset", preset, "--verification-data", data, "--calibrate-scores")
+    refused = run(*arguments, "-o", tmp_path / "m.tflite", code=1)
+    assert "they have one label each" in refused and "--label-separator" in refused
+
+
 def test_labels_that_the_classifier_lacks(preset, held_out, tmp_path):
     texts = held_out.texts[:120]
     request = ConversionRequest(

@@ -150,10 +150,11 @@ def check_unknown_rule(prepared: PreparedClassifier, label: str, in_scope_kept: 
         ConversionError: See `fit_unknown_rule`.
     """
     prepared.require_one_label("Texts of none of the labels can be recognized (`unknown_label`) for")
-    if not label or "\n" in label or label in prepared.labels:
+    is_one_line = label.strip() and label.splitlines() == [label] and "\t" not in label  # a tab ends it in the output
+    if not is_one_line or label in prepared.labels:
         raise ConversionError(
-            "`unknown_label` names texts that have none of the labels. It must be one line of text, and none of "
-            f"{', '.join(list(prepared.labels)[:10])}. Received: {label!r}."
+            "`unknown_label` names texts that have none of the labels. It must be one line of text without a tab, and "
+            f"none of {', '.join(list(prepared.labels)[:10])}. Received: {label!r}."
         )
     if in_scope_kept is not None and not 0 < in_scope_kept < 1:
         raise ConversionError(
