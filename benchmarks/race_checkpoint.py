@@ -30,6 +30,7 @@ from transformers import (
 
 SHAPES = {"base": (6, 768, 12), "minilm": (6, 384, 12), "small": (4, 256, 4), "tiny": (2, 128, 2)}
 FITTED_ON = 3000  # texts
+SPREAD = 0.1  # of random weights; with 0.02 all texts have almost the same features
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
@@ -49,7 +50,7 @@ def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
     torch.manual_seed(0)
     if shape == "base":
         return DistilBertForSequenceClassification(
-            DistilBertConfig(vocab_size=vocabulary, attn_implementation="eager", **names)
+            DistilBertConfig(vocab_size=vocabulary, initializer_range=SPREAD, attn_implementation="eager", **names)
         )
     config = BertConfig(
         vocab_size=vocabulary,
@@ -57,6 +58,8 @@ def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
         hidden_size=width,
         num_attention_heads=heads,
         intermediate_size=4 * width,
+        initializer_range=SPREAD,
+        position_embedding_type="absolute",  # CTranslate2 asks for it
         attn_implementation="eager",
         **names,
     )
