@@ -24,6 +24,8 @@ from edgedistil.training.pooling import with_mean_pooling
 from edgedistil.training.start import from_scratch
 from edgedistil_runtime.errors import DataError
 
+pytestmark = pytest.mark.training
+
 LABELS = ("lights", "music", "weather")
 SIZE = BackboneSize(num_layers=2, hidden_dim=12, num_heads=2, intermediate_dim=24)
 SETTINGS = replace(FROM_SCRATCH, epochs=10, batch_size=8, learning_rate=1e-2, sequence_length=12, dropout=0.0)
@@ -161,7 +163,7 @@ def test_what_cannot_be_learned_is_refused(data, soft_targets):
         run(data, replace(soft_targets, hidden=soft_targets.hidden[:, :1]), hidden_loss=1.0)
     with pytest.raises(DataError, match=r"`hidden_loss` needs a layer below the one that the head reads"):
         run(data, soft_targets, replace(SIZE, num_layers=1), hidden_loss=1.0)
-    with pytest.raises(DataError, match="--hidden-loss must be 0 if the training is compiled"):
+    with pytest.raises(DataError, match="`hidden_loss` must be 0 if the training is compiled"):
         TrainingSettings(hidden_loss=1.0, is_jit_compiled=True)
     with pytest.raises(DataError, match=r"one for each of the 1 texts. Received: hidden \(2, 1, 4\)"):
         SoftTargets(np.zeros((1, 2)), hidden=np.zeros((2, 1, 4), "float32"))

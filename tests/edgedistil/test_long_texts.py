@@ -97,11 +97,10 @@ def test_tokens_that_are_lost(way, tiny_file, tiny_classifier, mixed_texts):
         assert measured.lost_share == pytest.approx(1 - 14 * len(long) / sum(long))
 
 
-def test_a_large_file_is_counted_in_part(tiny_file, monkeypatch):
-    monkeypatch.setattr("edgedistil.truncation._COUNTED_CHARACTERS", 450)
+def test_a_large_file_is_counted_in_part(tiny_file):
     text = "play some music " * 10  # 30 tokens in 160 characters
     with TextClassifier(tiny_file) as classifier:
-        counter = TruncationCounter(classifier)
+        counter = TruncationCounter(classifier, characters=450)
         counter.add(classifier.classify_batch([text] * 5))
     assert counter.result() == Truncation(5, 5, 16, counted=2, tokens=60, lost=32)
     assert "53 % of the tokens of the first 2 that were cut were not read" in str(counter.result())

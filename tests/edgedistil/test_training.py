@@ -89,7 +89,7 @@ def run(data, settings=SETTINGS, **options):
     ],
 )
 def test_illegal_settings_cannot_be_made(wrong):
-    with pytest.raises(DataError, match=f"{next(iter(wrong))} must be .*Received"):
+    with pytest.raises(DataError, match=f"`{next(iter(wrong))}` must be .*Received"):
         TrainingSettings(**wrong)
 
 

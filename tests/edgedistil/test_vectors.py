@@ -114,7 +114,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(data, soft_targets, 
 def test_what_cannot_be_learned_is_refused(data, soft_targets):
     with pytest.raises(DataError, match=r"`vector_loss` needs a teacher's vectors"):
         run(data, replace(soft_targets, vectors=None), vector_loss=1.0)
-    with pytest.raises(DataError, match="vector_loss must be 0 if the training is compiled"):
+    with pytest.raises(DataError, match="`vector_loss` must be 0 if the training is compiled"):
         TrainingSettings(vector_loss=1.0, is_jit_compiled=True)
     with pytest.raises(DataError, match=r"one for each of the \d+ texts. Received: vectors \(2, 16\)"):
         replace(soft_targets, vectors=np.zeros((2, 16), "float32"))
