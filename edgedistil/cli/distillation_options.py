@@ -115,7 +115,8 @@ class TeacherOptions:
         needing += [name for name in _SETTINGS if options[name] is not None]
         if needing:
             flags = ", ".join("--" + name.replace("_", "-") for name in needing)
-            raise click.UsageError(f"There is no teacher to ask: {flags} need --teacher.")
+            verb = "needs" if len(needing) == 1 else "need"
+            raise click.UsageError(f"There is no teacher to ask: {flags} {verb} --teacher.")
         return None
 
     @property

@@ -209,4 +209,4 @@ def test_the_command_refuses_by_its_flags(given, tmp_path, options, message):
 def test_it_needs_a_teacher(csv_file, tmp_path):
     done = command(*SMALL, "--train-data", csv_file, "-o", tmp_path / "student", "--hidden-loss", 1)
     assert done.exit_code == 2
-    assert "--hidden-loss need --teacher" in done.stderr
+    assert "--hidden-loss needs --teacher" in done.stderr
