@@ -120,8 +120,8 @@ benchmark-accuracy: setup ## Hours: every scheme on four data sets with three se
 benchmark-hidden-states: setup setup-minilm setup-torch ## MiniLM's hidden states beside PyTorch's (SHARED=../shared).
 	$(RUN) benchmarks/hidden_states.py --shared $(SHARED)
 
-race: setup setup-minilm setup-race ## Files of four shapes beside ONNX Runtime, OpenVINO, CTranslate2 and PyTorch; 2 GB, half an hour.
-	$(RUN) benchmarks/race.py minilm base small tiny --data $(SHARED)/data/banking77 --threads 1 2 --table docs/performance.md
+race: setup setup-minilm setup-race ## Files of two shapes beside ONNX Runtime, OpenVINO, CTranslate2 and PyTorch; 2 GB, minutes.
+	$(RUN) benchmarks/race.py minilm tiny --data $(SHARED)/data/banking77 --table docs/performance.md
 
 report-look: setup ## Open a report in a headless Chromium (needs npm): screenshots in build/look.
 	@mkdir -p build/look

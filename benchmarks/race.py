@@ -121,6 +121,8 @@ def convert(folder: Path, scheme: str) -> None:
         convert_preset(replace(request, keep_failed=True))
     except ParityError as error:
         print(f"{scheme}: {error}", file=sys.stderr)
+        if not path.with_name(f"{path.stem}.failed.tflite").is_file():
+            raise  # refused before there was a file
         path.with_name(f"{path.stem}.failed.tflite").rename(path)
 
 

@@ -256,7 +256,7 @@ def peak() -> float:
 
 
 def reply(answer: dict[str, Any]) -> None:
-    """Writes a line to the parent; runtimes print to standard output too, so it has a descriptor of its own."""
+    """Writes a line to the parent; runtimes print to standard output too, so it has another descriptor."""
     ANSWERS.write(json.dumps(answer) + "\n")
     ANSWERS.flush()
 

@@ -94,7 +94,7 @@ def held_out_texts(
         has_other_labels: The texts have one label each for a multi-label classifier, or lists for another one.
 
     Raises:
-        DataError: The texts are too few, or the classifier was trained on them, or has not all of their labels.
+        DataError: The texts are too few, or the classifier was trained on them, or lacks one of their labels.
     """
     if not wishes.parameters:
         return None

@@ -112,7 +112,7 @@ class Block:
 
     def failed(self, error: EdgeDistilError) -> "Block":
         """The block with an error in the place of its rows."""
-        # An error with arguments of its own (`BadRow`) cannot be unpickled; its base class has the same meaning.
+        # An error with further arguments (`BadRow`) cannot be unpickled; its base class has the same meaning.
         kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         return replace(self, chunks=b"", error=(next(kinds), str(error).replace(*self.names)))
 

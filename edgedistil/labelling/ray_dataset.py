@@ -80,7 +80,7 @@ def label_dataset(
 
 
 class _Actor:
-    """Labels tables; Ray makes one for each worker, in a process of its own."""
+    """Labels tables; Ray makes one for each worker, in a separate process."""
 
     def __init__(self, model: Any, options: Mapping[str, Any], texts: TextColumns, columns: AnswerColumns) -> None:
         from edgedistil_runtime import TextClassifier

@@ -209,7 +209,7 @@ def _read(batch: Any, reading: Reading) -> Iterator[Any]:
 
 
 class _Actor:
-    """Labels blocks; Ray makes one for each worker, in a process of its own."""
+    """Labels blocks; Ray makes one for each worker, in a separate process."""
 
     def __init__(self, model: Any, *arguments: Any) -> None:
         self._labeller = BlockLabeller(import_ray().get(model), *arguments)

@@ -3,7 +3,7 @@
 TensorFlow's launchers name the workers of a cluster in the environment variable `TF_CONFIG`
 (https://www.tensorflow.org/guide/distributed_training). Under `tf.distribute.MultiWorkerMirroredStrategy`, `fit` of
 Keras 3.15 fails with a ValueError about PerReplica values; without that strategy the variable has no effect, and each
-worker trains a classifier of its own on all the data.
+worker trains a separate classifier on all the data.
 """
 
 import json
@@ -45,7 +45,7 @@ def check_one_worker() -> None:
     if len(tasks) > 1:
         raise InputError(
             f"A training runs in one process, and the environment variable {_VARIABLE} names {len(tasks)}: "
-            f"{', '.join(tasks[:4])}{', ...' if len(tasks) > 4 else ''}. Each would train a classifier of its own on "
+            f"{', '.join(tasks[:4])}{', ...' if len(tasks) > 4 else ''}. Each would train a separate classifier on "
             "all the data, and `fit` of Keras 3 fails if TensorFlow's MultiWorkerMirroredStrategy joins them. Remove "
             "the variable, and train on one machine"
         )

@@ -44,7 +44,7 @@ def test_several_or_a_malformed_variable(config, message, monkeypatch):
 def test_commands_refuse_before_they_read(command, tmp_path, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(TWO))
     data = tmp_path / "train.csv"
-    data.write_text("")  # would be an error of its own
+    data.write_text("")  # would be another error
     arguments = ["--train-data", data, "-o", tmp_path / "out"]
     if command == "distil":
         arguments += ["--teacher", tmp_path, "--budget-mb", "2"]

@@ -194,7 +194,7 @@ def test_the_document_can_be_followed(model, tmp_path, monkeypatch, cluster):
     assert len(read_back(tmp_path / "labels.csv")) == len(read_back(tmp_path / "all.parquet")) == 20
 
 
-# The command, with a cluster of its own and with another's
+# The command, with a cluster that it starts and with one that runs already
 
 
 def command(model, source, output, *options, before="", **environment):
