@@ -119,18 +119,40 @@ def onnx_runtime(name: str) -> Callable[..., Any]:
     return load
 
 
-def openvino(folder: Path, threads: int) -> Any:
-    """The ONNX file in OpenVINO, in float32."""
-    import openvino as ov
+def onnx_text(folder: Path, threads: int) -> Any:
+    """The int8 ONNX file with the tokenizer of onnxruntime-extensions in the graph, which takes one text."""
+    import numpy as np
+    import onnxruntime
+    from onnxruntime_extensions import get_library_path
 
-    core = ov.Core()
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(str(folder / "plain.onnx"), "CPU", settings).create_infer_request()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    options.register_custom_ops_library(get_library_path())
+    session = onnxruntime.InferenceSession(str(folder / "text_int8.onnx"), options, ["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
 
-    def logits(ids: Any, mask: Any) -> Any:
-        return request.infer({"input_ids": ids, "attention_mask": mask})["logits"]
+    def logits(text: str) -> Any:
+        return session.run(["model_logits"], {name: np.array([text])})[0][0]
 
-    return of_rows(logits, fast_tokenizer(folder))
+    return lambda text: int(logits(text).argmax()), lambda texts: softmax(np.array([logits(text) for text in texts]))
+
+
+def openvino(file: str) -> Callable[..., Any]:
+    """A file in OpenVINO: the ONNX file in float32, or the one that NNCF quantized."""
+
+    def load(folder: Path, threads: int) -> Any:
+        import openvino as ov
+
+        settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        request = ov.Core().compile_model(str(folder / file), "CPU", settings).create_infer_request()
+
+        def logits(ids: Any, mask: Any) -> Any:
+            return request.infer({"input_ids": ids, "attention_mask": mask})["logits"]
+
+        return of_rows(logits, fast_tokenizer(folder))
+
+    return load
 
 
 def pytorch(is_quantized: bool) -> Callable[..., Any]:
@@ -215,7 +237,9 @@ CONTESTANTS: dict[str, Callable[..., Any]] = {
     "ONNX Runtime, int8, reduce_range": onnx_runtime("plain_int8_reduced"),
     "ONNX Runtime, fused, fp32": onnx_runtime("fused"),
     "ONNX Runtime, fp32": onnx_runtime("plain"),
-    "OpenVINO, fp32": openvino,
+    "ONNX Runtime, int8, tokenizer in the graph": onnx_text,
+    "OpenVINO, int8": openvino("openvino_int8.xml"),
+    "OpenVINO, fp32": openvino("plain.onnx"),
     "CTranslate2, int8": ctranslate2,
     "PyTorch, int8": pytorch(True),
     "PyTorch, fp32": pytorch(False),
