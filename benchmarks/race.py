@@ -37,7 +37,12 @@ from edgedistil.measuring.machine import read_machine
 
 HERE = Path(__file__).parent
 OWN, REFERENCE = "EdgeDistil int8", "PyTorch, fp32"
-SCHEMES = ("int8", "int4", "fp32")
+PLANS = {  # name of a file -> scheme, and which int4 weights share a scale
+    "int8": ("int8", "block"),
+    "int4": ("int4", "block"),
+    "int4_channel": ("int4", "channel"),
+    "fp32": ("fp32", "block"),
+}
 LENGTHS = {"8 to 16 tokens": (8, 16), "32 tokens": (28, 34), "128 tokens": (118, 128)}
 FLOAT32, SAME = "fp32", 1e-3
 TOKENS = 128  # of every text in KerasHub's export
@@ -103,27 +108,28 @@ def prepare(shape: str, options: argparse.Namespace) -> Path:
         ]
         subprocess.run([*map(str, command), "--out", str(folder)], check=True)
         shutil.copy(options.data / "train.csv", folder / "train.csv")
-    for scheme in SCHEMES:
-        if not (folder / f"edgedistil_{scheme}.tflite").is_file():
-            convert(folder, scheme)
+    for name in PLANS:
+        if not (folder / f"edgedistil_{name}.tflite").is_file():
+            convert(folder, name)
     if not (folder / "keras_hub.tflite").is_file():
         export(folder)
     return folder
 
 
-def convert(folder: Path, scheme: str) -> None:
+def convert(folder: Path, name: str) -> None:
     """Writes a file of this project, also one that verification refuses: the table shows its agreement."""
     from edgedistil.conversion import ConversionRequest, convert_preset
     from edgedistil_converters import QuantizationPlan
     from edgedistil_runtime.errors import ParityError
 
-    path = folder / f"edgedistil_{scheme}.tflite"
+    scheme, scales = PLANS[name]
+    path, plan = folder / f"edgedistil_{name}.tflite", QuantizationPlan(scheme, int4_scales=scales)
     training = read_labelled_texts(folder / "train.csv") if scheme == "int4" else None  # rounded by GPTQ
-    request = ConversionRequest(str(folder / "checkpoint"), path, QuantizationPlan(scheme), training=training)
+    request = ConversionRequest(str(folder / "checkpoint"), path, plan, training=training)
     try:
         convert_preset(replace(request, keep_failed=True))
     except ParityError as error:
-        print(f"{scheme}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         if not path.with_name(f"{path.stem}.failed.tflite").is_file():
             raise  # refused before there was a file
         path.with_name(f"{path.stem}.failed.tflite").rename(path)

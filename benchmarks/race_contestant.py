@@ -21,13 +21,13 @@ from typing import Any
 BATCH = 32  # texts together, of similar length, for runtimes that leave it to their callers
 
 
-def edgedistil(scheme: str) -> Callable[..., Any]:
+def edgedistil(name: str) -> Callable[..., Any]:
     """A file of this project through its runtime."""
 
     def load(folder: Path, threads: int) -> Any:
         from edgedistil_runtime import TextClassifier
 
-        model = TextClassifier(folder / f"edgedistil_{scheme}.tflite", num_threads=threads)
+        model = TextClassifier(folder / f"edgedistil_{name}.tflite", num_threads=threads)
 
         def scores(texts: Sequence[str]) -> list[list[float]]:
             return [list(answer.probabilities.values()) for answer in model.classify_batch(texts)]
@@ -230,7 +230,10 @@ def softmax(logits: Any) -> Any:
 
 
 CONTESTANTS: dict[str, Callable[..., Any]] = {
-    **{f"EdgeDistil {scheme}": edgedistil(scheme) for scheme in ("int8", "int4", "fp32")},
+    "EdgeDistil int8": edgedistil("int8"),
+    "EdgeDistil int4": edgedistil("int4"),
+    "EdgeDistil int4, a scale per channel": edgedistil("int4_channel"),
+    "EdgeDistil fp32": edgedistil("fp32"),
     "ONNX Runtime, fused, int8": onnx_runtime("fused_int8"),
     "ONNX Runtime, fused, int8, reduce_range": onnx_runtime("fused_int8_reduced"),
     "ONNX Runtime, int8": onnx_runtime("plain_int8"),

@@ -3,9 +3,9 @@
     python benchmarks/without_avx512.py benchmarks/profile_ops.py MODEL.tflite
 
 Runtimes choose kernels by the processor's features, and most have no switch for them. Here a copy of a package asks for
-them by an illegal instruction instead of CPUID, and a signal handler answers without AVX-512, VNNI and AMX. The instructions
-themselves run as ever, so times are those of this processor with its AVX2 kernels; a processor without AVX-512 may have
-other clocks and caches. Linux; needs a C compiler and `objdump`.
+them by an illegal instruction instead of CPUID, and a signal handler answers without AVX-512, VNNI and AMX. The
+instructions themselves run as ever, so times are those of this processor with its AVX2 kernels; a processor without
+AVX-512 may have other clocks and caches. Linux; needs a C compiler and `objdump`.
 """
 
 import importlib.util

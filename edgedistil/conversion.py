@@ -19,7 +19,8 @@ from edgedistil.score_fitting import KEPT_TRAINING_DATA, TRAINING_DATA, ScoreWis
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:

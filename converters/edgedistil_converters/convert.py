@@ -28,8 +28,9 @@ from edgedistil_converters.preparation.prepared import (
 from edgedistil_converters.preparation.unknown_texts import energies, fit_unknown_rule
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_converters.signatures import (
     DEFAULT_SHAPES,
     TextClassifierModule,

@@ -14,7 +14,8 @@ from edgedistil.cli.label_set_options import label_set_options, read_any_example
 from edgedistil.cli.output import describe_unknown_rule, import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
-from edgedistil_converters.quantization.plan import OLDEST_RUNTIMES, SCHEMES
+from edgedistil_converters.quantization.plan import INT4_SCALES, OLDEST_RUNTIMES
+from edgedistil_converters.quantization.schemes import SCHEMES
 from edgedistil_runtime.contract import TARGETS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
 _INPUTS = ("train_data", "calibration_data", "verification_data", "unknown_data", "prune_vocabulary", "labels_file")
-_PLAN_OPTIONS = ("quantize", "layers", "target", "oldest_runtime", "metadata", "keep_failed")
+_PLAN_OPTIONS = ("quantize", "layers", "int4_scales", "target", "oldest_runtime", "metadata", "keep_failed")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -43,6 +44,14 @@ _MOST_TEXTS_SHOWN = 10
     multiple=True,
     metavar="PATTERN=SCHEME",
     help="Give layers another scheme (fp32, int8, int4): 'transformer_layer_0/*=fp32'.",
+)
+@click.option(
+    "--int4-scales",
+    type=click.Choice(INT4_SCALES),
+    default="block",
+    show_default=True,
+    help="int4 weights that share a scale: 32, or all of an output channel, which processors multiply faster and "
+    "which needs --calibration-data to be accurate.",
 )
 @click.option(
     "--tune",
@@ -172,7 +181,8 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
     from edgedistil.conversion import ConversionRequest
     from edgedistil.data import read_texts
     from edgedistil_converters.interface import ModelInterface
-    from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+    from edgedistil_converters.quantization.plan import QuantizationPlan
+    from edgedistil_converters.quantization.schemes import Bounds
 
     def texts(option: str) -> tuple[str, ...]:
         path, delimiter = options[option], options["delimiter"]
@@ -188,7 +198,10 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         preset=preset,
         output=output,
         plan=QuantizationPlan(
-            options["quantize"], tuple(map(_layer, options["layers"])), options["oldest_runtime"] or ""
+            options["quantize"],
+            tuple(map(_layer, options["layers"])),
+            options["oldest_runtime"] or "",
+            int4_scales=options["int4_scales"],
         ),
         interface=ModelInterface(
             options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]

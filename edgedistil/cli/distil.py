@@ -10,7 +10,7 @@ from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil.search.settings import SearchSettings
 from edgedistil.sizes import SIZES
-from edgedistil_converters.quantization.plan import SCHEMES
+from edgedistil_converters.quantization.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from edgedistil.data import TrainingData

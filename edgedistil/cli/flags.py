@@ -29,6 +29,7 @@ FLAGS: Mapping[str, str] = {
     "hidden_loss": "--hidden-loss",
     "in_scope_kept": "--in-scope-kept",
     "input": "--input",
+    "int4_scales": "--int4-scales",
     "interface": "--tokenizer",
     "is_jit_compiled": "--jit-compile",
     "is_resumed": "--resume",

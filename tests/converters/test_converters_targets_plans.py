@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.schemes import SCHEMES
 from edgedistil_converters.targets.plans import TARGETS, check_target, check_target_plan, target_schemes
 from edgedistil_runtime.errors import ConversionError
 from edgedistil_runtime.metadata import TARGETS as METADATA_TARGETS

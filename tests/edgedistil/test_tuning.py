@@ -11,7 +11,7 @@ from edgedistil.conversion import ConversionRequest
 from edgedistil.measuring.speed import BenchmarkSettings
 from edgedistil.tuning import MeasuredPlan, Tuning, convert_fastest
 from edgedistil_converters import ModelInterface, QuantizationPlan
-from edgedistil_converters.quantization.plan import Bounds
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.errors import ConversionError, OutputError, ParityError
 

@@ -9,7 +9,8 @@ from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_output_activation
 from edgedistil_converters.quantization.calibration import check_calibration_given
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_converters.targets.plans import check_target
 from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import ConversionError

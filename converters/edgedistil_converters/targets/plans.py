@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan, Rules, Tolerance
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import SCHEMES, Rules, Tolerance
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = [

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan, Tolerance
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds, Tolerance
 from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_converters.targets.plans import encoder_rules, encoder_tolerance
 from edgedistil_converters.verification.golden_cases import choose_golden_cases, replay_tolerance, trusted_answers

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.quantization.plan import Rules, Tolerance
+from edgedistil_converters.quantization.schemes import Rules, Tolerance
 from edgedistil_converters.verification.judge import describe_flips, violations
 from edgedistil_converters.verification.measures import Comparison, compare
 from edgedistil_converters.verification.samples import BUILTIN_TEXTS, ENOUGH_SAMPLES, Samples
