@@ -33,7 +33,7 @@ from race_contestant import CONTESTANTS, IN_PROJECT
 from without_avx512 import environment_without_avx512
 
 from edgedistil.data import read_labelled_texts
-from edgedistil.measuring.machine import read_machine
+from edgedistil_runtime.benchmarking.machine import read_machine
 
 HERE = Path(__file__).parent
 OWN, REFERENCE = "EdgeDistil int8", "PyTorch, fp32"
@@ -46,6 +46,7 @@ PLANS = {  # name of a file -> scheme, and which int4 weights share a scale
 LENGTHS = {"8 to 16 tokens": (8, 16), "32 tokens": (28, 34), "128 tokens": (118, 128)}
 FLOAT32, SAME = "fp32", 1e-3
 TOKENS = 128  # of every text in KerasHub's export
+SEES_AVX512 = "PyTorch, int8"  # its int8 kernels choose by themselves, and have no switch
 WITH_AVX512 = ("avx512", "avx_vnni", "amx")  # beginnings of the features that --without-avx512 hides
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 
@@ -195,6 +196,8 @@ def enter(folder: Path, threads: int, options: argparse.Namespace) -> list[Conte
     found = []
     variables = kernels(options)
     for name in CONTESTANTS:
+        if options.without_avx512 and name == SEES_AVX512:
+            continue
         python = Path(sys.executable) if name.startswith(IN_PROJECT) else options.race_python
         try:
             found.append(Contestant(name, folder, threads, python, variables.get(python, {})))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.conversion import ConversionRequest, Stage, convert_preset
-from edgedistil.measuring.speed import BenchmarkSettings, benchmark
-from edgedistil.measuring.texts import BENCHMARK_TEXTS
 from edgedistil_converters.files import atomic_path
 from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
 from edgedistil_runtime.artifact import artifact_bytes, read_artifact
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings, benchmark
+from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS
 from edgedistil_runtime.contract import CPU, NO_TOKENIZER
 from edgedistil_runtime.errors import ConversionError, ParityError
 

@@ -1,10 +1,12 @@
 """The cost of a start: milliseconds to the first label and peak memory, in a child process that does nothing else.
 
-    python -m edgedistil.measuring.load_cost MODEL ACCELERATOR THREADS < text
+    python -m edgedistil_runtime.benchmarking.load_cost MODEL ACCELERATOR THREADS < text
 
 The child imports only the runtime, as a program on a device would; the parent, which may hold TensorFlow and other
 models, would measure itself too.
 """
+
+from __future__ import annotations
 
 import json
 import subprocess
@@ -61,7 +63,7 @@ def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads
     arguments = (str(path.resolve()), accelerator, str(num_threads or 0))
     try:
         done = subprocess.run(
-            python_module_command("edgedistil.measuring.load_cost", *arguments),
+            python_module_command("edgedistil_runtime.benchmarking.load_cost", *arguments),
             input=text.encode("utf-8", errors="replace"),
             capture_output=True,
             env={**python_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
