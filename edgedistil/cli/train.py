@@ -202,7 +202,7 @@ def train(
     from edgedistil.training.workers import check_one_worker
     from edgedistil_converters.files import check_directory, check_not_an_input
 
-    check_one_worker()
+    check_one_worker("Use `edgedistil train` on several workers")
     start, teaching = Start.take(options), TeacherOptions.take(options)
     # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
