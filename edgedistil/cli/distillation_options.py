@@ -14,6 +14,7 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings
 if TYPE_CHECKING:
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.tasks import AnyTrainingData
+    from edgedistil.training.team import Team
 
 __all__ = ["TeacherOptions", "teacher_options"]
 
@@ -135,6 +136,8 @@ class TeacherOptions:
         settings: TrainingSettings,
         output: Path,
         num_layers: int,
+        *,
+        team: "Team | None" = None,
     ) -> "TeacherAnswers":
         """Asks the teacher; its answers are kept in a hidden folder beside the output.
 
@@ -144,13 +147,17 @@ class TeacherOptions:
             settings: Settings of the training.
             output: Directory of the student.
             num_layers: Number of the student's layers, without that of the pooling; 0 if there is no loss of them.
+            team: Workers that train together: worker 0 asks, and the others get the answers.
         """
         from edgedistil.distillation.answer_cache import AnswerCache
+        from edgedistil.distillation.shared_teacher import SharedTeacher
         from edgedistil.distillation.soft_targets import ask_teacher
         from edgedistil.distillation.teacher import Teacher
         from edgedistil.training.record import file_record
 
         teacher = Teacher.load(self.teacher, long_texts=settings.long_texts)
+        if team is not None:
+            teacher = SharedTeacher(teacher, team)
         with text_progress(f"teacher {teacher.name}") as show:
             answers = ask_teacher(
                 teacher,

@@ -27,6 +27,7 @@ _START_SECONDS = 300
 _SILENCE_SECONDS = 30  # without a sign of life, a worker counts as lost
 _STEP_SECONDS = 900  # how long the others wait for a worker that is alive and does not come to the end of a step
 _DIGEST_BYTES = 32
+_MOST_DIMENSIONS = 4
 _PROBLEMS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 _MORE_PROBLEMS = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
 _TASK = re.compile(rf"/job:{_JOB}/(?:replica:\d+/)?task:(\d+)")
@@ -113,6 +114,14 @@ class Team:
         with self.watched():
             return np.asarray(self._sum_of_any(tf.constant(flat)).numpy()).reshape(values.shape)
 
+    def wait(self) -> None:
+        """Returns when all workers have come here.
+
+        Raises:
+            WorkerError: One of them was lost.
+        """
+        self.sum(np.zeros(1, "int32"))
+
     def bytes_from_chief(self, content: bytes) -> bytes:
         """Returns the bytes that worker 0 passes; what the others pass is not used."""
         sent = content if self.is_chief else b""
@@ -121,17 +130,14 @@ class Team:
         padded.view("uint8")[: len(sent)] = np.frombuffer(sent, "uint8")
         return self.sum(padded).tobytes()[:length]
 
-    def array_from_chief(self, values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-        """Returns the array that worker 0 passes, or `None`; what the others pass is not used."""
-        shape = np.zeros(4, "int64")  # the number of dimensions, and they; -1 is None
+    def array_from_chief(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the array that worker 0 passes; what the others pass is not used."""
+        shape = np.zeros(_MOST_DIMENSIONS + 1, "int64")  # the number of dimensions, and they
         if self.is_chief:
-            known = [-1] if values is None else [values.ndim, *values.shape]
-            shape[: len(known)] = known
+            shape[: values.ndim + 1] = [values.ndim, *values.shape]
         dimensions, *sizes = self.sum(shape).tolist()
-        if dimensions < 0:
-            return None
-        sent = values if self.is_chief and values is not None else np.zeros(sizes[:dimensions])
-        return self.sum(np.asarray(sent, "float32")) if sent.size else np.asarray(sent, "float32")
+        sent = values if self.is_chief else np.zeros(sizes[:dimensions], "float32")
+        return np.asarray(self.sum(sent) if sent.size else sent, "float32")
 
     def assign_from_chief(self, variables: Sequence[Any]) -> None:
         """Gives variables the values that they have in worker 0."""
