@@ -24,8 +24,8 @@ __all__ = ["Worker", "explain", "train_locally"]
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
 _POLL_SECONDS = 0.1
-# TensorFlow notices within half a minute that a worker is gone.
-_GRACE_SECONDS = 45.0
+# The others notice within two minutes that a worker does not answer, and at once that it has ended.
+_GRACE_SECONDS = 150.0
 _END_SECONDS = 10.0
 _LAST_LINES = 5
 

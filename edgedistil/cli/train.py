@@ -243,7 +243,8 @@ def train(
     logs = _Logs(csv_log, tensorboard, is_resumed)
     start = start.found()
     team = join_team(cluster, settings, start.facts, data, unlabelled.values()) if cluster else None
-    ask = partial(teaching.ask, data, unlabelled, settings, output, team=team) if teaching else None
+    columns = (text_column, delimiter)
+    ask = partial(teaching.ask, data, unlabelled, settings, output, columns=columns, team=team) if teaching else None
     result, answers = _run(
         start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force, team=team
     )
@@ -286,7 +287,7 @@ def _run(
     from edgedistil.training.record import write_training
 
     is_writing = team is None or team.is_chief
-    state = _state_before(output, is_resumed=logs.is_resumed) if is_writing else _state_file(output)
+    state = _state_before(output, is_resumed=logs.is_resumed, is_writing=is_writing)
     answers = ask(start.num_encoder_layers() if settings.hidden_loss else 0) if ask else None
     soft = answers.soft_targets if answers else None
     classifier, origin = start.build(data, settings, answers)
@@ -325,16 +326,12 @@ def _run(
     return result, answers
 
 
-def _state_file(output: Path) -> Path:
-    return output.with_name(f".{output.name}.training.npz")
-
-
-def _state_before(output: Path, *, is_resumed: bool) -> Path:
-    """The file of the state: that of an interrupted training, or none."""
-    state = _state_file(output)
-    if not is_resumed:
+def _state_before(output: Path, *, is_resumed: bool, is_writing: bool = True) -> Path:
+    """The file of the state: that of an interrupted training, or none; only its path in another worker than 0."""
+    state = output.with_name(f".{output.name}.training.npz")
+    if is_writing and not is_resumed:
         state.unlink(missing_ok=True)
-    elif not state.exists():
+    elif is_writing and not state.exists():
         raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
     return state
 

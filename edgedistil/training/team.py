@@ -24,7 +24,7 @@ __all__ = ["Team"]
 
 _JOB = "worker"
 _START_SECONDS = 300
-_SILENCE_SECONDS = 30  # without a sign of life, a worker counts as lost
+_SILENCE_SECONDS = 120  # without a sign of life, a worker counts as lost; a busy machine was silent for 30
 _STEP_SECONDS = 900  # how long the others wait for a worker that is alive and does not come to the end of a step
 _DIGEST_BYTES = 32
 _MOST_DIMENSIONS = 4
