@@ -1,7 +1,7 @@
 """A teacher's answers in files that `edgedistil predict -o` wrote, as a student learns them.
 
-With `--top` of all labels, a row has the probability of each: `label`, `score`, `label_2`, `score_2` and so on. With
-fewer, what is left of 1 is divided equally between the others.
+If it was asked for all labels (`top`), a row has the probability of each: `label`, `score`, `label_2`, `score_2` and so
+on. With fewer, what is left of 1 is divided equally between the others.
 """
 
 import hashlib

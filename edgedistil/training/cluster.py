@@ -69,9 +69,9 @@ class Cluster:
             InputError: The address is not of this machine or is in use, or its host is unknown.
 
         Example:
-            >>> Cluster(("192.0.2.1:2222", "192.0.2.2:2222"), 1).listen()
+            >>> Cluster(("nowhere.invalid:2222", "192.0.2.2:2222"), 0).listen()
             Traceback (most recent call last):
-            edgedistil_runtime.errors.InputError: TF_CONFIG says that this process is worker 1 (192.0.2.2:2222), ...
+            edgedistil_runtime.errors.InputError: TF_CONFIG says that this process is worker 0 (nowhere.invalid:...
         """
         host, port = self.host_and_port(self.index)
         says = f"{VARIABLE} says that this process is {self.name()}"

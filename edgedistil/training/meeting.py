@@ -7,6 +7,8 @@ TensorFlow.
 
 import hashlib
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable
 
@@ -16,10 +18,11 @@ from edgedistil_runtime.errors import WorkerError
 __all__ = ["meet"]
 
 _PAUSE_SECONDS = 0.1
-_CONNECT_SECONDS = 2.0
+_CONNECT_SECONDS = 10.0
 _MOST_BYTES = 128  # of a greeting
 _MOST_SHOWN = 8
 _GREETING = "edgedistil-worker"
+_WELCOME, _REFUSAL, _THANKS = b"+", b"-", b"!"
 
 
 def meet(cluster: Cluster, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,62 +49,90 @@ def meet(cluster: Cluster, *, seconds: float, clock: Callable[[], float] = time.
     end = clock() + seconds
     others = set(range(cluster.size)) - {cluster.index}
     reached: set[int] = set()
-    came: set[int] = set()
-    with cluster.listen() as listener:
-        listener.settimeout(_PAUSE_SECONDS)
-        while reached & came != others:
-            reached |= {other for other in others - reached if _greet(cluster, other)}
-            came |= _visitors(cluster, listener)
-            if clock() > end:
-                raise WorkerError(_missing(cluster, sorted(others - (reached & came)), seconds))
+    with _Reception(cluster) as reception:
+        threading.Thread(target=reception.serve_forever, args=(_PAUSE_SECONDS,), daemon=True).start()
+        try:
+            while reached & reception.came != others:
+                for other in others - reached:
+                    if _greet(cluster, other):
+                        reached.add(other)
+                if reception.has_refused:
+                    raise WorkerError(_other_cluster(cluster))
+                if clock() > end:
+                    raise WorkerError(_missing(cluster, sorted(others - (reached & reception.came)), seconds))
+                time.sleep(_PAUSE_SECONDS)
+        finally:
+            reception.shutdown()
+
+
+class _Reception(socketserver.ThreadingTCPServer):
+    """Listens at this worker's address.
+
+    Attributes:
+        came: The workers that have come, and know that they were welcome.
+        has_refused: A worker came that has another list of workers.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(("", 0), _Visit, bind_and_activate=False)
+        self.socket.close()
+        self.socket = cluster.listen()
+        self.guests = {_greeting(cluster, number): number for number in range(cluster.size)}
+        self.came: set[int] = set()
+        self.has_refused = False
+
+
+class _Visit(socketserver.BaseRequestHandler):
+    """A connection to this worker."""
+
+    server: _Reception
+
+    def handle(self) -> None:
+        """Answers a greeting; anything else gets no answer."""
+        try:
+            self.request.settimeout(_CONNECT_SECONDS)
+            content = self.request.recv(_MOST_BYTES)
+            number = self.server.guests.get(content)
+            if number is not None:
+                self.request.sendall(_WELCOME)
+                # Only now it is known at both ends: this worker may leave as soon as all have come.
+                if self.request.recv(1) == _THANKS:
+                    self.server.came.add(number)
+            elif content.startswith(_GREETING.encode()):
+                self.server.has_refused = True
+                self.request.sendall(_REFUSAL)
+        except OSError:
+            return
 
 
 def _greet(cluster: Cluster, other: int) -> bool:
-    """Connects to another worker and says who this one is; returns False if nobody listens there."""
+    """Connects to another worker and says who this one is; returns False if nobody answers there."""
     try:
         with socket.create_connection(cluster.host_and_port(other), timeout=_CONNECT_SECONDS) as connection:
             connection.sendall(_greeting(cluster, cluster.index))
-            return connection.recv(1) == b"+"
+            answer = connection.recv(1)
+            if answer == _WELCOME:
+                connection.sendall(_THANKS)
     except OSError:
         return False
-
-
-def _visitors(cluster: Cluster, listener: socket.socket) -> set[int]:
-    """The workers that connect within a moment."""
-    found: set[int] = set()
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            return found
-        with connection:
-            number = _visitor(cluster, connection)
-        if number is not None:
-            found.add(number)
-
-
-def _visitor(cluster: Cluster, connection: socket.socket) -> int | None:
-    """Number of the worker at the other end; `None` if it is something else."""
-    connection.settimeout(_CONNECT_SECONDS)
-    try:
-        content = connection.recv(_MOST_BYTES)
-        expected = {_greeting(cluster, number): number for number in range(cluster.size)}
-        if content in expected:
-            connection.sendall(b"+")
-            return expected[content]
-    except OSError:
-        return None
-    if content.startswith(_GREETING.encode()):
-        raise WorkerError(
-            f"All workers must have the same `cluster` in {VARIABLE}, and a worker came to {cluster.name()} that has "
-            "another one. Correct it, and start all workers again"
-        )
-    return None
+    if answer == _REFUSAL:
+        raise WorkerError(_other_cluster(cluster))
+    return answer == _WELCOME
 
 
 def _greeting(cluster: Cluster, number: int) -> bytes:
     digest = hashlib.sha256("\n".join(cluster.addresses).encode()).hexdigest()
     return f"{_GREETING} {number} {digest[:32]}\n".encode()
+
+
+def _other_cluster(cluster: Cluster) -> str:
+    return (
+        f"All workers must have the same `cluster` in {VARIABLE}, and one of them has another one than "
+        f"{cluster.name()}. Correct it, and start all workers again"
+    )
 
 
 def _missing(cluster: Cluster, numbers: list[int], seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The workers of a training: read from TF_CONFIG, met before TensorFlow connects them, explained when they end."""
 
+import errno
 import io
 import json
 import socket
@@ -82,7 +83,11 @@ def test_malformed(config, message):
     assert "Write it as in {" in str(refused.value)
 
 
-def test_an_address_of_another_machine():
+def test_an_address_of_another_machine(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(socket, "create_server", refuse)  # some systems let a process listen anywhere
     with pytest.raises(InputError, match=r"worker 1 \(192.0.2.2:2222\), and this machine cannot listen there"):
         Cluster(("192.0.2.1:2222", "192.0.2.2:2222"), 1).listen()
 
@@ -138,8 +143,8 @@ def test_a_missing_worker_is_named():
 
 def test_another_list_of_workers():
     addresses = free_addresses(2)
-    errors = meet_all([Cluster(addresses, 0), Cluster((*addresses, "127.0.0.1:1"), 1)], seconds=2)
-    assert "must have the same `cluster` in TF_CONFIG, and a worker came to worker 0" in errors[0]
+    errors = meet_all([Cluster(addresses, 0), Cluster((*addresses, "127.0.0.1:1"), 1)])
+    assert any("must have the same `cluster` in TF_CONFIG" in (error or "") for error in errors)
 
 
 def test_a_stranger_at_the_port_is_no_worker():
