@@ -16,7 +16,7 @@ DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-training test-documents test-slow test-runtime test-mediapipe test-transformers
-.PHONY: test-tflite-runtime test-ray test-arm test-gpu
+.PHONY: test-tflite-runtime test-ray test-workers test-arm test-gpu
 .PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states race clean
@@ -35,7 +35,7 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 test: setup ## The default test suite: minutes on two cores.
 	$(PYTEST) -m "not slow and not training" \
-		$(addprefix --ignore tests/,arm gpu web android mediapipe ray transformers examples)
+		$(addprefix --ignore tests/,arm gpu web android mediapipe ray transformers workers examples)
 
 test-training: setup ## The tests that train classifiers: minutes on two cores.
 	$(PYTEST) -m "training and not slow" tests/edgedistil tests/converters tests/e2e
@@ -61,6 +61,9 @@ test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runt
 test-ray: | uv ## Labels by several processes with Ray, which only see loopback, beside the local engine's.
 	@$(call or_skip_ray,$(MAKE) setup-ray); set -ex; \
 	sh tools/loopback_only.sh $(RAY_ENVIRONMENT)/bin/python -m pytest tests/ray
+
+test-workers: setup ## Training by several processes, which only see loopback, beside one process; by two hosts where that is allowed.
+	sh tools/loopback_only.sh $(RUN) -m pytest tests/workers
 
 # A timing has no meaning under QEMU, so the one test of a duration is left out.
 test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the same answers as on this machine.
