@@ -19,9 +19,14 @@ const PAGE = [
   'archive.js',
   'artifact.js',
   'classifier.js',
+  'decision.js',
+  'encoding.js',
   'engine.js',
   'errors.js',
+  'explanation.js',
+  'flatbuffer.js',
   'offline.js',
+  'truncation.js',
   'view.js',
 ];
 // For browsers with relaxed SIMD, the same with threads, and for the others. LiteRT.js chooses.

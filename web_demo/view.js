@@ -64,7 +64,7 @@ export function setFacts({ artifact, largestDifference }, { isThreaded }) {
     Name: artifact.name,
     File: `${(artifact.size / 1e6).toFixed(2)} MB, ${artifact.scheme}`,
     Labels: String(artifact.labels.length),
-    Reads: `the first ${artifact.sequenceLength} tokens`,
+    Reads: `the first ${artifact.tokenizer.sequenceLength} tokens`,
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
     'Runs on': `WebAssembly, ${isThreaded ? 'several threads' : 'one thread'}`,
   };
