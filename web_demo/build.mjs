@@ -28,6 +28,7 @@ const PAGE = [
   'offline.js',
   'truncation.js',
   'view.js',
+  'view_explanation.js',
 ];
 // For browsers with relaxed SIMD, the same with threads, and for the others. LiteRT.js chooses.
 const WASM = ['litert_wasm_internal', 'litert_wasm_threaded_internal', 'litert_wasm_compat_internal'];

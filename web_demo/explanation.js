@@ -37,10 +37,11 @@ export function findWords(text) {
  *
  * @param {import('./classifier.js').TextClassifier} classifier
  * @param {string} text
- * @returns {Promise<Explanation>}
+ * @param {(done: number, count: number) => Promise<boolean>} goesOn asked before each word; false ends the explanation
+ * @returns {Promise<Explanation | null>} null if `goesOn` ended it
  * @throws {DemoError} the text has more than 500 words
  */
-export async function explain(classifier, text) {
+export async function explain(classifier, text, goesOn = async () => true) {
   const places = findWords(text);
   if (places.length > MOST_WORDS) {
     throw new DemoError(
@@ -51,6 +52,7 @@ export async function explain(classifier, text) {
   const [{ label, probability: score }] = (await classifier.classify(text)).ranking;
   const words = [];
   for (const { word, start } of places) {
+    if (!(await goesOn(words.length, places.length))) return null;
     const { ranking } = await classifier.classify(text.slice(0, start) + text.slice(start + word.length));
     const without = ranking.find((other) => other.label === label).probability;
     words.push({ word, start, effect: score - without, labelWithout: ranking[0].label });

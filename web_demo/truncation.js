@@ -9,7 +9,8 @@ import { encodeText } from './encoding.js';
 
 export const TOKENIZE = 'tokenize';
 
-const FILLERS = ['.', ',', 'a', 'e', 'o', '1', '0', '-']; // of which two must have ids that differ
+// Words and marks that most vocabularies have; two of them must have ids that differ.
+const FILLERS = ['.', ',', '?', '!', 'a', 'e', '1', '0', '-', 'the', 'on', 'is', 'of', 'in'];
 const SPECIAL_TOKENS = 2; // [CLS] and [SEP]
 const MOST_FOLDED = 18; // characters that NFKC makes of one: U+FDFA
 const MOST_FOLDED_LATIN = 3; // the same below U+0300: U+00BD
