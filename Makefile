@@ -81,7 +81,7 @@ web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset i
 	node web_demo/build.mjs --model build/smart_home.tflite --out build/web_demo
 	$(RUN) web_demo/serve.py build/web_demo
 
-test-web: setup ## The browser demo in a headless Chromium and the one for Node.js, beside the runtime's answers (needs node 20 and npm).
+test-web: setup ## The browser demo in a headless Chromium, those for Node.js and React Native, beside the runtime's answers (needs node 20 and npm).
 	@$(call or_skip_npm,$(MAKE) setup-web); set -ex; $(RUN) -m pytest tests/web
 
 c-demo: demo ## Compile demos/c with the wheel's libLiteRt.so and classify two sentences (needs a C compiler and zlib's header).
@@ -199,7 +199,7 @@ $(RAY_ENVIRONMENT)/.complete: uv.lock pyproject.toml converters/pyproject.toml r
 	UV_PROJECT_ENVIRONMENT=$(RAY_ENVIRONMENT) $(UV) sync --frozen --all-packages --extra ray --compile-bytecode
 	@touch $@
 
-setup-web: $(addsuffix /node_modules/.package-lock.json,web_demo demos/node tests/web)
+setup-web: $(addsuffix /node_modules/.package-lock.json,web_demo demos/node demos/react_native tests/web)
 
 setup-android: tests/android/node_modules/.complete
 
@@ -241,4 +241,4 @@ uv:
 	@test -x "$(UV)" || command -v "$(UV)" >/dev/null || $(PYTHON) tools/bootstrap_uv.py .uv
 
 clean: ## Remove what the other targets made.
-	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(RACE_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) $(RAY_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(RUNTIME_ENVIRONMENT) $(RACE_ENVIRONMENT) $(MEDIAPIPE_ENVIRONMENT) $(TORCH_ENVIRONMENT) $(TFLITE_RUNTIME_ENVIRONMENT) $(RAY_ENVIRONMENT) .uv build web_demo/node_modules demos/node/node_modules demos/react_native/node_modules tests/web/node_modules tests/android/node_modules .venv-android .mypy_cache .ruff_cache .pytest_cache

@@ -4,11 +4,14 @@ import { checkSize, readArtifact } from './artifact.js';
 import { TextClassifier } from './classifier.js';
 import { loadEngine } from './engine.js';
 import { DemoError } from './errors.js';
+import { explain } from './explanation.js';
 import { keepForOffline } from './offline.js';
-import { setExamples, setFacts, showAnswer, showError, showLoading, showState } from './view.js';
+import { setExamples, setModel, showAnswer, showError, showLoading, showState, showTruncated } from './view.js';
+import { clearExplanation, showExplanation, showProgress } from './view_explanation.js';
 
 const BUNDLED = './model.tflite';
 const ENGINE = './litert';
+const RESPONSIVE = 50; // milliseconds of work after which the page looks for what a person did
 
 /** What the page uses, for tests and for the console: `(await import('./app.js')).session.classifier`. */
 export const session = { classifier: null, engine: null, settled: () => work };
@@ -26,6 +29,7 @@ async function start() {
     take([...file.files]);
     file.value = ''; // so that the same file can be chosen again
   });
+  document.querySelector('#explain').addEventListener('click', explainText);
   listenForDrops();
   enqueue(async () => {
     session.engine = await loadEngine(ENGINE);
@@ -37,11 +41,35 @@ async function start() {
 
 /** Answers the text as it stands; of many calls during a run, one is carried out. */
 function answer() {
+  clearExplanation();
   if (isAnswerDue) return;
   isAnswerDue = true;
   enqueue(async () => {
     isAnswerDue = false;
-    if (session.classifier) showAnswer(await session.classifier.classify(text.value), text.value);
+    if (session.classifier) await classify(text.value);
+  });
+}
+
+async function classify(content) {
+  showAnswer(await session.classifier.classify(content), content);
+  showTruncated(await session.classifier.isTruncated(content));
+}
+
+/** Explains the answer to the text as it stands; stops when the text changes. */
+function explainText() {
+  const content = text.value;
+  let rested = performance.now();
+  const goesOn = async (done, count) => {
+    if (performance.now() - rested > RESPONSIVE) {
+      showProgress(done, count);
+      await new Promise((resolve) => setTimeout(resolve)); // so that the page can be used meanwhile
+      rested = performance.now();
+    }
+    return text.value === content;
+  };
+  enqueue(async () => {
+    const explanation = await explain(session.classifier, content, goesOn);
+    if (explanation) showExplanation(explanation, content);
   });
 }
 
@@ -62,12 +90,13 @@ async function use(content) {
   const classifier = await TextClassifier.verified(artifact, await session.engine.load(artifact.flatbuffer));
   session.classifier?.close();
   session.classifier = classifier;
-  setFacts(classifier, session.engine);
+  clearExplanation();
+  setModel(classifier, session.engine);
   setExamples(artifact.goldenCases, (example) => {
     text.value = example;
     answer();
   });
-  showAnswer(await classifier.classify(text.value), text.value);
+  await classify(text.value);
 }
 
 function enqueue(task, context = '') {

@@ -9,7 +9,9 @@ import { hasArchive, readArchive, sha256 } from './archive.js';
 import { ArtifactError } from './errors.js';
 
 export const SCHEMA_VERSION = 1;
+export const MULTI_LABEL_SCHEMA_VERSION = 2; // of a file with thresholds, which may give a text several labels
 export const LARGEST_FILE = 2 ** 30; // bytes: what a tab can hold twice, as bytes of the page and of WebAssembly
+export const LONGEST_SEQUENCE = 2 ** 15; // tokens: more than any model reads
 export const FILE_IDENTIFIER = 'TFL3'; // bytes 4 to 8 of every TFLite flatbuffer
 
 const METADATA = 'edgedistil.json';
@@ -21,13 +23,24 @@ const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite']; // for accelerator
  * @typedef {object} GoldenCase a text, with what the Keras classifier answered
  * @property {string} text
  * @property {string | null} textPair the second text, where the model takes two
+ * @property {number[]} tokenIds with special tokens
  * @property {number[]} probabilities one a label
+ *
+ * @typedef {object} TokenizerSettings what tells where a text may be cut
+ * @property {number} sequenceLength the most tokens that the model reads of a text
+ * @property {boolean} split at whitespace and punctuation
+ * @property {boolean} splitOnCjk before and after every ideograph
+ * @property {string[]} tokensInTexts special and added tokens that a text may spell out
  *
  * @typedef {object} Artifact a file that was read and found intact
  * @property {string} name what the model is called
  * @property {string[]} labels in the order of the probabilities
  * @property {string} scheme of quantization, for instance `int8`
- * @property {number} sequenceLength the most tokens that the model reads of a text
+ * @property {TokenizerSettings} tokenizer
+ * @property {number[] | null} thresholds smallest probability of each label that a text gets, of a model that gives
+ *   several; null for one that gives every text its best label
+ * @property {boolean} isCalibrated whether scores were fitted to be probabilities of being right
+ * @property {{label: string, threshold: number} | null} unknownRule a text with a greater unknown_score has no label
  * @property {number} tolerance the largest difference of a probability that a replay may show
  * @property {GoldenCase[]} goldenCases
  * @property {Uint8Array} flatbuffer the TFLite model alone
@@ -83,10 +96,11 @@ function parseMetadata(bytes) {
   } catch (error) {
     throw new ArtifactError(`${METADATA} is not sound JSON. The file is damaged; fetch it again.`, { cause: error });
   }
-  if (metadata?.schema_version !== SCHEMA_VERSION) {
+  const versions = [SCHEMA_VERSION, MULTI_LABEL_SCHEMA_VERSION];
+  if (!versions.includes(metadata?.schema_version)) {
     throw new ArtifactError(
-      `The file has schema version ${JSON.stringify(metadata?.schema_version)}; this page reads ${SCHEMA_VERSION}. ` +
-        'Get the page that belongs to the edgedistil which wrote it, or convert again.',
+      `The file has schema version ${JSON.stringify(metadata?.schema_version)}; this page reads ` +
+        `${versions.join(' and ')}. Get the page that belongs to the edgedistil which wrote it, or convert again.`,
     );
   }
   return metadata;
@@ -98,7 +112,9 @@ function fromMetadata(metadata) {
   check('name', isFilled(metadata.name));
   check('tolerance', isFraction(tolerance));
   check('quantization', isFilled(quantization?.scheme));
-  check('tokenizer', isFilled(tokenizer?.kind) && Number.isInteger(tokenizer.sequence_length));
+  check('tokenizer', isFilled(tokenizer?.kind) && isLength(tokenizer.sequence_length));
+  const thresholds = metadata.schema_version === MULTI_LABEL_SCHEMA_VERSION ? metadata.thresholds : null;
+  check('thresholds', thresholds === null || areThresholds(thresholds, labels.length));
   if (tokenizer.kind !== 'builtin') {
     throw new ArtifactError(
       `The model's tokenizer is \`${tokenizer.kind}\`, which a browser cannot run. ` +
@@ -113,29 +129,54 @@ function fromMetadata(metadata) {
     name: metadata.name,
     labels,
     scheme: quantization.scheme,
-    sequenceLength: tokenizer.sequence_length,
+    tokenizer: tokenizerSettings(tokenizer),
     tolerance,
+    thresholds,
+    isCalibrated: metadata.preparation?.score_calibration !== undefined,
     unknownRule: rule && { label: rule.label, threshold: rule.threshold },
-    goldenCases: cases.map(({ text, text_pair: textPair, probabilities }) => ({
+    goldenCases: cases.map(({ text, text_pair: textPair, token_ids: tokenIds, probabilities }) => ({
       text,
       textPair: textPair ?? null,
+      tokenIds,
       probabilities,
     })),
   };
 }
 
+function tokenizerSettings(tokenizer) {
+  const { special_tokens: special = [], added_tokens: added = [] } = tokenizer;
+  check('tokenizer', Array.isArray(special) && Array.isArray(added));
+  const tokensInTexts = [...special, ...added.map((token) => token?.content)];
+  check('tokenizer', tokensInTexts.every(isFilled));
+  return {
+    sequenceLength: tokenizer.sequence_length,
+    split: tokenizer.split === true,
+    splitOnCjk: tokenizer.split_on_cjk === true,
+    tokensInTexts,
+  };
+}
+
 function check(key, isSound) {
-  if (!isSound) throw new ArtifactError(`${METADATA}: ${key} is not what schema ${SCHEMA_VERSION} says. Convert again.`);
+  if (!isSound) throw new ArtifactError(`${METADATA}: ${key} is not what its schema says. Convert again.`);
+}
+
+function areThresholds(values, count) {
+  return Array.isArray(values) && values.length === count && values.every((value) => isFraction(value) && value > 0 && value < 1);
 }
 
 function isGoldenCase(item, count) {
-  const { text, text_pair: pair, probabilities } = item ?? {};
+  const { text, text_pair: pair, token_ids: ids, probabilities } = item ?? {};
   const areTexts = typeof text === 'string' && (pair == null || typeof pair === 'string');
-  return areTexts && Array.isArray(probabilities) && probabilities.length === count && probabilities.every(isFraction);
+  const areIds = Array.isArray(ids) && ids.every(Number.isInteger);
+  return areTexts && areIds && Array.isArray(probabilities) && probabilities.length === count && probabilities.every(isFraction);
 }
 
 function isFilled(value) {
   return typeof value === 'string' && value !== '';
+}
+
+function isLength(value) {
+  return Number.isInteger(value) && value > 0 && value <= LONGEST_SEQUENCE;
 }
 
 function isFraction(value) {

@@ -19,10 +19,16 @@ const PAGE = [
   'archive.js',
   'artifact.js',
   'classifier.js',
+  'decision.js',
+  'encoding.js',
   'engine.js',
   'errors.js',
+  'explanation.js',
+  'flatbuffer.js',
   'offline.js',
+  'truncation.js',
   'view.js',
+  'view_explanation.js',
 ];
 // For browsers with relaxed SIMD, the same with threads, and for the others. LiteRT.js chooses.
 const WASM = ['litert_wasm_internal', 'litert_wasm_threaded_internal', 'litert_wasm_compat_internal'];

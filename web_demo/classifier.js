@@ -1,28 +1,16 @@
 // Text in, label out: the one module that an application needs besides LiteRT.js.
 
+import { agree, chosen } from './decision.js';
+import { encodeText } from './encoding.js';
 import { EngineError, MismatchError } from './errors.js';
+import { TokenReader } from './truncation.js';
+
+export { encodeText };
 
 export const CLASSIFY_TEXT = 'classify_text';
 export const CLASSIFY_TEXT_PAIR = 'classify_text_pair';
 
-const SHORTEST_ROW = 128; // bytes: most commands and queries fit, and files have tensors of this length for them anyway
 const LARGEST_PROBABILITY = 1.001; // softmax in float32 may round to a little more than 1
-
-/**
- * A text as the model takes it: its UTF-8 bytes, one int32 each, zeros behind them up to a power of two.
- *
- * This is all that is done to a text before the model. TextEncoder writes U+FFFD for a lone surrogate; the model stops
- * at the first zero; rows of few lengths spare the interpreter new allocations.
- *
- * @param {string} text
- * @returns {Int32Array}
- */
-export function encodeText(text) {
-  const bytes = new TextEncoder().encode(text);
-  const row = new Int32Array(Math.max(SHORTEST_ROW, 2 ** Math.ceil(Math.log2(bytes.length || 1))));
-  row.set(bytes);
-  return row;
-}
 
 /**
  * Labels with their probabilities, the most probable first; equal ones in the model's order.
@@ -41,20 +29,30 @@ export function rank(labels, probabilities) {
  * @property {Float32Array} probabilities one a label
  * @property {number | null} unknownScore the greater, the less the text is like those of any label; null without a rule
  *
+ * @typedef {object} Answer to a text
+ * @property {{label: string, probability: number}[]} ranking all labels, the most probable first
+ * @property {string[] | null} labels those that reach their thresholds; null for a model that gives every text one
+ * @property {string | null} unknown the name for texts with none of the labels, if this is one
+ * @property {number | null} unknownScore the greater, the less the text is like those of any label; null without a rule
+ * @property {number} milliseconds from text to ranking
+ *
  * @typedef {object} Model what runs signatures; `engine.js` makes one of LiteRT.js
  * @property {string[]} signatures
  * @property {(signature: string, inputs: Record<string, Int32Array>) => Promise<Outputs>} run
+ * @property {(text: Int32Array) => Promise<Int32Array>} [tokenize] token ids, where there is the signature `tokenize`
  * @property {() => void} close
  */
 
 /** A model that was verified in this browser and is ready to label texts. */
 export class TextClassifier {
   #model;
+  #tokens;
 
   /** Not for callers: `TextClassifier.verified` makes one. */
   constructor(artifact, model) {
     this.artifact = artifact;
     this.#model = model;
+    this.#tokens = new TokenReader(model, artifact.tokenizer);
     this.largestDifference = 0;
   }
 
@@ -83,17 +81,27 @@ export class TextClassifier {
    * Labels one text.
    *
    * @param {string} text any string, the empty one included; a NUL ends it
-   * @returns {Promise<{ranking: {label: string, probability: number}[], milliseconds: number, unknown: string | null}>}
-   *   with `unknown`, the name for texts with none of the labels if this is one, else null
+   * @returns {Promise<Answer>}
    * @throws {EngineError} the run failed
    */
   async classify(text) {
     const started = performance.now();
     const { probabilities, unknownScore } = await this.#run(CLASSIFY_TEXT, { text: encodeText(text) });
     const milliseconds = performance.now() - started;
-    const { labels, unknownRule: rule } = this.artifact;
+    const { labels, thresholds, unknownRule: rule } = this.artifact;
     const unknown = rule && unknownScore > rule.threshold ? rule.label : null;
-    return { ranking: rank(labels, probabilities), milliseconds, unknown };
+    const given = thresholds && chosen(probabilities, thresholds).map((index) => labels[index]);
+    return { ranking: rank(labels, probabilities), labels: given, unknown, unknownScore, milliseconds };
+  }
+
+  /**
+   * Whether the model does not read all of a text, because it is longer than the model's sequence length.
+   *
+   * @param {string} text
+   * @returns {Promise<boolean | null>} null if unknown
+   */
+  async isTruncated(text) {
+    return this.#tokens.isTruncated(text);
   }
 
   /** Releases the model's memory. */
@@ -101,23 +109,31 @@ export class TextClassifier {
     this.#model.close();
   }
 
-  async #replay({ text, textPair, probabilities: expected }) {
+  async #replay({ text, textPair, tokenIds, probabilities: expected }) {
+    if (textPair === null) await this.#replayTokens(text, tokenIds);
     const inputs = { text: encodeText(text) };
     if (textPair !== null) inputs.text_pair = encodeText(textPair);
     const { probabilities: received } = await this.#run(textPair === null ? CLASSIFY_TEXT : CLASSIFY_TEXT_PAIR, inputs);
     const difference = Math.max(...expected.map((value, index) => Math.abs(value - received[index])));
     this.largestDifference = Math.max(this.largestDifference, difference);
-    const { tolerance } = this.artifact;
-    const ordered = [...expected].sort((one, other) => other - one);
-    const isCloseCall = ordered.length > 1 && ordered[0] - ordered[1] < tolerance;
-    const isSameLabel = indexOfLargest(received) === indexOfLargest(expected);
-    if (!(difference <= tolerance) || !(isSameLabel || isCloseCall)) {
+    const { tolerance, thresholds } = this.artifact;
+    if (!(difference <= tolerance) || !agree(expected, received, thresholds, tolerance)) {
       throw new MismatchError(
         `This browser computes something else than the model was verified with: for the text ${JSON.stringify(text)} ` +
           `a probability differs by ${difference.toPrecision(2)}, and ${tolerance} is allowed. ` +
           'Its labels could not be trusted, so it is not used. Update the browser, or try another one.',
       );
     }
+  }
+
+  /** Compares the token ids, without [CLS] and [SEP], where this browser can tell them. */
+  async #replayTokens(text, expected) {
+    const received = await this.#tokens.idsOf(text);
+    if (received === null || received.join() === expected.slice(1, -1).join()) return;
+    throw new MismatchError(
+      `This browser computes other token ids than the model was verified with, for the text ${JSON.stringify(text)}, ` +
+        'so it is not used. Update the browser, or try another one.',
+    );
   }
 
   async #run(signature, inputs) {
@@ -138,8 +154,4 @@ export class TextClassifier {
     }
     return outputs;
   }
-}
-
-function indexOfLargest(values) {
-  return values.indexOf(Math.max(...values));
 }

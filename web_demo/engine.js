@@ -1,6 +1,10 @@
 // LiteRT.js as this page uses it: models in, signatures that run on WebAssembly out.
 
+import { LONGEST_SEQUENCE } from './artifact.js';
 import { EngineError } from './errors.js';
+import { declareRowLength } from './flatbuffer.js';
+
+const TOKENIZE = 'tokenize';
 
 /**
  * Loads LiteRT.js and its WebAssembly.
@@ -44,6 +48,7 @@ export async function startEngine(litert, wasm, isThreaded) {
 
 async function loadModel(litert, flatbuffer) {
   let compiled;
+  const restoreLength = declareRowLength(flatbuffer, TOKENIZE, LONGEST_SEQUENCE);
   try {
     compiled = await litert.loadAndCompile(flatbuffer, { accelerator: 'wasm' });
   } catch (error) {
@@ -52,15 +57,32 @@ async function loadModel(litert, flatbuffer) {
         'Reload the page, and convert with `--quantize int8`.',
       { cause: error },
     );
+  } finally {
+    restoreLength();
   }
   return {
     signatures: Object.keys(compiled.signatures),
     run: (signature, inputs) => run(litert, compiled, signature, inputs),
+    tokenize: (text) => tokenize(litert, compiled, text),
     close: () => compiled.delete(),
   };
 }
 
 async function run(litert, compiled, signature, inputs) {
+  return withOutputs(litert, compiled, signature, inputs, async (outputs) => {
+    const probabilities = await outputs.probabilities.data();
+    const score = outputs.unknown_score ? await outputs.unknown_score.data() : null;
+    return { probabilities, unknownScore: score ? score[0] : null };
+  });
+}
+
+/** The row of token ids; values of no meaning follow after the first run. The row must never be shorter than before. */
+async function tokenize(litert, compiled, text) {
+  return withOutputs(litert, compiled, TOKENIZE, { text }, (outputs) => outputs.token_ids.data());
+}
+
+/** Runs a signature and gives its outputs to `read`; all tensors are released after that. */
+async function withOutputs(litert, compiled, signature, inputs, read) {
   const { inputDetails } = compiled.signatures[signature];
   if (!inputDetails.every(({ name, dtype, shape }) => inputs[name] && dtype === 'int32' && shape.length === 1)) {
     throw new EngineError(`The signature ${signature} does not take rows of bytes. Convert again.`);
@@ -69,9 +91,7 @@ async function run(litert, compiled, signature, inputs) {
   let outputs = {};
   try {
     outputs = await compiled.run(signature, Object.fromEntries(tensors));
-    const probabilities = await outputs.probabilities.data();
-    const score = outputs.unknown_score ? await outputs.unknown_score.data() : null;
-    return { probabilities, unknownScore: score ? score[0] : null };
+    return await read(outputs);
   } catch (error) {
     throw new EngineError('The model could not be run. Reload the page; if it happens again, update the browser.', {
       cause: error,

@@ -10,6 +10,7 @@ const percent = new Intl.NumberFormat('en', { style: 'percent', minimumFractionD
 
 let areAllShown = false;
 let answer = null;
+let model = null; // what the file says of it
 let speaking;
 
 find('more').addEventListener('click', () => {
@@ -20,15 +21,26 @@ find('more').addEventListener('click', () => {
 /** Shows the labels of an answer and what it cost. */
 export function showAnswer(received, text) {
   answer = received;
-  const [best] = answer.ranking;
   showBest();
   find('limit').hidden = text.length < find('text').maxLength;
   showBars();
   clearTimeout(speaking);
   speaking = setTimeout(() => {
-    const unknown = answer.unknown ? `${answer.unknown}, nearest ` : '';
-    find('spoken').textContent = `${unknown}${best.label}, ${percent.format(best.probability)}`;
+    find('spoken').textContent = [find('label'), find('truncated')]
+      .filter(({ hidden }) => !hidden)
+      .map(({ textContent }) => textContent)
+      .concat(given().map((label) => percent.format(probabilityOf(label))))
+      .join(', ');
   }, SPOKEN_AFTER);
+}
+
+/** Says whether the model read all of the text; null: that could not be found out. */
+export function showTruncated(isTruncated) {
+  const { sequenceLength } = model.tokenizer;
+  find('truncated').textContent = isTruncated
+    ? `Truncated: the model read the first ${sequenceLength} tokens. The rest of the text is not in the answer.`
+    : 'The text may be longer than the model reads; with this text that could not be found out.';
+  find('truncated').hidden = isTruncated === false;
 }
 
 /** Shows that a model is on its way. */
@@ -52,21 +64,27 @@ export function showState({ isReady, hasEngine }) {
   document.body.dataset.state = isReady ? 'ready' : 'failed';
   find('text').disabled = !isReady;
   find('file').disabled = !hasEngine;
+  find('explain').disabled = !isReady;
   find('result').setAttribute('aria-busy', 'false');
-  if (isReady) showBest(); // also after a file that was not used
-  else find('label').textContent = 'No model';
+  if (answer) showBest(); // also after a file that was not used
+  else find('label').textContent = isReady ? 'No answer' : 'No model';
 }
 
 /** Shows what is known about the model in use. */
-export function setFacts({ artifact, largestDifference }, { isThreaded }) {
+export function setModel({ artifact, largestDifference }, engine) {
+  model = artifact;
+  answer = null; // it was the other model's
   const cases = artifact.goldenCases.length;
+  const rule = artifact.unknownRule;
   const facts = {
     Name: artifact.name,
     File: `${(artifact.size / 1e6).toFixed(2)} MB, ${artifact.scheme}`,
-    Labels: String(artifact.labels.length),
-    Reads: `the first ${artifact.sequenceLength} tokens`,
+    Labels: `${artifact.labels.length}, ${artifact.thresholds ? 'several for a text' : 'one for a text'}`,
+    Reads: `the first ${artifact.tokenizer.sequenceLength} tokens`,
+    Scores: artifact.isCalibrated ? 'calibrated' : 'as trained, not calibrated',
+    'Texts with no label': rule ? `named ${rule.label}, if their score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
-    'Runs on': `WebAssembly, ${isThreaded ? 'several threads' : 'one thread'}`,
+    'Runs on': `WebAssembly, ${threads(engine)}`,
   };
   const pairs = Object.entries(facts).map(([name, value]) => {
     const pair = document.createElement('div');
@@ -98,9 +116,31 @@ export function showOffline(isKept) {
   if (isKept) find('offline').textContent = 'Stored in this browser: works without a network.';
 }
 
+/** Whether threads are on, and why not. */
+function threads({ isThreaded }) {
+  if (isThreaded) return `threads on (${navigator.hardwareConcurrency} processors)`;
+  return globalThis.crossOriginIsolated ? 'threads off: one processor' : 'threads off: the server does not isolate the page';
+}
+
+/** The labels of the answer. */
+function given() {
+  if (answer.unknown) return [];
+  return answer.labels ?? [answer.ranking[0].label];
+}
+
+function probabilityOf(label) {
+  return answer.ranking.find((row) => row.label === label).probability;
+}
+
 function showBest() {
   const [{ label }] = answer.ranking;
-  find('label').textContent = answer.unknown ? `${answer.unknown} (nearest: ${label})` : label;
+  find('label').textContent = answer.unknown ?? (given().join(', ') || 'None of the labels');
+  find('unknown').hidden = !answer.unknown;
+  if (answer.unknown) {
+    const [score, threshold] = [answer.unknownScore, model.unknownRule.threshold].map((value) => value.toPrecision(3));
+    find('unknown').textContent =
+      `Unknown: the text is like those of none of the labels (score ${score}, above ${threshold}). Nearest: ${label}.`;
+  }
   find('cost').textContent = `${answer.milliseconds.toFixed(2)} ms, text to label`;
 }
 
@@ -112,9 +152,13 @@ function showBars() {
   while (list.childElementCount > shown.length) list.lastElementChild.remove();
   shown.forEach(({ label, probability }, index) => {
     const [name, value, track] = list.children[index].children;
+    const threshold = model.thresholds?.[model.labels.indexOf(label)];
+    list.children[index].classList.toggle('is-given', given().includes(label));
     name.textContent = label;
     value.value = String(probability);
-    value.textContent = percent.format(probability);
+    value.textContent = percent.format(probability) + (threshold ? ` of ${percent.format(threshold)} needed` : '');
+    track.lastElementChild.hidden = !threshold;
+    track.lastElementChild.style.setProperty('--share', threshold ?? 0);
     track.firstElementChild.style.setProperty('--share', probability);
   });
   const more = find('more');
@@ -128,14 +172,15 @@ function newBar() {
   const track = element('span', '');
   track.className = 'track';
   track.setAttribute('aria-hidden', 'true');
-  track.append(document.createElement('i'));
+  track.append(document.createElement('i'), document.createElement('b'));
   const name = element('span', '');
   name.dir = 'auto';
   bar.append(name, document.createElement('data'), track);
   return bar;
 }
 
-function element(name, content) {
+/** An element with a text in it. */
+export function element(name, content) {
   const made = document.createElement(name);
   made.textContent = content;
   return made;

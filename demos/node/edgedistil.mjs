@@ -26,7 +26,8 @@ export async function openTextClassifier(file) {
   return TextClassifier.verified(artifact, await (await engine).load(artifact.flatbuffer));
 }
 
-async function startLiteRt() {
+/** Starts LiteRT.js, once for the process. @returns {Promise<import('../../web_demo/engine.js').Engine>} */
+export async function startLiteRt() {
   const core = fileURLToPath(import.meta.resolve('@litertjs/core'));
   globalThis.self ??= globalThis; // as in a browser's worker, from which LiteRT.js takes `importScripts`
   globalThis.importScripts = loadScript;

@@ -110,3 +110,32 @@ def classify(start):
         return running.end()
 
     return run_script
+
+
+@pytest.fixture(scope="session")
+def demo_models(make_tiny_classifier, tmp_path_factory):
+    """Files by kind: one label for a text, several labels, a rule for texts with none."""
+    from click.testing import CliRunner
+
+    from edgedistil.cli import main
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+
+    folder = tmp_path_factory.mktemp("models")
+    paths = {name: folder / f"{name}.tflite" for name in ("single", "several", "unknown")}
+    for name, options in {"single": (), "unknown": ("--unknown-label", "none of these")}.items():
+        arguments = [
+            "convert",
+            "--preset",
+            "smart_home_tiny_en",
+            "--quantize",
+            "fp32",
+            "-o",
+            str(paths[name]),
+            *options,
+        ]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+    classifier, labels, thresholds = make_tiny_classifier(activation="sigmoid"), ("a", "b", "c"), (0.6, 0.45, 0.75)
+    plan = QuantizationPlan("fp32")
+    convert_classifier(classifier, labels, paths["several"], plan=plan, thresholds=thresholds)
+    return paths

@@ -24,13 +24,15 @@ test('a whole file is read', async () => {
   const content = artifact();
   const read = await readArtifact(content);
   assert.deepEqual(read.labels, ['ham', 'spam']);
-  assert.deepEqual(read.goldenCases, [{ text: 'hi', textPair: null, probabilities: [0.75, 0.25] }]);
+  assert.deepEqual(read.goldenCases, [{ text: 'hi', textPair: null, tokenIds: [2, 5, 3], probabilities: [0.75, 0.25] }]);
   assert.deepEqual(Buffer.from(read.flatbuffer), FLATBUFFER);
-  const { name, scheme, sequenceLength, tolerance, size } = read;
-  assert.deepEqual({ name, scheme, sequenceLength, tolerance, size }, {
+  const { name, scheme, tokenizer, thresholds, isCalibrated, tolerance, size } = read;
+  assert.deepEqual({ name, scheme, tokenizer, thresholds, isCalibrated, tolerance, size }, {
     name: 'tiny',
     scheme: 'int8',
-    sequenceLength: 16,
+    tokenizer: { sequenceLength: 16, split: true, splitOnCjk: false, tokensInTexts: [] },
+    thresholds: null,
+    isCalibrated: false,
     tolerance: 0.05,
     size: content.length,
   });
@@ -44,6 +46,27 @@ test('a rule for unknown texts is read, and a damaged one refused', async () => 
   for (const damaged of [{ ...rule, label: 'ham' }, { ...rule, threshold: '1' }, {}]) {
     await refuses(withRule(damaged), /unknown_texts/);
   }
+});
+
+test('thresholds of several labels are read, and damaged ones refused', async () => {
+  const withThresholds = (thresholds) => artifact(members({ schema_version: 2, thresholds }));
+  assert.deepEqual((await readArtifact(withThresholds([0.5, 0.25]))).thresholds, [0.5, 0.25]);
+  for (const damaged of [undefined, [], [0.5], [0.5, 1], [0.5, '0.5']]) {
+    await refuses(withThresholds(damaged), /thresholds is not/);
+  }
+  // A reader of version 1 would give each text one label.
+  assert.equal((await readArtifact(artifact(members({ thresholds: [0.5, 0.25] })))).thresholds, null);
+});
+
+test('calibrated scores are told', async () => {
+  const calibrated = artifact(members({ preparation: { score_calibration: { temperature: 1.5 } } }));
+  assert.equal((await readArtifact(calibrated)).isCalibrated, true);
+});
+
+test('tokens that a text may spell out are read', async () => {
+  const settings = { kind: 'builtin', sequence_length: 16, special_tokens: ['[SEP]'], added_tokens: [{ content: '<b>' }] };
+  const { tokenizer } = await readArtifact(artifact(members({ tokenizer: settings })));
+  assert.deepEqual(tokenizer.tokensInTexts, ['[SEP]', '<b>']);
 });
 
 test('a file that is a view into a larger buffer is read', async () => {
@@ -103,7 +126,7 @@ const wrong = {
   'an offset behind the file': [withEntry('labels.txt', { offset: 2 ** 31 }), /no header of its own/],
   'no JSON': [artifact({ ...members(), 'edgedistil.json': '{' }), /not sound JSON/],
   'JSON that is null': [artifact({ ...members(), 'edgedistil.json': 'null' }), /schema version/],
-  'another schema': [artifact(members({ schema_version: 2 })), /schema version 2/],
+  'another schema': [artifact(members({ schema_version: 3 })), /schema version 3/],
   'no labels': [artifact(members({ labels: [] })), /labels is not/],
   'other labels': [artifact(members({ labels: ['ham', 'eggs'] })), /different labels/],
   'no tolerance': [artifact(members({ tolerance: undefined })), /tolerance is not/],
@@ -114,6 +137,15 @@ const wrong = {
   'a golden case with a probability missing': [
     artifact(members({ golden_cases: [{ text: 'hi', probabilities: [1] }] })),
     /golden_cases is not/,
+  ],
+  'a golden case without token ids': [
+    artifact(members({ golden_cases: [{ text: 'hi', probabilities: [0.75, 0.25] }] })),
+    /golden_cases is not/,
+  ],
+  'a row of a million tokens': [artifact(members({ tokenizer: { kind: 'builtin', sequence_length: 1e6 } })), /tokenizer/],
+  'special tokens that are none': [
+    artifact(members({ tokenizer: { kind: 'builtin', sequence_length: 16, added_tokens: [null] } })),
+    /tokenizer is not/,
   ],
   'another size of the model': [artifact(members({ flatbuffer_size: 8 })), /not the one/],
   'another model': [artifact(members({ flatbuffer_sha256: '0'.repeat(64) })), /not the one/],

@@ -10,7 +10,7 @@ export function metadata(changes = {}) {
   return {
     name: 'tiny',
     labels: ['ham', 'spam'],
-    tokenizer: { kind: 'builtin', sequence_length: 16 },
+    tokenizer: { kind: 'builtin', sequence_length: 16, split: true },
     quantization: { scheme: 'int8' },
     tolerance: 0.05,
     golden_cases: [{ text: 'hi', token_ids: [2, 5, 3], probabilities: [0.75, 0.25], text_pair: null }],

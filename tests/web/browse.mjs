@@ -25,7 +25,21 @@ const SCREENS = [
 ];
 
 const plan = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
-const scenarios = { answers, otherModel, refusals, failures, offline, update, looks, keyboard, weight, webgpu };
+const scenarios = {
+  answers,
+  otherModel,
+  explanations,
+  explaining,
+  refusals,
+  failures,
+  withoutIsolation,
+  offline,
+  update,
+  looks,
+  keyboard,
+  weight,
+  webgpu,
+};
 const browser = await launch(PLAIN);
 const shared = await serve();
 const found = {};
@@ -57,6 +71,73 @@ async function otherModel() {
     for (const text of plan.texts) rows.push(await answerOf(page, text));
     return { rows, log, facts: await facts(page), error: await errorOf(page) };
   });
+}
+
+/** Chooses files with more to tell (texts with no label, several labels), types the table and explains each answer. */
+async function explanations() {
+  return visit(async ({ page, log }) => {
+    const found = {};
+    for (const [name, file] of Object.entries(plan.own)) {
+      await (await page.$('#file')).uploadFile(file);
+      await settle(page);
+      found[name] = { error: await errorOf(page), facts: await facts(page), rows: [] };
+      for (const text of plan.texts) {
+        found[name].rows.push({ ...(await answerOf(page, text)), explanation: await explanationOf(page) });
+      }
+    }
+    return { ...found, log };
+  });
+}
+
+/** What becomes of an explanation when the text changes: while it is worked out, and when it is shown. */
+async function explaining() {
+  return visit(async ({ page }) => {
+    const isShown = () => page.$eval('#explanation', (shown) => !shown.hidden);
+    await answerOf(page, plan.texts[0]);
+    const first = await explanationOf(page);
+    const shown = [await isShown()];
+    await answerOf(page, plan.texts[1]);
+    shown.push(await isShown());
+    const runs = await page.evaluate(async () => {
+      const { session } = await import('./app.js');
+      const { classifier } = session;
+      const classify = classifier.classify.bind(classifier);
+      let count = 0;
+      const field = document.querySelector('#text');
+      const type = (value) => {
+        field.value = value;
+        field.dispatchEvent(new Event('input', { bubbles: true }));
+      };
+      type('on '.repeat(400));
+      await session.settled();
+      classifier.classify = (text) => {
+        count += 1;
+        if (count === 3) type('off'); // as a person who types meanwhile
+        return classify(text);
+      };
+      document.querySelector('#explain').click();
+      await session.settled();
+      await session.settled(); // the answer to what was typed
+      return count;
+    });
+    shown.push(await isShown());
+    return { first, shown, runs };
+  });
+}
+
+/** The page from a server that does not isolate it from other origins: no threads. */
+async function withoutIsolation() {
+  const server = await serve(plan.folder, ['-u', '-m', 'http.server', '0', '--bind', '127.0.0.1', '-d', plan.folder]);
+  const context = await browser.createBrowserContext();
+  try {
+    const page = await context.newPage();
+    await open(page, server.address);
+    const isIsolated = await page.evaluate('crossOriginIsolated');
+    return { isIsolated, row: await answerOf(page, plan.texts[0]), facts: await facts(page) };
+  } finally {
+    server.stop();
+    await context.close();
+  }
 }
 
 /** Chooses files that must be refused; the model before must still answer after each. */
@@ -154,6 +235,10 @@ async function update() {
 async function looks() {
   return visit(async ({ page, log }) => {
     const screens = {};
+    await (await page.$('#file')).uploadFile(plan.own.unknown);
+    await settle(page);
+    await answerOf(page, plan.striking);
+    await explanationOf(page);
     for (const { name, width, height, scheme, scale } of SCREENS) {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
       await page.setViewport({ width, height, deviceScaleFactor: scale });
@@ -162,6 +247,9 @@ async function looks() {
     await (await page.$('#file')).uploadFile(plan.refused.foreign);
     await settle(page);
     screens.error = await look(page, 'error', SCREENS.at(-1).width);
+    await (await page.$('#file')).uploadFile(plan.own.several);
+    await settle(page);
+    screens.several = await look(page, 'several', SCREENS.at(-1).width);
     return { screens, log };
   });
 }
@@ -295,8 +383,29 @@ async function answerOf(page, units) {
         bars.map((bar) => [bar.firstElementChild.textContent, Number(bar.querySelector('data').value)]),
       ),
       isCut: !document.querySelector('#limit').hidden,
+      truncated: (({ hidden, textContent }) => (hidden ? false : textContent.startsWith('Truncated') ? true : null))(
+        document.querySelector('#truncated'),
+      ),
+      unknown: (({ hidden, textContent }) => (hidden ? null : textContent))(document.querySelector('#unknown')),
+      given: [...document.querySelectorAll('#bars .is-given > :first-child')].map(({ textContent }) => textContent),
     };
   }, units);
+}
+
+/** What the button shows: words with their effects, or the error. */
+async function explanationOf(page) {
+  await page.click('#explain');
+  await settle(page);
+  return page.evaluate(() => ({
+    isShown: !document.querySelector('#explanation').hidden,
+    error: document.querySelector('#error').textContent,
+    text: document.querySelector('#words').textContent,
+    words: [...document.querySelectorAll('#words .word')].map(({ textContent, dataset }) => [
+      textContent,
+      Number(dataset.effect),
+    ]),
+    table: [...document.querySelectorAll('#effects tr')].map((row) => [...row.children].map((cell) => cell.textContent)),
+  }));
 }
 
 /** Drops files as a person does: the page sees a drag, then a drop. */
@@ -340,11 +449,11 @@ async function launch(args) {
   }
 }
 
-/** A server of our own for the page, as `make web-demo` starts it. */
-async function serve(folder = plan.folder) {
-  const child = spawn(plan.python, [plan.server, folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** A server of our own for the page, as `make web-demo` starts it, or another one. */
+async function serve(folder = plan.folder, command = [plan.server, folder, '--port', '0']) {
+  const child = spawn(plan.python, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   const stopped = new Promise((resolve) => child.on('exit', resolve));
   process.on('exit', () => child.kill());
   const line = await new Promise((resolve) => child.stdout.once('data', (data) => resolve(String(data))));
-  return { address: line.split(' ')[0], stop: () => child.kill(), stopped };
+  return { address: line.match(/http:[^ )]+/)[0], stop: () => child.kill(), stopped };
 }

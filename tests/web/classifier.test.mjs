@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { encodeText, rank, TextClassifier } from '../../web_demo/classifier.js';
+import { rank, TextClassifier } from '../../web_demo/classifier.js';
+import { encodeText } from '../../web_demo/encoding.js';
 import { EngineError, MismatchError } from '../../web_demo/errors.js';
 
 const bytesOf = (text) => Array.from(encodeText(text)).slice(0, Buffer.byteLength(text));
@@ -36,8 +37,10 @@ test('labels come best first, equal ones in their order', () => {
 
 const ARTIFACT = {
   labels: ['ham', 'spam'],
+  tokenizer: { sequenceLength: 6, split: true, splitOnCjk: true, tokensInTexts: [] },
+  thresholds: null,
   tolerance: 0.05,
-  goldenCases: [{ text: 'hi', textPair: null, probabilities: [0.75, 0.25] }],
+  goldenCases: [{ text: 'hi', textPair: null, tokenIds: [2, 9, 3], probabilities: [0.75, 0.25] }],
 };
 
 function model(answer, signatures = ['classify_text'], unknownScore = null) {
@@ -100,15 +103,40 @@ for (const [name, answer] of Object.entries({
 }
 
 test('another label is no mismatch where the two best are closer than the tolerance', async () => {
-  const close = { ...ARTIFACT, goldenCases: [{ text: 'hi', textPair: null, probabilities: [0.51, 0.49] }] };
+  const close = { ...ARTIFACT, goldenCases: [{ ...ARTIFACT.goldenCases[0], probabilities: [0.51, 0.49] }] };
   await TextClassifier.verified(close, model([0.49, 0.51]));
 });
 
 test('a pair of texts is replayed with the signature for pairs', async () => {
-  const pair = { ...ARTIFACT, goldenCases: [{ text: 'a', textPair: 'b', probabilities: [0.75, 0.25] }] };
+  const pair = { ...ARTIFACT, goldenCases: [{ ...ARTIFACT.goldenCases[0], textPair: 'b' }] };
   const used = model([0.75, 0.25], ['classify_text', 'classify_text_pair']);
   await TextClassifier.verified(pair, used);
   assert.deepEqual(used.calls[0], ['classify_text_pair', 'text', 'text_pair']);
+});
+
+test('several labels, one or none reach their thresholds', async () => {
+  const several = { ...ARTIFACT, thresholds: [0.5, 0.2], goldenCases: [] };
+  for (const [answer, expected] of [[[0.75, 0.25], ['ham', 'spam']], [[0.1, 0.2], ['spam']], [[0.4, 0.1], []]]) {
+    const classifier = await TextClassifier.verified(several, model(answer.map(Math.fround)));
+    assert.deepEqual((await classifier.classify('anything')).labels, expected);
+  }
+  assert.equal((await (await TextClassifier.verified(ARTIFACT, model([0.75, 0.25]))).classify('a')).labels, null);
+});
+
+test('token ids are replayed, and others refused', async () => {
+  const told = (ids) => {
+    const made = model([0.75, 0.25], ['classify_text', 'tokenize']);
+    made.tokenize = async (row) => {
+      const words = String.fromCharCode(...row.subarray(0, row.indexOf(0))).split(' ').filter(Boolean);
+      const pieces = words.map((word) => ids[word] ?? word.charCodeAt(0));
+      return Int32Array.from([2, ...pieces.slice(0, 4), 3]);
+    };
+    return made;
+  };
+  await TextClassifier.verified(ARTIFACT, told({ hi: 9 }));
+  const refused = told({ hi: 8 });
+  await assert.rejects(TextClassifier.verified(ARTIFACT, refused), /other token ids/);
+  assert.ok(refused.isClosed);
 });
 
 test('a model that takes token ids is refused', async () => {

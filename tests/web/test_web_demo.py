@@ -60,6 +60,9 @@ TEXTS = {
     "direction marks": "\u202eturn on\u202c the \u200blight\ufeff",
 }
 
+STRIKING = "打开客厅的灯" * 12  # unknown to the bundled preset, and longer than it reads
+MOST_WORDS = 500
+
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory):
@@ -71,13 +74,28 @@ def other(tiny_preset, tmp_path_factory):
     return convert(tiny_preset, "fp32", tmp_path_factory.mktemp("other"))
 
 
-def convert(preset, scheme, folder):
+@pytest.fixture(scope="module")
+def own(make_tiny_classifier, tmp_path_factory):
+    """Files with more to tell: a rule for texts with no label and calibrated scores; several labels for a text."""
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+
+    folder = tmp_path_factory.mktemp("own")
+    options = ("--unknown-label", "none of these", "--calibrate-scores")
+    several = folder / "several.tflite"
+    classifier = make_tiny_classifier(activation="sigmoid")
+    labels, thresholds = ("light", "music", "other"), (0.6, 0.45, 0.75)
+    convert_classifier(classifier, labels, several, plan=QuantizationPlan("fp32"), thresholds=thresholds)
+    return {"unknown": convert("smart_home_tiny_en", "fp32", folder, *options), "several": several}
+
+
+def convert(preset, scheme, folder, *options):
     from click.testing import CliRunner
 
     from edgedistil.cli import main
 
     path = folder / f"{scheme}.tflite"
-    result = CliRunner().invoke(main, ["convert", "--preset", str(preset), "--quantize", scheme, "-o", str(path)])
+    arguments = ["convert", "--preset", str(preset), "--quantize", scheme, "-o", str(path), *options]
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     return path
 
@@ -132,7 +150,7 @@ def edited(path, *, probabilities=None, kind=None, flatbuffer=None):
 
 
 @pytest.fixture(scope="module")
-def found(bundled, other, refused, tmp_path_factory):
+def found(bundled, other, own, refused, tmp_path_factory):
     """What browse.mjs reports, by scenario."""
     folder = tmp_path_factory.mktemp("web")
     page = folder / "page"
@@ -145,6 +163,8 @@ def found(bundled, other, refused, tmp_path_factory):
         "folder": str(page),
         "bundled": str(bundled),
         "other": str(other),
+        "own": {name: str(path) for name, path in own.items()},
+        "striking": code_units(STRIKING),
         "refused": {name: str(path) for name, path in refused.items()},
         "texts": [code_units(text) for text in TEXTS.values()],
     }
@@ -184,6 +204,7 @@ def check_answers(rows, path, tolerance):
             # Best first, and all of them.
             assert list(row["probabilities"].values()) == sorted(row["probabilities"].values(), reverse=True), name
             assert not row["isCut"], name
+            assert row["truncated"] == due.is_truncated, name
 
 
 def test_web_bundled_model_answers_as_the_runtime_does(scenario, bundled):
@@ -200,8 +221,82 @@ def test_web_dropped_model_answers_as_the_runtime_does(scenario, other):
     check_answers(answers["rows"], other, FP32_TOLERANCE)
 
 
+def check_explanation(classifier, text, found, tolerance):
+    from edgedistil_runtime.explanation import explain, find_words
+
+    if len(find_words(text)) > MOST_WORDS:
+        assert "at most 500 words" in found["error"]
+        return
+    due = explain(classifier, text)
+    assert [code_units(word) for word, _ in found["words"]] == [code_units(effect.word) for effect in due.words]
+    assert [effect for _, effect in found["words"]] == pytest.approx([word.effect for word in due.words], abs=tolerance)
+    assert found["isShown"]
+    effects = {(effect.word, effect.label_without) for effect in due.words}
+    for word, _, label in found["table"]:
+        assert (word, due.label if label == "the same" else label) in effects
+
+
+@pytest.mark.parametrize("name", ["unknown", "several"])
+def test_web_explanation_is_that_of_the_runtime(scenario, own, name):
+    from edgedistil_runtime import TextClassifier
+
+    rows = scenario("explanations")[name]["rows"]
+    with TextClassifier(own[name]) as classifier:
+        for (case, text), row in zip(TEXTS.items(), rows, strict=True):
+            assert row["truncated"] == classifier.classify(text).is_truncated, case
+            check_explanation(classifier, text, row["explanation"], FP32_TOLERANCE)
+    assert sum(row["truncated"] is True for row in rows) >= 1
+    assert sum(bool(row["explanation"]["table"]) for row in rows) > len(rows) / 2
+
+
+def test_web_texts_with_no_label_are_those_of_the_runtime(scenario, own):
+    from edgedistil_runtime import TextClassifier
+
+    told = scenario("explanations")["unknown"]
+    with TextClassifier(own["unknown"]) as classifier:
+        answers = [classifier.classify(text) for text in TEXTS.values()]
+    assert {answer.is_unknown for answer in answers} == {True, False}
+    for answer, row in zip(answers, told["rows"], strict=True):
+        assert (row["unknown"] is not None) == answer.is_unknown
+        assert row["label"] == ("none of these" if answer.is_unknown else answer.label)
+        assert row["given"] == ([] if answer.is_unknown else [answer.label])
+        if answer.is_unknown:
+            assert row["unknown"].endswith(f"Nearest: {answer.label}.")
+    assert "calibrated" in told["facts"] and "none of these" in told["facts"]
+
+
+def test_web_several_labels_are_those_of_the_runtime(scenario, own):
+    from edgedistil_runtime import TextClassifier
+
+    told = scenario("explanations")["several"]
+    with TextClassifier(own["several"]) as classifier:
+        answers = [classifier.classify(text) for text in TEXTS.values()]
+    assert {len(answer.labels) for answer in answers} == {0, 1, 2}
+    for answer, row in zip(answers, told["rows"], strict=True):
+        assert row["given"] == list(answer.labels)
+        assert row["label"] == (", ".join(answer.labels) or "None of the labels")
+        assert row["probabilities"] == pytest.approx(dict(answer.probabilities), abs=FP32_TOLERANCE)
+    assert "several for a text" in told["facts"]
+
+
+def test_web_explanation_ends_with_its_text(scenario):
+    told = scenario("explaining")
+    assert told["first"]["text"] == TEXTS["command"]
+    assert [word for word, _ in told["first"]["words"]] == TEXTS["command"].split()
+    assert told["shown"] == [True, False, False]
+    assert told["runs"] < 10  # of 401
+
+
+def test_web_page_says_whether_threads_are_on(scenario):
+    assert "threads on" in scenario("answers")["facts"]
+    told = scenario("withoutIsolation")
+    assert not told["isIsolated"]
+    assert "threads off: the server does not isolate the page" in told["facts"]
+    assert told["row"]["label"] == scenario("answers")["rows"][0]["label"]
+
+
 def test_web_page_asks_nobody_else_and_breaks_no_rule_of_its_own(scenario):
-    for name in ("answers", "otherModel", "looks"):
+    for name in ("answers", "otherModel", "explanations", "looks"):
         assert scenario(name)["log"] == {"errors": [], "foreign": []}, name
 
 
@@ -244,15 +339,15 @@ def test_web_new_build_replaces_the_stored_one(scenario):
     assert update["caches"] == [1, 1]
 
 
-@pytest.mark.parametrize("screen", ["desktop", "dark", "phone", "narrow", "error"])
+@pytest.mark.parametrize("screen", ["desktop", "dark", "phone", "narrow", "error", "several"])
 def test_web_screen_is_accessible_and_not_too_wide(scenario, screen):
     assert scenario("looks")["screens"][screen] == {"overflow": 0, "violations": []}
 
 
 def test_web_keyboard_reaches_everything(scenario):
     keyboard = scenario("keyboard")
-    assert keyboard["reached"][0] == "text"
-    assert {"more", "file"} <= set(keyboard["reached"])
+    assert keyboard["reached"][:2] == ["Use a model of your own", "text"]
+    assert {"more", "explain", "file"} <= set(keyboard["reached"])
     assert keyboard["text"] == keyboard["example"] != ""
 
 

@@ -13,6 +13,7 @@ from ..conftest import HANG
 HERE = Path(__file__).parent
 WEB_DEMO = HERE.parents[1] / "web_demo"
 NODE_DEMO = HERE.parents[1] / "demos" / "node"
+REACT_NATIVE_DEMO = HERE.parents[1] / "demos" / "react_native"
 OLDEST_NODE = 20  # of `import.meta.dirname`, and the oldest that is maintained
 PUBLIC_REGISTRY = "https://registry.npmjs.org/"
 
@@ -57,7 +58,9 @@ def test_web_page_names_no_other_host():
     assert addresses == {"http://localhost"}  # in an error message
 
 
-@pytest.mark.parametrize("folder", [WEB_DEMO, NODE_DEMO, HERE], ids=["web_demo", "node", "tests"])
+@pytest.mark.parametrize(
+    "folder", [WEB_DEMO, NODE_DEMO, REACT_NATIVE_DEMO, HERE], ids=["web_demo", "node", "react_native", "tests"]
+)
 def test_web_lock_file_names_no_private_host(folder):
     packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert len(packages) > 1

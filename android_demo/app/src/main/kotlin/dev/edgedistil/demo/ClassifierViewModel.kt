@@ -11,8 +11,7 @@ import androidx.lifecycle.viewModelScope
 import dev.edgedistil.core.Artifact
 import dev.edgedistil.core.Processor
 import dev.edgedistil.core.VerifiedModel
-import dev.edgedistil.core.rank
-import dev.edgedistil.core.textRow
+import dev.edgedistil.core.classify
 import java.util.concurrent.Executors
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.Job
@@ -119,13 +118,9 @@ class ClassifierViewModel(application: Application, private val saved: SavedStat
     }
 
     private fun answer(text: String): Answer? {
-        val (metadata, model) = verified?.let { it.metadata to it.model } ?: return null
         val start = System.nanoTime()
-        val row = textRow(text)
-        val probabilities = model.probabilities(row)
-        val milliseconds = (System.nanoTime() - start) / NANOS_PER_MILLI
-        val unknown = metadata.unknownRule?.takeIf { rule -> model.unknownScore?.let { it > rule.threshold } == true }
-        return Answer(rank(metadata.labels, probabilities), milliseconds, row.isCut, unknown?.label)
+        val found = verified?.classify(text) ?: return null
+        return Answer(found.scores, (System.nanoTime() - start) / NANOS_PER_MILLI, found.isCut, found.unknown)
     }
 
     /** Does something, and returns whether it went well; what went wrong is shown. */

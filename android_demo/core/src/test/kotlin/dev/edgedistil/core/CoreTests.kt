@@ -5,7 +5,7 @@ import kotlin.system.exitProcess
 
 /** Runs every test; the exit code says whether one failed. No framework, so that nothing has to be downloaded. */
 fun main() {
-    val tests = jsonTests + textTests + rankingTests + goldenTests + twoPartTests + fallbackTests
+    val tests = jsonTests + textTests + rankingTests + classificationTests + goldenTests + twoPartTests + fallbackTests
     val failed =
         tests.filter { (name, test) ->
             val error = runCatching(test).exceptionOrNull()
@@ -96,6 +96,7 @@ private fun metadata(
     vararg cases: GoldenCase,
     tolerance: Double = 0.01,
     kind: String = "builtin",
+    unknownRule: UnknownRule? = null,
 ) = Metadata(
     name = "test",
     labels = listOf("a", "b"),
@@ -109,10 +110,12 @@ private fun metadata(
     isEncoderCompiled = false,
     flatbufferSize = 8,
     flatbufferSha256 = "",
+    unknownRule = unknownRule,
 )
 
 private class FakeModel(
     private val answer: FloatArray,
+    override val unknownScore: Float? = null,
     private val ids: (TextRow) -> IntArray = { intArrayOf(2, bytes(it).size, 3) },
 ) : TextModel {
     var isClosed = false
@@ -129,6 +132,32 @@ private class FakeModel(
 private val right = floatArrayOf(0.7f, 0.3f)
 private val wrong = floatArrayOf(0.3f, 0.7f)
 private val data = metadata(case("hi", listOf(0.7, 0.3)))
+
+private fun classified(text: String, rule: UnknownRule? = null, score: Float? = null): Classification {
+    val described = metadata(unknownRule = rule)
+    val model = FakeModel(wrong, unknownScore = score)
+    return VerifiedModel(described, model, Processor.CPU, replayGoldenCases(described, model), null).classify(text)
+}
+
+private val classificationTests =
+    mapOf<String, () -> Unit>(
+        "one line from a text to its label" to {
+            val found = classified("hi")
+            expectEqual("b", found.label)
+            expectEqual(listOf(Score("b", 0.7f), Score("a", 0.3f)), found.scores)
+            expectEqual(false to null, found.isCut to found.unknown)
+        },
+        "a text that does not fit is cut" to {
+            val sizes = listOf(MAX_TEXT_BYTES, MAX_TEXT_BYTES + 1)
+            expectEqual(listOf(false, true), sizes.map { classified("x".repeat(it)).isCut })
+        },
+        "a score above the threshold has the name for unknown texts" to {
+            val rule = UnknownRule("none of these", -1.5)
+            expectEqual("none of these" to "b", classified("hi", rule, -1.4f).let { it.unknown to it.label })
+            expectEqual(null, classified("hi", rule, -1.5f).unknown)
+            expectEqual(null, classified("hi", null, 3f).unknown)
+        },
+    )
 
 private val goldenTests =
     mapOf<String, () -> Unit>(
