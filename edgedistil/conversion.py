@@ -21,6 +21,7 @@ from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.schemes import Bounds
+from edgedistil_runtime.contract import COMPILED_MEMBERS
 from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class ConversionRequest:
         keep_failed: True to write a file that fails verification under another name.
         pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
         vocabulary_size: Number of pieces to keep, with `pruning_texts`.
-        target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`.
+        target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`,
+            `coralboard`.
         sequence_length: Number of tokens that texts are cut to; None for the preset's.
         name: Name of the model in its metadata; None for the preset's name.
         force: True to replace an existing file.
@@ -231,7 +233,9 @@ def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionR
     texts = sampled(_texts_for_calibration(request), _MOST_CALIBRATION_TEXTS)
     record = dict(prepared.record)
     rounding = request.plan.calibrated(int(prepared.classifier.backbone.num_layers)).rounding
-    if texts and (request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu"):
+    if texts and (
+        request.plan.needs == "calibration data" or rounding != "nearest" or request.target in COMPILED_MEMBERS
+    ):
         record["calibration"] = {"texts": len(texts), "sha256": _digest(texts)}
     elif request.calibration_texts:
         _log.warning("The calibration data are not used: a plan of %s measures no ranges.", request.plan.scheme)

@@ -17,7 +17,7 @@ export const FILE_IDENTIFIER = 'TFL3'; // bytes 4 to 8 of every TFLite flatbuffe
 const METADATA = 'edgedistil.json';
 const LABELS = 'labels.txt';
 const REQUIRED = [METADATA, LABELS, 'vocab.txt'];
-const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite']; // for accelerators that a browser has not
+const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite', 'encoder.vmfb']; // for accelerators that a browser has not
 
 /**
  * @typedef {object} GoldenCase a text, with what the Keras classifier answered

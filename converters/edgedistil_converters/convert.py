@@ -109,7 +109,8 @@ def convert_classifier(
         interface: What the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
         calibration_texts: Texts like those that the model will meet, which `int8-static` needs; with them, int4
             weights are rounded by GPTQ.
-        target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        target: `cpu`, which every device has; `gpu`, `edgetpu` or `coralboard` for a file with a second
+            part for that accelerator.
         name: Name of the model in its metadata; the file's stem by default.
         verification_texts: Texts like those that the model will meet, on which the file is judged; without any, the
             calibration texts.

@@ -16,7 +16,7 @@ from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
 from edgedistil_converters.quantization.plan import INT4_SCALES, OLDEST_RUNTIMES
 from edgedistil_converters.quantization.schemes import SCHEMES
-from edgedistil_runtime.contract import TARGETS
+from edgedistil_runtime.contract import CORALBOARD, TARGETS
 
 if TYPE_CHECKING:
     from edgedistil.conversion import ConversionRequest
@@ -364,7 +364,17 @@ def _report_encoder(encoder: "EncoderPart", target: str) -> None:
         f"the part for {target}, run on this CPU: labels agree on {parity['label_agreement']:.1%}, largest difference "
         f"of a probability {parity['largest_difference']:.2g}; {', '.join(map(str, encoder.lengths))} tokens"
     )
-    if mapping:
+    if target == CORALBOARD:
+        simulated = mapping["simulated"]
+        click.echo(
+            f"on the NPU: {mapping['mapped']} ops; on the chip's small core: {mapping['on_css']}; "
+            f"{mapping['cycles']:,} cycles, {mapping['estimated_milliseconds']:.1f} ms by the compiler's estimate"
+        )
+        click.echo(
+            f"simulated: {simulated['texts']} texts, labels equal, largest difference of a probability "
+            f"{simulated['largest_difference']:.2g} from the encoder on this CPU"
+        )
+    elif mapping:
         left = mapping.get("on_cpu", 0)
         said = "by Coral's compiler" if encoder.is_compiled else "a prediction: no edgetpu_compiler is on the PATH"
         click.echo(f"on the Edge TPU: {mapping['mapped']} ops; on the CPU: {left} ({said})")

@@ -74,10 +74,12 @@ class TextClassifier:
             path: A `.tflite` file that EdgeDistil wrote, or its content: bytes, a file object opened in binary mode (a
                 member of a ZIP archive, for instance), or a resource, `importlib.resources.files(package) / name`. A
                 content is checked as a file is and kept in memory once.
-            accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`.
+            accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`,
+                `coralboard`.
             num_threads: Number of threads for one text; None is 1, which is fastest for short texts and on a busy
                 machine.
-            device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
+            device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`. For a Coralboard: `sim`
+                for its vendor's simulator, which needs no board and computes a text in seconds.
             fallback: Use the CPU if the accelerator is unavailable or fails the golden cases. `runtime_info` and a
                 warning in the log report it.
             backend: Backend that runs the model, for instance a `FakeBackend`; by default `backends.choice` finds

@@ -14,6 +14,8 @@ __all__ = [
     "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
     "COMPILED_MEMBER",
+    "COMPILED_MEMBERS",
+    "CORALBOARD",
     "CPU",
     "EDGETPU",
     "EMBED",
@@ -51,6 +53,7 @@ __all__ = [
     "TRUNCATIONS",
     "UNKNOWN_SCORE",
     "UNKNOWN_TEXTS",
+    "VMFB_MEMBER",
     "VOCABULARY_MEMBER",
     "WATERFALL",
     "encoder_signature",
@@ -80,14 +83,15 @@ UNKNOWN_SCORE = "unknown_score"  # float32[b]: the greater, the less a text is l
 IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"  # BERT's three inputs, as MediaPipe names them
 
 # Inputs of the encoder for an accelerator; its output is `probabilities`, [1, num_classes].
-EMBEDDINGS = "embeddings"  # GPU: float32[1, length, width]; Edge TPU: int8[1, 1, length, width]
+EMBEDDINGS = "embeddings"  # GPU: float32[1, length, width]; Edge TPU, Coralboard: int8[1, 1, length, width]
 ATTENTION_BIAS = "attention_bias"  # GPU: float32[1, 1, 1, length], added to attention scores
-ATTENTION_MASK = "attention_mask"  # Edge TPU: int8[1, 1, length, 1], which positions hold tokens
+ATTENTION_MASK = "attention_mask"  # Edge TPU, Coralboard: int8[1, 1, length, 1]: which positions hold tokens
 
 # Members of the archive after the flatbuffer.
 METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER = "edgedistil.json", "labels.txt", "vocab.txt"
 MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)  # in every artifact
 ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"  # for accelerators
+VMFB_MEMBER = "encoder.vmfb"  # encoder.tflite, compiled for a Coralboard
 FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_identifier` in its schema
 
 SCORE_CALIBRATION = "score_calibration"  # key of `preparation` in edgedistil.json: scores were calibrated, and how
@@ -100,8 +104,10 @@ KERAS_HUB, HUGGING_FACE = "keras_hub", "hugging_face"
 RULES = (KERAS_HUB, HUGGING_FACE)  # the library whose token ids are reproduced
 ROUND_ROBIN, WATERFALL, LONGEST_FIRST = "round_robin", "waterfall", "longest_first"
 TRUNCATIONS = (ROUND_ROBIN, WATERFALL, LONGEST_FIRST)  # how two texts share a row of token ids
-CPU, GPU, EDGETPU = "cpu", "gpu", "edgetpu"
-TARGETS = (CPU, GPU, EDGETPU)  # what an artifact is converted for, and the accelerators that can be asked for
+CPU, GPU, EDGETPU, CORALBOARD = "cpu", "gpu", "edgetpu", "coralboard"
+# What an artifact is converted for, and the accelerators that can be asked for.
+TARGETS = (CPU, GPU, EDGETPU, CORALBOARD)
+COMPILED_MEMBERS = {EDGETPU: COMPILED_MEMBER, CORALBOARD: VMFB_MEMBER}  # the targets whose encoders are compiled
 
 
 def encoder_signature(length: int) -> str:

@@ -17,6 +17,7 @@ DISTINCTIVE = {
     *(contract.TOKENIZE, contract.TOKENIZE_PAIR, contract.SERVING_DEFAULT),
     *(contract.SEGMENT_IDS, contract.EMBEDDINGS, contract.ATTENTION_BIAS, contract.ATTENTION_MASK),
     *(*contract.MEMBERS, contract.ENCODER_MEMBER, contract.COMPILED_MEMBER, contract.FILE_IDENTIFIER),
+    contract.VMFB_MEMBER,
     *(contract.BUILTIN, contract.TFTEXT, *contract.TARGETS, *contract.TRUNCATIONS),
 }
 
@@ -24,7 +25,9 @@ DISTINCTIVE = {
 def test_names_that_files_depend_on():
     assert [getattr(contract, name) for name in sorted(set(contract.__all__) - {"encoder_signature"})] == [
         *("attention_bias", "attention_mask", "builtin", "classify_text", "classify_text_pair", "classify_tokens"),
-        *("encoder_edgetpu.tflite", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu"),
+        "encoder_edgetpu.tflite",
+        {"edgetpu": "encoder_edgetpu.tflite", "coralboard": "encoder.vmfb"},
+        *("coralboard", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu"),
         *("hugging_face", "ids", "keras_hub"),
         *(
             "labels.txt",
@@ -45,11 +48,12 @@ def test_names_that_files_depend_on():
             "segment_ids",
             "serving_default",
             "single_label_classification",
-            ("cpu", "gpu", "edgetpu"),
+            ("cpu", "gpu", "edgetpu", "coralboard"),
             "text",
         ),
         *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair", "token_ids"),
-        *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts", "vocab.txt", "waterfall"),
+        *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts"),
+        *("encoder.vmfb", "vocab.txt", "waterfall"),
     ]
     assert contract.encoder_signature(7) == "classify_embeddings_7"
 

@@ -12,7 +12,8 @@ from edgedistil_converters.quantization.calibration import check_calibration_giv
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_converters.targets.plans import check_target
-from edgedistil_runtime.contract import CPU
+from edgedistil_converters.targets.torq_tools import find_torq_tools
+from edgedistil_runtime.contract import CORALBOARD, CPU
 from edgedistil_runtime.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class ConversionOptions:
     Attributes:
         plan: How to quantize; int8 with dynamic ranges by default.
         interface: Inputs of the file; one text as UTF-8 bytes, with the builtin tokenizer, by default.
-        target: `cpu`, or `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        target: `cpu`, or `gpu`, `edgetpu` or `coralboard` for a file with a second part for that accelerator.
         verification_texts: Texts like those that the model will classify, to verify in addition to the built-in ones.
             Without any, the calibration texts are taken.
         verification_labels: Label of each of these texts, for the accuracy; None or an unknown one does not count.
@@ -147,10 +148,13 @@ class ConversionOptions:
 
         Raises:
             OutputError: The file cannot be written.
-            ConversionError: The target cannot run the plan or the interface, or the plan needs texts.
+            ConversionError: The target cannot run the plan or the interface, or its compiler is missing, or the plan
+                needs texts.
         """
         check_output(output, force=self.force)
         check_target(self.target, self.plan, self.interface)
+        if self.target == CORALBOARD:
+            find_torq_tools()
         check_calibration_given(self.plan, calibration_texts)
 
 

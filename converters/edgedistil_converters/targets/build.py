@@ -7,7 +7,7 @@ from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_runtime.artifact import TokenizerSettings
-from edgedistil_runtime.contract import EDGETPU, GPU
+from edgedistil_runtime.contract import CORALBOARD, EDGETPU, GPU
 
 __all__ = ["build_encoder"]
 
@@ -23,7 +23,7 @@ def build_encoder(
     """Builds the part of a classifier that an accelerator runs; returns None for a CPU.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         weights: Weights of the classifier.
         settings: Options of its tokenizer.
         plan: How to quantize.
@@ -31,7 +31,7 @@ def build_encoder(
         ranges: Ranges learned in training, site -> (min, max).
 
     Raises:
-        ConversionError: See `build_gpu_encoder` and `build_edgetpu_encoder`.
+        ConversionError: See `build_gpu_encoder`, `build_edgetpu_encoder` and `build_coralboard_encoder`.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -50,4 +50,8 @@ def build_encoder(
         from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
 
         return build_edgetpu_encoder(weights, settings, plan, token_ids(), ranges=ranges)
+    if target == CORALBOARD:
+        from edgedistil_converters.targets.coralboard import build_coralboard_encoder
+
+        return build_coralboard_encoder(weights, settings, plan, token_ids(), ranges=ranges)
     return None

@@ -47,7 +47,13 @@ _FIXED_RANGES = (
     "a GPU computes in float, so fixed ranges gain nothing, and LiteRT 2.3 was seen to run a fully quantized model "
     "on it and to return zeros without an error"
 )
-_FLOAT = "it computes only in int8, with the range of every activation fixed in the file"
+_FLOAT_REFUSALS = dict.fromkeys(
+    ("fp32", "fp16", "int8", "int4"), "it computes only in int8, with the range of every activation fixed in the file"
+)
+# The bounds are wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
+_INT8_TOLERANCE = Tolerance(0.6, 0.06, 0.75)
+# Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
+_INT8_RULES = Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf)
 TARGETS: Mapping[str, Target] = {
     "cpu": Target("A CPU", {}),
     "gpu": Target(
@@ -58,14 +64,8 @@ TARGETS: Mapping[str, Target] = {
             "int8-qat": _FIXED_RANGES,
         },
     ),
-    # The bounds are wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
-    "edgetpu": Target(
-        "An Edge TPU",
-        dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT),
-        Tolerance(0.6, 0.06, 0.75),
-        # Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
-        Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf),
-    ),
+    "edgetpu": Target("An Edge TPU", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),
+    "coralboard": Target("A Coralboard", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),  # the same encoder
 }
 
 
@@ -73,7 +73,7 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     """Check, before any work, that a target can run a plan and an interface.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         plan: The plan of the classifier.
         interface: The interface of the file.
 
@@ -105,7 +105,7 @@ def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
     """Return the bounds for probabilities of the encoder for a target.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         plan: The plan of the classifier.
 
     Example:
@@ -119,7 +119,7 @@ def encoder_rules(target: str, plan: QuantizationPlan) -> Rules | None:
     """Return the rules for the encoder for a target; None if every text must keep its tolerance.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         plan: The plan of the classifier.
 
     Example:
@@ -143,7 +143,7 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
     """Check that a target can run a plan.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         plan: The plan of the classifier.
 
     Raises:

@@ -23,7 +23,16 @@ from edgedistil_converters.verification.samples import BUILTIN_TEXTS, ENOUGH_SAM
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
-from edgedistil_runtime.contract import BUILTIN, CLASSIFY_TOKENS, EDGETPU, GPU, NO_TOKENIZER, PROBABILITIES, TOKEN_IDS
+from edgedistil_runtime.contract import (
+    BUILTIN,
+    CLASSIFY_TOKENS,
+    CORALBOARD,
+    EDGETPU,
+    GPU,
+    NO_TOKENIZER,
+    PROBABILITIES,
+    TOKEN_IDS,
+)
 from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.metadata import ArtifactMetadata
@@ -46,8 +55,11 @@ _NEXT_STEPS = {
 }
 _ENCODER_NEXT_STEPS = {
     GPU: "Use a more exact scheme, up to fp32 (`scheme`), or the target cpu (`target`).",
-    EDGETPU: "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (`scheme` int8-qat with "
-    "`training`), or use the target cpu (`target`).",
+    **dict.fromkeys(
+        (EDGETPU, CORALBOARD),
+        "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (`scheme` int8-qat with "
+        "`training`), or use the target cpu (`target`).",
+    ),
 }
 _Part = Literal["model", "encoder"]
 
