@@ -21,10 +21,23 @@ DISTINCTIVE = {
 }
 
 
+FUNCTIONS = {"encoder_signature", "fixed_embed", "fixed_text", "fixed_tokens"}
+
+
 def test_names_that_files_depend_on():
-    assert [getattr(contract, name) for name in sorted(set(contract.__all__) - {"encoder_signature"})] == [
+    assert [getattr(contract, name) for name in sorted(set(contract.__all__) - FUNCTIONS)] == [
         *("attention_bias", "attention_mask", "builtin", "classify_text", "classify_text_pair", "classify_tokens"),
-        *("encoder_edgetpu.tflite", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu"),
+        *(
+            "encoder_edgetpu.tflite",
+            "cpu",
+            "edgetpu",
+            "embed",
+            "embeddings",
+            "encoder.tflite",
+            b"TFL3",
+            "fixed_lengths",
+        ),
+        "gpu",
         *("hugging_face", "ids", "keras_hub"),
         *(
             "labels.txt",
@@ -35,6 +48,7 @@ def test_names_that_files_depend_on():
             "multi_label_classification",
             2,
             "none",
+            "npu",
         ),
         *(
             "probabilities",
@@ -45,13 +59,17 @@ def test_names_that_files_depend_on():
             "segment_ids",
             "serving_default",
             "single_label_classification",
-            ("cpu", "gpu", "edgetpu"),
+            ("cpu", "gpu", "edgetpu", "npu"),
             "text",
         ),
-        *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair", "token_ids"),
+        *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair"),
+        *("token_count", "token_ids"),
         *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts", "vocab.txt", "waterfall"),
     ]
     assert contract.encoder_signature(7) == "classify_embeddings_7"
+    assert contract.fixed_tokens(7) == "classify_tokens_7"
+    assert contract.fixed_text(128, 7) == "classify_text_128_7"
+    assert contract.fixed_embed(7) == "embed_7"
 
 
 def test_the_artifact_module_has_the_same_names():
