@@ -1,9 +1,9 @@
 // The page: what is typed, dropped and shown. What a model is and how it runs is in the modules imported here.
 
 import { checkSize, readArtifact } from './artifact.js';
-import { TextClassifier } from './classifier.js';
 import { loadEngine } from './engine.js';
 import { DemoError } from './errors.js';
+import { openVerified } from './gpu.js';
 import { keepForOffline } from './offline.js';
 import { setExamples, setFacts, showAnswer, showError, showLoading, showState } from './view.js';
 
@@ -59,7 +59,7 @@ function take(files) {
 async function use(content) {
   if (!session.engine) throw new DemoError('LiteRT, which runs the model, is not there. Reload the page.');
   const artifact = await readArtifact(content);
-  const classifier = await TextClassifier.verified(artifact, await session.engine.load(artifact.flatbuffer));
+  const classifier = await openVerified(artifact, session.engine);
   session.classifier?.close();
   session.classifier = classifier;
   setFacts(classifier, session.engine);

@@ -21,6 +21,7 @@ const PAGE = [
   'classifier.js',
   'engine.js',
   'errors.js',
+  'gpu.js',
   'offline.js',
   'view.js',
 ];

@@ -1,6 +1,7 @@
 // LiteRT.js as this page uses it: models in, signatures that run on WebAssembly out.
 
 import { EngineError } from './errors.js';
+import { withEncoder } from './gpu.js';
 
 /**
  * Loads LiteRT.js and its WebAssembly.
@@ -12,6 +13,8 @@ import { EngineError } from './errors.js';
  * @typedef {object} Engine
  * @property {boolean} isThreaded
  * @property {(flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>} load
+ * @property {() => boolean} hasGpu whether the browser has a WebGPU device
+ * @property {(artifact: import('./artifact.js').Artifact) => Promise<import('./classifier.js').Model>} loadOnGpu
  */
 export async function loadEngine(folder) {
   const isThreaded = Boolean(globalThis.crossOriginIsolated) && navigator.hardwareConcurrency > 1;
@@ -39,7 +42,10 @@ export async function startEngine(litert, wasm, isThreaded) {
   // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
   // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
   liteRtWasm.checkTensorBufferCompatible = () => {};
-  return { isThreaded, load: (flatbuffer) => loadModel(litert, flatbuffer) };
+  const load = (flatbuffer) => loadModel(litert, flatbuffer);
+  const hasGpu = () => Boolean(litert.getWebGpuDevice());
+  const loadOnGpu = async ({ flatbuffer, encoder }) => withEncoder(litert, await load(flatbuffer), encoder);
+  return { isThreaded, load, hasGpu, loadOnGpu };
 }
 
 async function loadModel(litert, flatbuffer) {
@@ -54,6 +60,7 @@ async function loadModel(litert, flatbuffer) {
     );
   }
   return {
+    compiled,
     signatures: Object.keys(compiled.signatures),
     run: (signature, inputs) => run(litert, compiled, signature, inputs),
     close: () => compiled.delete(),

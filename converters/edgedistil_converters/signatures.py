@@ -35,6 +35,7 @@ from edgedistil_runtime.contract import (
     UNKNOWN_SCORE,
     fixed_embed,
     fixed_text,
+    fixed_tokenize,
     fixed_tokens,
 )
 from edgedistil_runtime.errors import ConversionError
@@ -107,7 +108,7 @@ class FixedShapes:
 
     Attributes:
         lengths: Lengths of rows of token ids, ascending.
-        encoder_lengths: The same of the encoder for an accelerator, for `embed`.
+        encoder_lengths: The same of the encoder for an accelerator, for `embed` and `tokenize`.
         are_alone: True for a file without signatures of open shapes and without text, for an NPU.
         takes_text: True if there are signatures that take a text.
 
@@ -197,6 +198,9 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
             functions |= self._text_functions(CLASSIFY_TEXT, TOKENIZE, tokenizer, _TEXT)
             if interface.takes_text_pair:
                 functions |= self._text_functions(CLASSIFY_TEXT_PAIR, TOKENIZE_PAIR, tokenizer.pair, _TEXT, _TEXT_PAIR)
+            for length in fixed.encoder_lengths:
+                num_bytes = fixed.num_bytes(length)
+                functions[fixed_tokenize(num_bytes, length)] = self._fixed_tokenize(tokenizer, num_bytes, length)
             for length in fixed.lengths:
                 num_bytes = fixed.num_bytes(length)
                 functions[fixed_text(num_bytes, length)] = self._fixed_text(tokenizer, num_bytes, length)
@@ -212,6 +216,11 @@ class TextClassifierModule(tf.Module):  # type: ignore[misc]  # tensorflow has n
 
     def _fixed_tokens(self, length: int) -> Any:
         return _function(self._classify_fixed, self._outputs, tf.TensorSpec([1, length], tf.int32, name=TOKEN_IDS))
+
+    @staticmethod
+    def _fixed_tokenize(tokenizer: GraphTokenizer, num_bytes: int, length: int) -> Any:
+        outputs, text = (TOKEN_IDS, TOKEN_COUNT), tf.TensorSpec([num_bytes], tf.int32, name=TEXT)
+        return _function(lambda text: tokenizer.fixed_row(text, length), outputs, text)
 
     def _fixed_text(self, tokenizer: GraphTokenizer, num_bytes: int, length: int) -> Any:
         def classify(text: Any) -> tuple[Any, ...]:

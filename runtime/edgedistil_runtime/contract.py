@@ -59,6 +59,7 @@ __all__ = [
     "encoder_signature",
     "fixed_embed",
     "fixed_text",
+    "fixed_tokenize",
     "fixed_tokens",
 ]
 
@@ -147,6 +148,16 @@ def fixed_text(num_bytes: int, length: int) -> str:
         'classify_text_256_32'
     """
     return f"{CLASSIFY_TEXT}_{num_bytes}_{length}"
+
+
+def fixed_tokenize(num_bytes: int, length: int) -> str:
+    """Return the name of the signature text int32[num_bytes] -> token_ids int32[1, length], token_count.
+
+    Example:
+        >>> fixed_tokenize(256, 32)
+        'tokenize_256_32'
+    """
+    return f"{TOKENIZE}_{num_bytes}_{length}"
 
 
 def fixed_embed(length: int) -> str:

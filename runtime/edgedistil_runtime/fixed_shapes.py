@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edgedistil_runtime.contract import CLASSIFY_TEXT, CLASSIFY_TOKENS, EMBED
+from edgedistil_runtime.contract import CLASSIFY_TEXT, CLASSIFY_TOKENS, EMBED, TOKENIZE
 from edgedistil_runtime.errors import InputError
 
 __all__ = ["FixedSignatures", "TextShape", "is_fixed"]
 
 _TEXT = re.compile(rf"{CLASSIFY_TEXT}_([1-9]\d*)_([1-9]\d*)")
 _TOKENS = re.compile(rf"{CLASSIFY_TOKENS}_([1-9]\d*)")
-_EMBED = re.compile(rf"{EMBED}_([1-9]\d*)")
+_OTHERS = re.compile(rf"{EMBED}_[1-9]\d*|{TOKENIZE}_[1-9]\d*_[1-9]\d*")
 
 
 class TextShape(NamedTuple):
@@ -111,4 +111,4 @@ def is_fixed(signature: str) -> bool:
         >>> is_fixed("classify_tokens_32"), is_fixed("classify_tokens")
         (True, False)
     """
-    return any(pattern.fullmatch(signature) for pattern in (_TEXT, _TOKENS, _EMBED))
+    return any(pattern.fullmatch(signature) for pattern in (_TEXT, _TOKENS, _OTHERS))

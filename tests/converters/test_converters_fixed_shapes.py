@@ -200,6 +200,12 @@ def test_a_file_for_a_gpu_embeds_rows_of_its_lengths(convert_fixed):
         assert sorted(free) == sorted(fixed) == ["attention_bias", "embeddings"]
         for name, values in free.items():
             np.testing.assert_allclose(fixed[name], values, rtol=0, atol=ROUNDING)
+        text = np.zeros(128, np.int32)
+        text[:7] = list(b"turn on")
+        free, fixed = (backend.run(name, {"text": text}) for name in ("tokenize", "tokenize_128_8"))
+        count = free["token_ids"].shape[1]
+        assert fixed["token_count"].tolist() == [count]
+        assert fixed["token_ids"].tolist() == [[*free["token_ids"][0], *[0] * (8 - count)]]
 
 
 def test_a_length_that_computes_something_else_is_refused(classifier, labels, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ DISTINCTIVE = {
 }
 
 
-FUNCTIONS = {"encoder_signature", "fixed_embed", "fixed_text", "fixed_tokens"}
+FUNCTIONS = {"encoder_signature", "fixed_embed", "fixed_text", "fixed_tokenize", "fixed_tokens"}
 
 
 def test_names_that_files_depend_on():
@@ -69,6 +69,7 @@ def test_names_that_files_depend_on():
     assert contract.encoder_signature(7) == "classify_embeddings_7"
     assert contract.fixed_tokens(7) == "classify_tokens_7"
     assert contract.fixed_text(128, 7) == "classify_text_128_7"
+    assert contract.fixed_tokenize(128, 7) == "tokenize_128_7"
     assert contract.fixed_embed(7) == "embed_7"
 
 

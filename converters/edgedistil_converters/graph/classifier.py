@@ -100,7 +100,7 @@ class EdgeGraph:
         The positions are looked up by numbers that depend on the input, to which 0 is added. Otherwise TensorFlow's
         converter computes the rows of a quantized table and stores them as floats, once for each length.
         """
-        ids = token_ids[0]
+        ids = tf.reshape(token_ids, [-1])  # a slice that drops an axis is refused by GPUs
         positions = tf.range(ids.shape[0]) + tf.minimum(ids, 0)
         with tf.name_scope("embeddings"):
             return self._tokens.rows(ids) + self._positions.rows(positions)
