@@ -62,8 +62,7 @@ class ConversionRequest:
         keep_failed: True to write a file that fails verification under another name.
         pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
         vocabulary_size: Number of pieces to keep, with `pruning_texts`.
-        target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`,
-            `coralboard`.
+        target: `cpu`; an accelerator for which the file gets a second part: `gpu`, `edgetpu`, `coralboard`; or `npu`.
         sequence_length: Number of tokens that texts are cut to; None for the preset's.
         name: Name of the model in its metadata; None for the preset's name.
         force: True to replace an existing file.
@@ -75,6 +74,7 @@ class ConversionRequest:
         in_scope_kept: With `unknown_label`: share of these texts that the threshold keeps; None for 0.97 or, with
             `unknown_texts`, for the best balance.
         unknown_texts: With `unknown_label`: texts with none of the labels.
+        fixed_lengths: Numbers of token ids for which the file has signatures of fixed shapes as well.
 
     Raises:
         DataError: The vocabulary size has no pruning texts, or `int8-qat` no training data.
@@ -108,6 +108,7 @@ class ConversionRequest:
     in_scope_kept: float | None = None
     unknown_texts: tuple[str, ...] = ()
     verification_label_sets: tuple[tuple[str, ...], ...] = ()
+    fixed_lengths: tuple[int, ...] = ()
 
     @property
     def options(self) -> ConversionOptions:
@@ -122,6 +123,7 @@ class ConversionRequest:
             "verification data",
             self.bounds,
             self.keep_failed,
+            self.fixed_lengths,
         )
 
     @property

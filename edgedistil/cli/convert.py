@@ -63,7 +63,13 @@ _MOST_TEXTS_SHOWN = 10
     type=click.Choice(TARGETS),
     default="cpu",
     show_default=True,
-    help="Also include a build for this accelerator; every file runs on CPUs.",
+    help="Also include a build for this accelerator; every file runs on CPUs. npu: a float file of fixed shapes, with "
+    "--tokenizer none.",
+)
+@click.option(
+    "--fixed-lengths",
+    metavar="N,N,…",
+    help="Add signatures of fixed shapes for rows of so many token ids, for hosts that cannot resize an input.",
 )
 @click.option(
     "--oldest-runtime",
@@ -147,6 +153,8 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     edgedistil convert --preset distil_bert_base_en_uncased --train-data train.csv -o intents.tflite
     edgedistil convert --preset ./my_classifier --quantize int8-static --calibration-data texts.csv -o static.tflite
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
+    edgedistil convert --preset ./my_classifier --fixed-lengths 16,32,64 -o fixed.tflite
+    edgedistil convert --preset ./my_classifier --target npu --tokenizer none --quantize fp16 -o for_npu.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
     from edgedistil_converters.files import check_not_an_input
@@ -219,11 +227,22 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
         target=options["target"],
+        fixed_lengths=_lengths(options["fixed_lengths"]),
         sequence_length=options["sequence_length"],
         name=options["name"],
         force=options["force"],
         seed=options["seed"],
     )
+
+
+def _lengths(option: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in option.split(",")) if option else ()
+    except ValueError:
+        raise click.BadParameter(
+            f"must be whole numbers with commas between them, such as 16,32,64. Received: {option!r}",
+            param_hint="--fixed-lengths",
+        ) from None
 
 
 def _layer(option: str) -> "LayerScheme":
@@ -315,6 +334,12 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
         f"largest difference of a probability {parity.largest_difference:.2g}"
     )
     _report_measures(parity)
+    fixed = artifact.metadata.preparation.get("fixed_lengths")
+    if fixed:
+        click.echo(
+            f"fixed lengths {', '.join(map(str, fixed['lengths']))}: largest difference of a probability from the "
+            f"signatures of open shapes {max(fixed['largest_differences'].values()):.2g}"
+        )
     if artifact.metadata.encoder is not None:
         _report_encoder(artifact.metadata.encoder, artifact.metadata.target)
     if different:

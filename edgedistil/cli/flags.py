@@ -24,6 +24,7 @@ FLAGS: Mapping[str, str] = {
     "engine": "--engine",
     "epochs": "--epochs",
     "fallback": "--fallback",
+    "fixed_lengths": "--fixed-lengths",
     "force": "--force",
     "from_teacher": "--from-teacher",
     "hidden_loss": "--hidden-loss",

@@ -128,7 +128,7 @@ class TextClassifier:
         # Accelerators run row by row, and so do models whose rows would get other numbers in a batch.
         self._runs_texts_together = self.runtime_info.accelerator == CPU and self._runner.runs_texts_together
         tokenize = self._token_ids if self._runner.has_tokenize else None
-        self._excerpts_of = LongTexts(self.metadata.tokenizer, tokenize)
+        self._excerpts_of = LongTexts(self.metadata.tokenizer, tokenize, most_bytes=self._runner.most_bytes)
         self._pieces = Pieces(self.metadata.tokenizer, self._token_ids)
         self.long_texts: str = long_texts
 
@@ -300,11 +300,9 @@ class TextClassifier:
         return [found[position] for position in range(len(token_ids))]
 
     def _check_row(self, number: int, row: Sequence[int]) -> None:
-        settings = self.metadata.tokenizer
-        if not 1 <= len(row) <= settings.sequence_length:
-            raise InputError(
-                f"A row must have 1 to {settings.sequence_length} token ids. Received: {len(row)} in row {number}."
-            )
+        settings, longest = self.metadata.tokenizer, self._runner.longest_row
+        if not 1 <= len(row) <= longest:
+            raise InputError(f"A row must have 1 to {longest} token ids. Received: {len(row)} in row {number}.")
         foreign = [token for token in row if not 0 <= token < settings.vocabulary_size]
         if foreign:
             raise InputError(
@@ -326,7 +324,10 @@ class TextClassifier:
         )
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(probabilities.argmax())]
-        flags = [excerpt.is_truncated for excerpt in excerpts]
+        flags = [
+            excerpt.is_truncated or (excerpt.is_truncated if row.is_cut is None else row.is_cut)
+            for row, excerpt in zip(rows, excerpts)
+        ]
         is_truncated = True if True in flags else None if None in flags else False
         decision = self.metadata.decision
         labels = None

@@ -20,6 +20,7 @@ from edgedistil_runtime.contract import (
     METADATA_MEMBER,
     MULTI_LABEL_CLASSIFICATION,
     MULTI_LABEL_SCHEMA_VERSION,
+    NPU,
     RULES,
     SCHEMA_VERSION,
     SCORE_CALIBRATION,
@@ -108,12 +109,12 @@ class ArtifactMetadata:
         labels: Class names, in the order of `probabilities`.
         tokenizer: Settings of the tokenizer.
         quantization: The quantization plan as plain data; `scheme` is its name.
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         golden_cases: Self-test that the runtime replays before the first text.
         tolerance: Largest absolute difference of a probability that the replay allows.
         parity: Comparison with the Keras classifier at conversion.
         model: Architecture: layers, widths, parameters.
-        encoder: Description of the part for an accelerator; None for the target `cpu`.
+        encoder: Description of the part for an accelerator; None for the targets `cpu` and `npu`.
         preparation: Changes to the trained classifier before conversion, with their effects.
         versions: Versions of the packages that made the file.
         oldest_runtime: Oldest TFLite runtime that supports every op version in the file.
@@ -256,8 +257,8 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     if not isinstance(quantization.get("scheme"), str):
         raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
     target = fields.one_of("target", TARGETS)
-    if (data["encoder"] is None) != (target == CPU):
-        raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
+    if (data["encoder"] is None) != (target in (CPU, NPU)):
+        raise fields.invalid("encoder", "null for the targets cpu and npu, and an object for any other")
     read_unknown_rule(fields.mapping("preparation"), labels)
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):

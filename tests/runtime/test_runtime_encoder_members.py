@@ -223,11 +223,11 @@ def test_members_must_be_those_that_the_metadata_describe(
         artifact_bytes(flatbuffer, metadata, vocabulary, encoder=encoder)
 
 
-@pytest.mark.parametrize(("target", "has_encoder"), [("cpu", True), ("gpu", False), ("edgetpu", False)])
+@pytest.mark.parametrize(("target", "has_encoder"), [("cpu", True), ("npu", True), ("gpu", False), ("edgetpu", False)])
 def test_an_encoder_is_for_an_accelerator(flatbuffer, metadata, vocabulary, target, has_encoder):
     part, encoder = (EncoderPart((128,), False), EncoderFlatbuffers(MODEL)) if has_encoder else (None, None)
     changed = dataclasses.replace(metadata, target=target, encoder=part)
-    with pytest.raises(ArtifactError, match="encoder must be null for the target cpu"):
+    with pytest.raises(ArtifactError, match="encoder must be null for the targets cpu and npu"):
         artifact_bytes(flatbuffer, changed, vocabulary, encoder=encoder)
 
 

@@ -19,16 +19,18 @@ def build_encoder(
     plan: QuantizationPlan,
     token_ids: Callable[[], Iterable[Sequence[int]]],
     ranges: Ranges | None = None,
+    fixed_lengths: Sequence[int] = (),
 ) -> TargetEncoder | None:
-    """Builds the part of a classifier that an accelerator runs; returns None for a CPU.
+    """Builds the part of a classifier that an accelerator runs; returns None for a CPU, and for an NPU.
 
     Args:
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         weights: Weights of the classifier.
         settings: Options of its tokenizer.
         plan: How to quantize.
         token_ids: Function that returns rows of token ids without padding, to measure ranges on; called only if needed.
         ranges: Ranges learned in training, site -> (min, max).
+        fixed_lengths: Lengths for a GPU, beside that of the longest row; empty for powers of two.
 
     Raises:
         ConversionError: See `build_gpu_encoder`, `build_edgetpu_encoder` and `build_coralboard_encoder`.
@@ -45,7 +47,7 @@ def build_encoder(
     if target == GPU:
         from edgedistil_converters.targets.gpu import build_gpu_encoder
 
-        return build_gpu_encoder(weights, settings.sequence_length, plan)
+        return build_gpu_encoder(weights, settings.sequence_length, plan, fixed_lengths)
     if target == EDGETPU:
         from edgedistil_converters.targets.edgetpu import build_edgetpu_encoder
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.schemes import SCHEMES, Rules, Tolerance
+from edgedistil_runtime.contract import NO_TOKENIZER, NPU
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = [
@@ -54,6 +55,9 @@ _FLOAT_REFUSALS = dict.fromkeys(
 _INT8_TOLERANCE = Tolerance(0.6, 0.06, 0.75)
 # Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
 _INT8_RULES = Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf)
+_BLOCKS = "compilers for NPUs refuse weights with a scale for each block"
+_MIXED = "compilers for NPUs take float weights with float activations, and int8 weights with int8 activations only"
+_RANGES = "attention over padded rows is float in such a file, so that an NPU would have to change between the two"
 TARGETS: Mapping[str, Target] = {
     "cpu": Target("A CPU", {}),
     "gpu": Target(
@@ -66,6 +70,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "edgetpu": Target("An Edge TPU", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),
     "coralboard": Target("A Coralboard", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),  # the same encoder
+    "npu": Target("An NPU", {"int8": _MIXED, "int4": _BLOCKS, "int8-static": _RANGES, "int8-qat": _RANGES}),
 }
 
 
@@ -73,7 +78,7 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     """Check, before any work, that a target can run a plan and an interface.
 
     Args:
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
         interface: The interface of the file.
 
@@ -89,6 +94,12 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     check_target_plan(target, plan)
     if target == "cpu":
         return
+    if target == NPU and (interface.tokenizer != NO_TOKENIZER or interface.metadata is not None):
+        raise ConversionError(
+            "A file for an NPU takes token ids, because a tokenizer has shapes that depend on the text. Received: "
+            f"`target` {target} with `tokenizer` {interface.tokenizer}"
+            f"{f' and `metadata` {interface.metadata}' if interface.metadata else ''}. Pass `tokenizer`='none' alone."
+        )
     if interface.tokenizer not in _TOKENIZERS:
         raise ConversionError(
             f"A file for {target} has the tokenizer {' or '.join(_TOKENIZERS)}. Received: {interface.tokenizer!r}, "
@@ -105,7 +116,7 @@ def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
     """Return the bounds for probabilities of the encoder for a target.
 
     Args:
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Example:
@@ -119,7 +130,7 @@ def encoder_rules(target: str, plan: QuantizationPlan) -> Rules | None:
     """Return the rules for the encoder for a target; None if every text must keep its tolerance.
 
     Args:
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Example:
@@ -143,7 +154,7 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
     """Check that a target can run a plan.
 
     Args:
-        target: `cpu`, `gpu`, `edgetpu` or `coralboard`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Raises:

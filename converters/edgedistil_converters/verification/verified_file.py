@@ -13,7 +13,7 @@ from edgedistil_converters.verification.samples import Samples
 from edgedistil_converters.verification.simulation import check_simulation
 from edgedistil_converters.verification.verify import ParityReport, verify
 from edgedistil_runtime.artifact import ArtifactMetadata, EncoderFlatbuffers, EncoderPart, GoldenCase, artifact_bytes
-from edgedistil_runtime.contract import CORALBOARD
+from edgedistil_runtime.contract import CORALBOARD, FIXED_LENGTHS
 
 __all__ = ["FileParts", "write_verified"]
 
@@ -103,6 +103,10 @@ def write_verified(
         encoder_parity = verify(path, answers, tolerance, rules=rules, samples=samples, part="encoder")
         metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
         both = parity.worse_of(encoder_parity)
+    if parity.fixed_differences:
+        largest = {str(length): difference for length, difference in parity.fixed_differences.items()}
+        record = {**metadata.preparation[FIXED_LENGTHS], "largest_differences": largest}
+        metadata = replace(metadata, preparation={**metadata.preparation, FIXED_LENGTHS: record})
     golden_cases, replayed = _golden_cases(answers, both, tolerance, samples)
     if metadata.target == CORALBOARD and metadata.encoder is not None:
         mapping = {**metadata.encoder.mapping, "simulated": check_simulation(path, golden_cases)}

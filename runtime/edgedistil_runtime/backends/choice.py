@@ -32,7 +32,7 @@ from edgedistil_runtime.backends.weight_cache import (
     open_compiled_model,
     open_with_weight_cache,
 )
-from edgedistil_runtime.contract import BUILTIN, CORALBOARD, CPU, GPU, TFTEXT
+from edgedistil_runtime.contract import BUILTIN, CORALBOARD, CPU, GPU, NPU, TFTEXT
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
 __all__ = ["WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
@@ -99,6 +99,11 @@ def open_backend(
     metadata = artifact.metadata
     if accelerator == CPU:
         return _open_on_cpu(artifact, num_threads, weight_cache)
+    if accelerator == NPU:
+        raise AcceleratorUnavailable(
+            "This runtime does not run models on an NPU, which needs a compiler of its maker. A file for one "
+            f"(`target`={NPU!r}) runs here with `accelerator`={CPU!r}."
+        )
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "

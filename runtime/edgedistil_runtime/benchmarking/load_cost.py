@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgedistil_runtime.child_process import python_environment, python_module_command
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["LoadCost", "measure_load", "peak_memory"]
@@ -43,7 +44,7 @@ class LoadCost:
     bare_bytes: int | None
 
 
-def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads: int | None = None) -> LoadCost:
+def measure_load(path: Path, text: str, *, accelerator: str = CPU, num_threads: int | None = None) -> LoadCost:
     """Opens a file in a new process and labels one text there.
 
     Args:

@@ -23,6 +23,7 @@ from edgedistil_runtime.benchmarking.load_cost import LoadCost, measure_load
 from edgedistil_runtime.benchmarking.machine import Machine, read_machine
 from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS, TimedTexts, choose_texts, describe_texts
 from edgedistil_runtime.benchmarking.timing import Run, alternate, call_speed, text_times
+from edgedistil_runtime.contract import CPU, NO_TOKENIZER
 from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.native_log import native_log_hidden
 
@@ -64,7 +65,7 @@ class BenchmarkSettings:
     runs: int = 5
     largest_sample: int = 200
     starts: int = 3
-    accelerator: str = "cpu"
+    accelerator: str = CPU
     num_threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -246,7 +247,7 @@ def require_text_input(path: Path) -> None:
             f"Speed is measured on .tflite files. Received: {path}, which is a directory. Convert it first, with "
             "`edgedistil convert`."
         )
-    if read_artifact(path).metadata.tokenizer.kind == "none":
+    if read_artifact(path).metadata.tokenizer.kind == NO_TOKENIZER:
         raise InputError(
             f"The model must take text. Received: {path}, which was converted without a tokenizer (none) and takes "
             "token ids. Convert it again with the builtin tokenizer."

@@ -53,6 +53,7 @@ data class UnknownRule(val label: String, val threshold: Double)
  * @property tolerance the largest difference of a probability that a replay may show.
  * @property hiddenDim the width of the embeddings.
  * @property unknownRule null for a file that recognizes no texts with none of its labels.
+ * @property hasFixedLengths true for a file with signatures of fixed shapes, `--fixed-lengths`.
  * @property encoderLengths token counts of the part for an accelerator, ascending; null where there is none.
  */
 class Metadata(
@@ -69,6 +70,7 @@ class Metadata(
     val flatbufferSize: Int,
     val flatbufferSha256: String,
     val unknownRule: UnknownRule? = null,
+    val hasFixedLengths: Boolean = false,
 ) {
     companion object {
         /** @throws ArtifactException the document is not metadata of schema version 1. */
@@ -109,6 +111,7 @@ private fun metadata(fields: JsonFields): Metadata {
         flatbufferSize = fields.integer("flatbuffer_size", least = 8),
         flatbufferSha256 = fields.string("flatbuffer_sha256"),
         unknownRule = unknownRule(fields, labels),
+        hasFixedLengths = "fixed_lengths" in fields.mapping("preparation"),
     )
 }
 
