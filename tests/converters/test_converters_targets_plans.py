@@ -37,7 +37,7 @@ def test_schemes_of_targets():
         ("npu", QuantizationPlan("int8"), "float weights with float activations.*Use one of fp32, fp16"),
         ("npu", QuantizationPlan("int4"), "a scale for each block"),
         ("npu", QuantizationPlan("int8-static"), "attention over padded rows is float"),
-        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu, npu. Received: 'tpu'"),
+        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu, coralboard, npu. Received: 'tpu'"),
     ],
 )
 def test_plans_that_a_target_cannot_run(target, plan, message):
