@@ -10,6 +10,7 @@ of the labelling processes only, and depend little on what else the machine does
 """
 
 import argparse
+import contextlib
 import csv
 import filecmp
 import itertools
@@ -41,6 +42,7 @@ class Watch:
     times: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
+    spilled: float = 0.0
     killed: int | None = None
 
     def __call__(self, progress: Progress) -> None:
@@ -50,6 +52,7 @@ class Watch:
         self.times.append(time.monotonic())
         self.cpu.append(sum(sum(one.cpu_times()[:2]) for one in processes))
         self.memory.append(max(one.memory_info().rss for one in processes) / 1e6)
+        self.spilled = max(self.spilled, spilled_bytes() / 1e6)
         if self.is_killing and self.killed is None and (progress.fraction or 0) > 1 / 3:
             self.killed = processes[0].pid
             processes[0].send_signal(signal.SIGKILL)
@@ -67,7 +70,17 @@ class Watch:
             "rows_per_cpu_second": None if self.killed else round(rows / (self.cpu[last] - self.cpu[first])),
             "mb_after_a_tenth": round(self.memory[first]),
             "mb_after_nine_tenths": round(self.memory[last]),
+            "mb_on_disk": round(self.spilled),
         }
+
+
+def spilled_bytes() -> int:
+    """Bytes that Ray has on the disk because they do not fit into its memory."""
+    sizes = []
+    for path in Path(tempfile.gettempdir(), "ray").glob("session_*/ray_spilled_objects*/*"):
+        with contextlib.suppress(OSError):  # it is gone again
+            sizes.append(path.stat().st_size)
+    return sum(sizes)
 
 
 def workers() -> list[psutil.Process]:
@@ -80,8 +93,8 @@ def workers() -> list[psutil.Process]:
     return found
 
 
-def write_rows(data: Path, rows: int, path: Path) -> None:
-    """Writes the input."""
+def write_rows(data: Path, rows: int, path: Path, *, characters: int) -> None:
+    """Writes the input, of texts with at least a number of characters."""
     texts = []
     for name in SETS:
         with (data / name / "train.csv").open(encoding="utf-8", newline="") as file:
@@ -89,7 +102,12 @@ def write_rows(data: Path, rows: int, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "text"])
-        writer.writerows(enumerate(itertools.islice(itertools.cycle(texts), rows)))
+        following = itertools.cycle(texts)
+        for number in range(rows):
+            text = next(following)
+            while len(text) < characters:
+                text += " " + next(following)
+            writer.writerow([number, text])
 
 
 def main() -> None:
@@ -98,6 +116,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the data sets")
     parser.add_argument("--model", type=Path, required=True, help=".tflite file")
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--characters", type=int, default=0, help="join texts until they have as many")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--kill", action="store_true", help="kill a worker in the middle of each run")
     arguments = parser.parse_args()
@@ -105,7 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, local = folder / "in.csv", folder / "local.csv"
-        write_rows(arguments.data, arguments.rows, source)
+        write_rows(arguments.data, arguments.rows, source, characters=arguments.characters)
         watch, started = Watch(), time.monotonic()
         label_file(LabellingRequest(arguments.model, source, local), TextClassifier, on_progress=watch)
         results["local"] = watch.summary(started) | {"is_equal": True}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "BlockLabeller", "BlockPlace", "Reading", "read_blocks"]
 
-_CHARACTERS = 16 << 20  # of a block's texts, after which it ends: a chunk of long texts is a block
+_CHARACTERS = 1 << 20  # of a block's texts, after which it ends: a chunk of long texts is a block
 
 
 @dataclass(frozen=True, order=True)
