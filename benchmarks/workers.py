@@ -5,9 +5,9 @@ r"""Trains with one process and with several workers, and counts steps, seconds 
 
 Every training is `edgedistil train` with the same options and the same batches, and each worker has one thread, so
 that the cores that are used are as many as the workers. Dropout is off: the losses must be equal. The bytes are those
-that the loopback interface has sent, which nobody else uses in a namespace of its own (the second command). The bytes
-of a step are the difference between a training with more epochs and one with fewer, over the steps between. Seconds of
-a step likewise, from the first and the last epoch's end in the log; they need a machine that does nothing else.
+that the loopback interface has sent, which nobody else uses in a namespace of its own (the second command). What a step
+takes is the difference between a training with more epochs and one with fewer, over the steps between: the start, and
+the weights that worker 0 sends before the first step, are in neither. Seconds need a machine that does nothing else.
 """
 
 import argparse
@@ -54,23 +54,22 @@ def sent_bytes(interface: str = "lo") -> int:
 
 def train(arguments: argparse.Namespace, workers: int, epochs: int, folder: Path) -> Result:
     """Trains once."""
-    output, log = folder / f"{workers}-{epochs}", folder / f"{workers}-{epochs}.csv"
+    output = folder / f"{workers}-{epochs}"
     command = [
-        *(sys.executable, "-m", "edgedistil", "train", "--workers", workers, "-o", output, "--csv-log", log),
+        *(sys.executable, "-m", "edgedistil", "train", "--workers", workers, "-o", output),
         *("--preset", arguments.preset, "--train-data", folder / "train.csv"),
-        *("--validation-data", folder / "validation.csv", "--epochs", epochs, "--patience", epochs),
+        *("--validation-fraction", 0.1, "--epochs", epochs, "--patience", epochs),
         *("--batch-size", arguments.batch_size, "--dropout", 0, "--no-samples"),
     ]
     before, started, cpu = sent_bytes(), time.monotonic(), sum(os.times()[2:4])
     # One thread for each worker; Eigen's and oneDNN's threads are TensorFlow's.
     environment = {**python_environment(), "TF_NUM_INTRAOP_THREADS": "1"}
-    subprocess.run([str(part) for part in command], env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([str(part) for part in command], env=environment, check=True, capture_output=True)
     seconds, used = time.monotonic() - started, sum(os.times()[2:4]) - cpu
-    history = json.loads((output / "training.json").read_text(encoding="utf-8"))["history"]
-    with (folder / "train.csv").open(encoding="utf-8", newline="") as file:
-        rows = sum(1 for _ in csv.DictReader(file))
-    steps = len(history) * -(-rows // arguments.batch_size)
-    return Result(seconds, used, sent_bytes() - before, steps, tuple(epoch["loss"] for epoch in history))
+    record = json.loads((output / "training.json").read_text(encoding="utf-8"))
+    steps = len(record["history"]) * -(-record["data"]["training"]["rows"] // arguments.batch_size)
+    losses = tuple(epoch["loss"] for epoch in record["history"])
+    return Result(seconds, used, sent_bytes() - before, steps, losses)
 
 
 def cut(source: Path, target: Path, rows: int) -> None:
@@ -87,7 +86,7 @@ def cut(source: Path, target: Path, rows: int) -> None:
 def main() -> None:
     """Trains with each number of workers, and prints a table and then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with train.csv and validation.csv")
+    parser.add_argument("data", type=Path, help="folder with train.csv")
     parser.add_argument("--preset", default="edgedistil_tiny_en")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rows", type=int, default=2000)
@@ -98,11 +97,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cut(arguments.data / "train.csv", folder / "train.csv", arguments.rows)
-        cut(arguments.data / "validation.csv", folder / "validation.csv", arguments.rows // 10)
         for workers in arguments.workers:
             short, long = (train(arguments, workers, epochs, folder) for epochs in arguments.epochs)
             results[workers] = short, long
-            print(f"{workers} workers: {long.seconds:.0f} s", file=sys.stderr)
+            print(f"{workers} workers: {short}, {long}", file=sys.stderr)
     report(results, arguments)
 
 

@@ -126,7 +126,7 @@ def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
         job: _addresses(found, content) for job, found in (config.get("cluster") or {}).items()
     }
     addresses = [address for job in _TRAINING for address in jobs.get(job, ())]
-    if len(addresses) < 2 and not jobs.get("master"):
+    if len(addresses) + len(jobs.get("master", ())) < 2:  # one process trains
         return None
     _check_jobs(jobs, addresses, content)
     return Cluster(tuple(addresses), _own_number(config.get("task"), jobs, content))

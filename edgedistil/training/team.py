@@ -43,7 +43,13 @@ class Team:
 
     def __init__(self, cluster: Cluster, strategy: Any) -> None:
         self.cluster, self._strategy = cluster, strategy
-        self._sum_of_any = tf.function(lambda values: self._add_up(values, seconds=0.0), reduce_retracing=True)
+        # Of each type once: TensorFlow numbers sums when it traces them, and all workers must number alike.
+        self._sums = {
+            name: tf.function(
+                lambda values: self._add_up(values, seconds=0.0), input_signature=[tf.TensorSpec([None], name)]
+            )
+            for name in ("float32", "int32", "int64")
+        }
 
     @classmethod
     def join(cls, cluster: Cluster, *, seconds: int = _START_SECONDS) -> "Team":
@@ -107,12 +113,15 @@ class Team:
     def sum(self, values: NDArray[Any]) -> NDArray[Any]:
         """Returns the sum of the workers' values; waits for the others as long as they live.
 
+        Args:
+            values: Array of float32, int32 or int64.
+
         Raises:
             WorkerError: One of them was lost.
         """
         flat = np.ascontiguousarray(values).reshape(-1)
         with self.watched():
-            return np.asarray(self._sum_of_any(tf.constant(flat)).numpy()).reshape(values.shape)
+            return np.asarray(self._sums[flat.dtype.name](tf.constant(flat)).numpy()).reshape(values.shape)
 
     def wait(self) -> None:
         """Returns when all workers have come here.

@@ -45,7 +45,7 @@ def fit_together(
     listeners = keras.callbacks.CallbackList(
         list(callbacks), add_history=False, add_progbar=False, model=network, epochs=epochs, steps=len(batches)
     )
-    step = None
+    step = step_of(network, team, batches.element_spec, batch_size)
     network.stop_training = False
     listeners.on_train_begin()
     for epoch in range(first, epochs):
@@ -53,8 +53,6 @@ def fit_together(
         network.reset_metrics()
         logs: dict[str, float] = {}
         for number, batch in enumerate(batches):
-            if step is None:
-                step = step_of(network, team, batch, batch_size)
             listeners.on_train_batch_begin(number)
             with team.watched():
                 logs = {name: float(value) for name, value in step(*batch).items()}
@@ -65,16 +63,17 @@ def fit_together(
     listeners.on_train_end(logs)
 
 
-def step_of(network: TrainingNetwork, team: Team, example: Any, batch_size: int) -> Any:
+def step_of(network: TrainingNetwork, team: Team, signature: Any, batch_size: int) -> Any:
     """The function that changes the weights once, from this worker's share of a batch.
 
     Args:
         network: The compiled network.
         team: The workers.
-        example: A share of a batch.
+        signature: Types and shapes of a share of a batch, with open dimensions. TensorFlow numbers the sums of a
+            process when it traces them, so all workers must trace as often: once.
         batch_size: Texts in a whole batch.
     """
-    _build_metrics(network, example)
+    _build_metrics(network, signature)
     variables, metrics = network.trainable_variables, network.metrics_variables
     shapes = [tuple(one.shape) for one in (*variables, *metrics)]
     sizes = [int(np.prod(shape)) for shape in shapes]
@@ -86,7 +85,7 @@ def step_of(network: TrainingNetwork, team: Team, example: Any, batch_size: int)
         gradients = network.gradients(data, total, draw=start)
         return [*gradients, *(one.value - old for one, old in zip(metrics, before, strict=True))]
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def step(inputs: Any, targets: Any, weights: Any, total: Any) -> Any:
         old = [tf.identity(one.value) for one in metrics]
         # The last batch may have fewer texts than there are workers.
@@ -106,11 +105,9 @@ def step_of(network: TrainingNetwork, team: Team, example: Any, batch_size: int)
     return step
 
 
-def _build_metrics(network: TrainingNetwork, example: Any) -> None:
+def _build_metrics(network: TrainingNetwork, signature: Any) -> None:
     """Makes the variables of the metrics, which Keras makes when they first get values."""
-    _, targets, weights, _ = example
-    rows = tf.shape(weights)[0]
-    if rows == 0:
-        targets, weights, rows = tf.zeros((1, *targets.shape[1:]), targets.dtype), tf.ones(1), 1
-    network.compute_metrics({}, targets, tf.zeros((rows, network.num_classes)), sample_weight=weights)
+    _, targets, weights, _ = signature
+    some = tf.zeros((1, *targets.shape[1:]), targets.dtype)
+    network.compute_metrics({}, some, tf.zeros((1, network.num_classes)), sample_weight=tf.ones(1, weights.dtype))
     network.reset_metrics()

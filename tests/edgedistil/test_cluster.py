@@ -31,6 +31,7 @@ def read(config):
         '{"cluster": {}}',
         '{"cluster": null}',
         '{"cluster": {"worker": ["a:1"], "evaluator": ["b:1"]}}',
+        '{"cluster": {"master": ["a:1"]}}',
         '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
     ],
 )

@@ -48,7 +48,7 @@ def test_losses_are_those_of_one_process(name, found, alone):
     for part, metrics in one["metrics"].items():
         assert together["metrics"][part] == pytest.approx(metrics, abs=TOLERANCE)
     np.testing.assert_allclose(together["thresholds"], one["thresholds"], atol=1e-4)
-    np.testing.assert_allclose(together["weights"], one["weights"], rtol=1e-4)
+    np.testing.assert_allclose(together["weights"], one["weights"], rtol=1e-4, atol=1e-3)
 
 
 def test_a_training_ends_early_alike(found, alone):
