@@ -78,6 +78,17 @@ def open_shapes(tensors):
     return [tensor.name for tensor in tensors if tensor.shapeSignature is not None and -1 in tensor.shapeSignature]
 
 
+def places_of_scales(flatbuffer):
+    """Buffer of weights -> where the flatbuffer has the scales of its channels, over all signatures."""
+    root, places = schema.Model.GetRootAs(flatbuffer, 0), {}
+    for subgraph in map(root.Subgraphs, range(root.SubgraphsLength())):
+        for tensor in map(subgraph.Tensors, range(subgraph.TensorsLength())):
+            quantization = tensor.Quantization()
+            if quantization is not None and quantization.ScaleLength() > 1:
+                places.setdefault(tensor.Buffer(), set()).add(quantization._tab.Pos)
+    return places
+
+
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "int8", "int4", "int8-static"])
 def test_rows_are_static_and_equal_those_of_open_shapes(convert_fixed, scheme):
     path = convert_fixed(scheme)
@@ -158,9 +169,13 @@ def test_constants_are_stored_once():
     sizes = []
     for fixed in (FixedShapes(), FixedShapes((16, 32, 48))):
         module = TextClassifierModule(read.weights, read.settings, read.vocabulary, plan, ModelInterface(), fixed=fixed)
-        structure = read_structure(convert_module(module, plan, DEFAULT_SHAPES))
+        flatbuffer = convert_module(module, plan, DEFAULT_SHAPES)
+        structure = read_structure(flatbuffer)
         assert structure.large_float_constants == ()
         sizes.append(sum(structure.constant_bytes.values()))
+        places = places_of_scales(flatbuffer)
+        assert len(places) == len(structure.matmuls)
+        assert all(len(found) == 1 for found in places.values())
     assert sizes[1] <= 1.02 * sizes[0]
 
 
