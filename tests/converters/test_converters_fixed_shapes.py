@@ -13,7 +13,7 @@ from edgedistil_converters.signatures import DEFAULT_SHAPES, FixedShapes, TextCl
 from edgedistil_converters.tflite.op_names import OP_NAMES
 from edgedistil_converters.verification.fixed_shapes import fixed_lengths
 from edgedistil_runtime import TextClassifier, read_artifact
-from edgedistil_runtime.backends import FixedOnlyBackend, default_backend
+from edgedistil_runtime.backends import CompiledModelBackend, FixedOnlyBackend, default_backend
 from edgedistil_runtime.errors import ConversionError, InputError, ParityError
 
 from .conversions import names_in, refused
@@ -127,6 +127,20 @@ def test_a_host_without_resizing_gets_the_same_answers(convert_fixed, scheme):
                 assert other.probabilities[label] == pytest.approx(probability, abs=1e-5)
         assert fixed.classify(texts[-1]).is_truncated
         assert [one.label for one in fixed.classify_batch(texts)] == [free.classify(text).label for text in texts]
+
+
+def test_compiled_model_without_resizing(convert_fixed, monkeypatch):
+    """LiteRT's `CompiledModel`, whose Kotlin form has no resizing."""
+    path = convert_fixed("fp32")
+    backend = CompiledModelBackend(path, longest_row=24, num_classes=3)
+
+    def refuse(*_):
+        raise AssertionError("an input was resized")
+
+    monkeypatch.setattr(backend._model, "resize_input_tensor_by_name", refuse, raising=True)
+    with TextClassifier(path) as free, TextClassifier(path, backend=FixedOnlyBackend(backend)) as fixed:
+        for text in TEXTS[:6]:
+            assert fixed.classify(text).probabilities == pytest.approx(free.classify(text).probabilities, abs=1e-5)
 
 
 def test_a_text_beyond_the_largest_length_is_cut_as_its_first_token_ids(convert_fixed):
