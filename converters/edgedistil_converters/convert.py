@@ -4,7 +4,7 @@ read -> answer with Keras -> build -> quantize -> check the plan -> write -> ver
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -266,9 +266,7 @@ def convert_prepared(
     parts = FileParts(flatbuffer, source.vocabulary, encoder, is_deflated=options.interface.metadata is None)
     stage("verifying the file against Keras")
     with atomic_path(path, force=options.force) as temporary:
-        metadata = _metadata(prepared, options, source.settings, unscaled, plan, structure)
-        if fixed.lengths:
-            metadata = replace(metadata, preparation={**metadata.preparation, FIXED_LENGTHS: fixed.to_dict()})
+        metadata = _metadata(prepared, options, source.settings, unscaled, plan, structure, fixed)
         if fixed.are_alone:  # no longer row can be run
             answers = [answer for answer in answers if len(answer.token_ids) <= fixed.lengths[-1]]
         try:
@@ -339,6 +337,7 @@ def _metadata(
     weights: ClassifierWeights,
     plan: QuantizationPlan,
     structure: Structure,
+    fixed: FixedShapes,
 ) -> ArtifactMetadata:
     """What is known about the file before it is verified."""
     return ArtifactMetadata(
@@ -352,7 +351,7 @@ def _metadata(
         model=weights.summary(),
         versions={package: version(package) for package in _PACKAGES},
         oldest_runtime=structure.minimum_runtime,
-        preparation=dict(prepared.record),
+        preparation={**prepared.record, **({FIXED_LENGTHS: fixed.to_dict()} if fixed.lengths else {})},
         thresholds=prepared.thresholds,
         schema_version=MULTI_LABEL_SCHEMA_VERSION if prepared.thresholds else SCHEMA_VERSION,
     )

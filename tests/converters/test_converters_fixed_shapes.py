@@ -13,7 +13,7 @@ from edgedistil_converters.signatures import DEFAULT_SHAPES, FixedShapes, TextCl
 from edgedistil_converters.tflite.op_names import OP_NAMES
 from edgedistil_converters.verification.fixed_shapes import fixed_lengths
 from edgedistil_runtime import TextClassifier, read_artifact
-from edgedistil_runtime.backends import FixedOnlyBackend, default_backend
+from edgedistil_runtime.backends import CompiledModelBackend, FixedOnlyBackend, default_backend
 from edgedistil_runtime.errors import ConversionError, InputError, ParityError
 
 from .conversions import names_in, refused
@@ -78,6 +78,17 @@ def open_shapes(tensors):
     return [tensor.name for tensor in tensors if tensor.shapeSignature is not None and -1 in tensor.shapeSignature]
 
 
+def places_of_scales(flatbuffer):
+    """Buffer of weights -> where the flatbuffer has the scales of its channels, over all signatures."""
+    root, places = schema.Model.GetRootAs(flatbuffer, 0), {}
+    for subgraph in map(root.Subgraphs, range(root.SubgraphsLength())):
+        for tensor in map(subgraph.Tensors, range(subgraph.TensorsLength())):
+            quantization = tensor.Quantization()
+            if quantization is not None and quantization.ScaleLength() > 1:
+                places.setdefault(tensor.Buffer(), set()).add(quantization._tab.Pos)
+    return places
+
+
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "int8", "int4", "int8-static"])
 def test_rows_are_static_and_equal_those_of_open_shapes(convert_fixed, scheme):
     path = convert_fixed(scheme)
@@ -116,6 +127,20 @@ def test_a_host_without_resizing_gets_the_same_answers(convert_fixed, scheme):
                 assert other.probabilities[label] == pytest.approx(probability, abs=1e-5)
         assert fixed.classify(texts[-1]).is_truncated
         assert [one.label for one in fixed.classify_batch(texts)] == [free.classify(text).label for text in texts]
+
+
+def test_compiled_model_without_resizing(convert_fixed, monkeypatch):
+    """LiteRT's `CompiledModel`, whose Kotlin form has no resizing."""
+    path = convert_fixed("fp32")
+    backend = CompiledModelBackend(path, longest_row=24, num_classes=3)
+
+    def refuse(*_):
+        raise AssertionError("an input was resized")
+
+    monkeypatch.setattr(backend._model, "resize_input_tensor_by_name", refuse, raising=True)
+    with TextClassifier(path) as free, TextClassifier(path, backend=FixedOnlyBackend(backend)) as fixed:
+        for text in TEXTS[:6]:
+            assert fixed.classify(text).probabilities == pytest.approx(free.classify(text).probabilities, abs=1e-5)
 
 
 def test_a_text_beyond_the_largest_length_is_cut_as_its_first_token_ids(convert_fixed):
@@ -158,9 +183,13 @@ def test_constants_are_stored_once():
     sizes = []
     for fixed in (FixedShapes(), FixedShapes((16, 32, 48))):
         module = TextClassifierModule(read.weights, read.settings, read.vocabulary, plan, ModelInterface(), fixed=fixed)
-        structure = read_structure(convert_module(module, plan, DEFAULT_SHAPES))
+        flatbuffer = convert_module(module, plan, DEFAULT_SHAPES)
+        structure = read_structure(flatbuffer)
         assert structure.large_float_constants == ()
         sizes.append(sum(structure.constant_bytes.values()))
+        places = places_of_scales(flatbuffer)
+        assert len(places) == len(structure.matmuls)
+        assert all(len(found) == 1 for found in places.values())
     assert sizes[1] <= 1.02 * sizes[0]
 
 

@@ -82,6 +82,23 @@ def test_every_verb_has_its_line_in_the_help():
         assert re.search(rf"^  {verb} +{re.escape(summary)}$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--fixed-lengths", "16,abc"], 2, "commas between them, such as 16,32,64. Received: '16,abc'"),
+        (["--fixed-lengths", "16,"], 2, "Received: '16,'"),
+        (["--fixed-lengths", "32,16"], 1, "Fixed lengths (--fixed-lengths) must be whole numbers from 3 up"),
+        (["--target", "npu"], 1, "Received: --target npu with --quantize int8. Use one of fp32, fp16."),
+        (["--target", "npu", "--quantize", "fp16"], 1, "with --tokenizer builtin. Pass --tokenizer='none' alone"),
+    ],
+)
+def test_shapes_that_a_file_cannot_have(options, code, message, tmp_path):
+    done = invoke("convert", "--preset", "smart_home_tiny_en", *options, "-o", tmp_path / "no.tflite")
+    assert done.exit_code == code
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "--no-such-option"]])
 def test_wrong_use_exits_with_2(arguments):
     done = invoke(*arguments)

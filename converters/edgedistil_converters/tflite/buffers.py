@@ -40,7 +40,7 @@ def packed(content: Any, size: int) -> bytes:
 def normalize_flatbuffer(model: bytes) -> bytes:
     """Return a flatbuffer that every supported runtime reads, and that is equal for equal classifiers.
 
-    Repairs four things:
+    Repairs five things:
 
     * litert-quantizer 0.11 puts constants after the flatbuffer, where TFLite before 2.15 does not look for them. They
       are moved into it.
@@ -48,6 +48,8 @@ def normalize_flatbuffer(model: bytes) -> bytes:
       such a file and applies the first scale to all channels. The matmuls get the version that TFLite gives them.
     * TensorFlow names and orders the branches of an IF by the number of functions that the process has traced. They
       are put in the order in which ops call them and named by their index, and the names of their tensors are removed.
+    * litert-quantizer 0.11 repeats the scales of a matmul's channels, 12 bytes for each, in every signature. They are
+      stored once, as the weights are.
     * Signatures of fixed shapes repeat the graph for each length. What no reader needs is removed from them.
 
     Args:
@@ -76,7 +78,31 @@ def normalize_flatbuffer(model: bytes) -> bytes:
             subgraph.name = f"branch_{index}".encode()
             for tensor in subgraph.tensors:
                 tensor.name = b""
+    _share_scales(content)
     return packed(content, len(model))
+
+
+class _PackedOnce:
+    """Quantization parameters of one constant, which all tensors with that constant refer to."""
+
+    def __init__(self, parameters: Any) -> None:
+        self._parameters, self._offset = parameters, None
+
+    def Pack(self, builder: Any) -> Any:  # the name that flatbuffers calls
+        """Returns the place of the parameters in the flatbuffer that is being built."""
+        if self._offset is None:
+            self._offset = self._parameters.Pack(builder)
+        return self._offset
+
+
+def _share_scales(content: Any) -> None:
+    found: dict[tuple[int, bytes], _PackedOnce] = {}
+    for subgraph in content.subgraphs:
+        for tensor in subgraph.tensors:
+            scales = tensor.quantization.scale if tensor.quantization is not None else None
+            if scales is not None and len(scales) > 1:
+                key = int(tensor.buffer), np.asarray(scales, np.float32).tobytes()
+                tensor.quantization = found.setdefault(key, _PackedOnce(tensor.quantization))
 
 
 def _strip_fixed(content: Any) -> None:
