@@ -154,7 +154,7 @@ def _explained(error: Exception, address: str | None) -> str:
     if address:
         return (
             f"No Ray cluster can be reached at {address} (the variable {_ADDRESS}). Correct the variable, or remove it "
-            "to start a cluster on this machine. If it has a token, as those of `ray start --head` do, set "
+            "to start a cluster on this machine. If it has a token (~/.ray/auth_token of its head node), set "
             f"RAY_AUTH_MODE=token. Received: {message}"
         )
     return f"A Ray cluster cannot be started on this machine. Received: {message}"

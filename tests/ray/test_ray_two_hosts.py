@@ -82,5 +82,5 @@ def test_a_cluster_with_a_token_is_refused_without_it(hosts, cluster, model, tmp
     arguments = (model, "--input", source, "-o", tmp_path / "out.csv")
     done = run(hosts[0], *PREDICT, *arguments, RAY_ADDRESS=HEAD, RAY_AUTH_MODE="disabled")
     assert done.returncode == 1
-    assert "If it has a token, as those of `ray start --head` do, set RAY_AUTH_MODE=token" in done.stderr
+    assert "If it has a token (~/.ray/auth_token of its head node), set RAY_AUTH_MODE=token" in done.stderr
     assert not list(tmp_path.glob("out*"))
