@@ -32,7 +32,6 @@ from transformers import (
 SHAPES = {"base": (6, 768, 12), "minilm": (6, 384, 12), "small": (4, 256, 4), "tiny": (2, 128, 2)}
 FITTED_ON = 3000  # texts
 CALIBRATED_ON = 300  # of them, for OpenVINO's ranges
-SPREAD = 0.1  # of random weights; with 0.02 all texts have almost the same features
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
@@ -48,11 +47,12 @@ def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
     if shape == "minilm":
         return BertForSequenceClassification.from_pretrained(encoder, attn_implementation="eager", **names)
     layers, width, heads = SHAPES[shape]
+    spread = width**-0.5  # of random weights; much less gives all texts the same features, more makes rounding matter
     vocabulary = len(AutoTokenizer.from_pretrained(encoder))
     torch.manual_seed(0)
     if shape == "base":
         return DistilBertForSequenceClassification(
-            DistilBertConfig(vocab_size=vocabulary, initializer_range=SPREAD, attn_implementation="eager", **names)
+            DistilBertConfig(vocab_size=vocabulary, initializer_range=spread, attn_implementation="eager", **names)
         )
     config = BertConfig(
         vocab_size=vocabulary,
@@ -60,7 +60,7 @@ def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
         hidden_size=width,
         num_attention_heads=heads,
         intermediate_size=4 * width,
-        initializer_range=SPREAD,
+        initializer_range=spread,
         position_embedding_type="absolute",  # CTranslate2 asks for it
         attn_implementation="eager",
         **names,
