@@ -1,6 +1,6 @@
 r"""Trains with one process and with several workers, and counts steps, seconds and bytes.
 
-    .venv/bin/python benchmarks/workers.py ../shared/data/banking77 --preset edgedistil_tiny_en --workers 1 2 4
+    .venv/bin/python benchmarks/workers.py ../shared/data/banking77 --workers 1 2 4
     sh tools/loopback_only.sh .venv/bin/python benchmarks/workers.py ../shared/data/banking77 --workers 1 2 4
 
 Every training is `edgedistil train` with the same options and the same batches, and each worker has one thread, so
@@ -57,7 +57,7 @@ def train(arguments: argparse.Namespace, workers: int, epochs: int, folder: Path
     output = folder / f"{workers}-{epochs}"
     command = [
         *(sys.executable, "-m", "edgedistil", "train", "--workers", workers, "-o", output),
-        *("--preset", arguments.preset, "--train-data", folder / "train.csv"),
+        *("--from-scratch", arguments.size, "--train-data", folder / "train.csv"),
         *("--validation-fraction", 0.1, "--epochs", epochs, "--patience", epochs),
         *("--batch-size", arguments.batch_size, "--dropout", 0, "--no-samples"),
     ]
@@ -87,7 +87,7 @@ def main() -> None:
     """Trains with each number of workers, and prints a table and then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with train.csv")
-    parser.add_argument("--preset", default="edgedistil_tiny_en")
+    parser.add_argument("--size", default="tiny", help="of --from-scratch: a preset's own dropout would stay on")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -116,7 +116,7 @@ def report(results: dict[int, tuple[Result, Result]], arguments: argparse.Namesp
         difference = max(abs(one - other) for one, other in zip(first[1].losses, long.losses, strict=True))
         rows.append((workers, per_step["seconds"], cpu, per_step["sent_bytes"] / workers, difference))
     one = rows[0]
-    print(f"{arguments.preset}, batch of {arguments.batch_size}, {steps} steps")
+    print(f"{arguments.size}, batch of {arguments.batch_size}, {steps} steps")
     print(
         "| workers | time of a step, of one's | processor time of a step, of one's | MB sent a step and worker | loss |"
     )

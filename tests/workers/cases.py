@@ -37,7 +37,7 @@ class Case:
 # 29 texts in batches of 7: the last batch has one text, so that one of two workers has none.
 CASES = {
     "one label": Case(changes={"token_dropout": 0.2, "class_weights": "balanced", "accumulated_batches": 2}),
-    "early end": Case(changes={"learning_rate": 0.2, "patience": 1, "epochs": 8}),
+    "early end": Case(changes={"learning_rate": 1e-2, "monitor": "loss", "patience": 1, "epochs": 25}),
     "several labels": Case(has_sets=True, changes={"monitor": "micro_f1"}),
     "teacher": Case(is_taught=True, changes={"vector_loss": 0.5, "hidden_loss": 0.5, "temperature": 2.0}),
     "dropout": Case(changes={"dropout": 0.1, "epochs": 6}),
