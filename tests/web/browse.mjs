@@ -12,7 +12,8 @@ import { createRequire } from 'node:module';
 import chromium from '@sparticuz/chromium';
 import puppeteer from 'puppeteer-core';
 
-const PATIENCE = 1_800_000; // milliseconds; as HANG in tests/conftest.py: a busy machine is no fault
+import { answerOf, drop, errorOf, explanationOf, facts, isReady, open, PATIENCE, settle } from './page.mjs';
+
 // Not chromium.args: those switch off web security, site isolation and the sandboxing of origins, which are tested here.
 const PLAIN = ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--font-render-hinting=none'];
 const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
@@ -353,86 +354,6 @@ async function visit(scenario) {
   } finally {
     await context.close();
   }
-}
-
-async function open(page, address) {
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(address);
-  await isReady(page);
-}
-
-async function isReady(page) {
-  await page.waitForFunction("document.body.dataset.state !== 'loading'");
-  const state = await page.evaluate('document.body.dataset.state');
-  if (state !== 'ready') throw new Error(`the page is ${state}: ${await errorOf(page)}`);
-}
-
-async function answerOf(page, units) {
-  return page.evaluate(async (codes) => {
-    const { session } = await import('./app.js');
-    const more = document.querySelector('#more');
-    if (!more.hidden && more.getAttribute('aria-expanded') === 'false') more.click();
-    const text = document.querySelector('#text');
-    text.value = String.fromCharCode(...codes);
-    text.dispatchEvent(new Event('input', { bubbles: true }));
-    await session.settled();
-    const bars = [...document.querySelectorAll('#bars li')];
-    return {
-      label: document.querySelector('#label').textContent,
-      probabilities: Object.fromEntries(
-        bars.map((bar) => [bar.firstElementChild.textContent, Number(bar.querySelector('data').value)]),
-      ),
-      isCut: !document.querySelector('#limit').hidden,
-      truncated: (({ hidden, textContent }) => (hidden ? false : textContent.startsWith('Truncated') ? true : null))(
-        document.querySelector('#truncated'),
-      ),
-      unknown: (({ hidden, textContent }) => (hidden ? null : textContent))(document.querySelector('#unknown')),
-      given: [...document.querySelectorAll('#bars .is-given > :first-child')].map(({ textContent }) => textContent),
-    };
-  }, units);
-}
-
-/** What the button shows: words with their effects, or the error. */
-async function explanationOf(page) {
-  await page.click('#explain');
-  await settle(page);
-  return page.evaluate(() => ({
-    isShown: !document.querySelector('#explanation').hidden,
-    error: document.querySelector('#error').textContent,
-    text: document.querySelector('#words').textContent,
-    words: [...document.querySelectorAll('#words .word')].map(({ textContent, dataset }) => [
-      textContent,
-      Number(dataset.effect),
-    ]),
-    table: [...document.querySelectorAll('#effects tr')].map((row) => [...row.children].map((cell) => cell.textContent)),
-  }));
-}
-
-/** Drops files as a person does: the page sees a drag, then a drop. */
-async function drop(page, files) {
-  const contents = files.map((file) => [path.basename(file), fs.readFileSync(file).toString('base64')]);
-  await page.evaluate(async (given) => {
-    const dataTransfer = new DataTransfer();
-    for (const [name, content] of given) {
-      dataTransfer.items.add(new File([Uint8Array.from(atob(content), (char) => char.charCodeAt(0))], name));
-    }
-    for (const type of ['dragover', 'drop']) {
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
-    }
-  }, contents);
-  await settle(page);
-}
-
-function settle(page) {
-  return page.evaluate("import('./app.js').then(({ session }) => session.settled())");
-}
-
-function facts(page) {
-  return page.$eval('#facts', (list) => list.innerText);
-}
-
-function errorOf(page) {
-  return page.$eval('#error', (box) => (box.hidden ? '' : box.textContent));
 }
 
 async function launch(args) {
