@@ -82,7 +82,7 @@ export function setModel({ artifact, largestDifference }, engine) {
     Labels: `${artifact.labels.length}, ${artifact.thresholds ? 'several for a text' : 'one for a text'}`,
     Reads: `the first ${artifact.tokenizer.sequenceLength} tokens`,
     Scores: artifact.isCalibrated ? 'calibrated' : 'as trained, not calibrated',
-    'Texts with no label': rule ? `named ${rule.label}, if their score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
+    'Texts with no label': rule ? `named ${rule.label}, if the score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
     'Runs on': `WebAssembly, ${threads(engine)}`,
   };
@@ -119,7 +119,8 @@ export function showOffline(isKept) {
 /** Whether threads are on, and why not. */
 function threads({ isThreaded }) {
   if (isThreaded) return `threads on (${navigator.hardwareConcurrency} processors)`;
-  return globalThis.crossOriginIsolated ? 'threads off: one processor' : 'threads off: the server does not isolate the page';
+  const reason = globalThis.crossOriginIsolated ? 'one processor' : 'the server does not isolate the page';
+  return `threads off: ${reason}`;
 }
 
 /** The labels of the answer. */

@@ -16,8 +16,8 @@ try {
     const { ranking, labels, unknown } = await classifier.classify(text);
     const [best] = ranking;
     const given = unknown ?? labels?.join(', ') ?? best.label;
-    const answer = { text, ranking, labels, unknown };
-    console.log(values.json ? JSON.stringify(answer) : `${given}\t${best.probability.toFixed(4)}`);
+    const answer = async () => ({ text, ranking, labels, unknown, isTruncated: await classifier.isTruncated(text) });
+    console.log(values.json ? JSON.stringify(await answer()) : `${given}\t${best.probability.toFixed(4)}`);
   }
   classifier.close();
 } catch (error) {
