@@ -12,15 +12,16 @@ TFLITE_RUNTIME_ENVIRONMENT := .venv-tflite-runtime
 RACE_ENVIRONMENT := .venv-race
 ARM64_ENVIRONMENT := build/arm64
 VULKAN_ENVIRONMENT := build/lavapipe
+TORQ_ENVIRONMENT := build/torq
 DEMO := build/demo
 SHARED ?= ../shared
 
 .PHONY: help demo test test-training test-documents test-slow test-runtime test-mediapipe test-transformers
-.PHONY: test-tflite-runtime test-ray test-arm test-gpu
+.PHONY: test-tflite-runtime test-ray test-workers test-arm test-gpu test-torq
 .PHONY: c-demo node-demo web-demo test-web setup-web android-model test-android setup-android
 .PHONY: report-look lint format commands benchmark
 .PHONY: benchmark-tokenizer benchmark-accuracy benchmark-hidden-states race clean
-.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-race setup-tflite-runtime setup-ray setup-arm setup-gpu
+.PHONY: setup setup-runtime setup-minilm setup-mediapipe setup-torch setup-race setup-tflite-runtime setup-ray setup-arm setup-gpu setup-torq
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort
@@ -35,7 +36,7 @@ demo: setup setup-runtime ## Convert the bundled preset and classify three sente
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 test: setup ## The default test suite: minutes on two cores.
 	$(PYTEST) -m "not slow and not training" \
-		$(addprefix --ignore tests/,arm gpu web android mediapipe ray transformers examples)
+		$(addprefix --ignore tests/,arm gpu torq web android mediapipe ray transformers workers examples)
 
 test-training: setup ## The tests that train classifiers: minutes on two cores.
 	$(PYTEST) -m "training and not slow" tests/edgedistil tests/converters tests/e2e
@@ -62,6 +63,9 @@ test-ray: | uv ## Labels by several processes with Ray, which only see loopback,
 	@$(call or_skip_ray,$(MAKE) setup-ray); set -ex; \
 	sh tools/loopback_only.sh $(RAY_ENVIRONMENT)/bin/python -m pytest tests/ray
 
+test-workers: setup ## Training by several processes, which only see loopback, beside one process; by two hosts where that is allowed.
+	sh tools/loopback_only.sh $(RUN) -m pytest tests/workers
+
 # A timing has no meaning under QEMU, so the one test of a duration is left out.
 test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the same answers as on this machine.
 	@$(call or_skip,$(SET_UP_ARM)); set -ex; \
@@ -71,6 +75,9 @@ test-arm: setup ## The runtime on 64-bit ARM, run by QEMU: its tests, and the sa
 
 test-gpu: setup ## The encoder on a GPU in software, Mesa's Vulkan driver, and what LiteRT gets wrong there.
 	@$(call or_skip,$(SET_UP_VULKAN)); set -ex; . $(VULKAN_ENVIRONMENT)/activate; $(RUN) -m pytest tests/gpu
+
+test-torq: setup ## The encoder for the Coralboard in its vendor's simulator, and what it gets wrong (fetches 0.6 GB).
+	@$(call or_skip,$(SET_UP_TORQ)); set -ex; TORQ_TOOLS=$(CURDIR)/$(TORQ_ENVIRONMENT)/bin $(RUN) -m pytest tests/torq
 
 web-demo: setup web_demo/node_modules/.package-lock.json ## The bundled preset in a browser tab, at http://localhost:8000 (needs node 20 and npm).
 	@mkdir -p build
@@ -211,15 +218,19 @@ tests/android/node_modules/.complete: tests/android/package-lock.json tests/andr
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
-# Debian's packages, unpacked under build/ and not installed; both tools do nothing where that is done.
+# Debian's packages, unpacked under build/ and not installed; these tools do nothing where that is done.
 SET_UP_ARM = $(RUN) tools/arm64_environment.py $(ARM64_ENVIRONMENT) --uv "$(UV)"
 SET_UP_VULKAN = $(RUN) tools/vulkan_environment.py $(VULKAN_ENVIRONMENT)
+SET_UP_TORQ = $(RUN) tools/torq_environment.py $(TORQ_ENVIRONMENT) --uv "$(UV)"
 
 setup-arm: setup
 	$(SET_UP_ARM)
 
 setup-gpu: setup
 	$(SET_UP_VULKAN)
+
+setup-torq: setup ## The compiler and the simulator of the Coralboard's NPU in build/torq (0.6 GB, x86-64 Linux).
+	$(SET_UP_TORQ)
 
 # The tools exit with 69 where a machine cannot get the packages, and say why: its tests are then skipped, not failed.
 or_skip = status=0; $(1) || status=$$?; \

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 from edgedistil.data import read_labelled_texts
 from edgedistil.labelling import LabellingRequest, label_file
-from edgedistil.measuring.machine import read_machine
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.benchmarking.machine import read_machine
 
 
 def open_interpreter(path: Path) -> TextClassifier:

@@ -17,6 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_weights
 from edgedistil_converters.model.keras_token_ids import unpadded_rows
-from edgedistil_converters.quantization.gptq import round_by_gptq
-from edgedistil_converters.quantization.int4 import BLOCK, MOST_TEXTS, fill_zero_blocks, input_hessians, write_weights
+from edgedistil_converters.quantization.int4 import BLOCK, MOST_TEXTS, fill_zero_blocks, input_hessians
 from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
 from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.signatures import TextClassifierModule
@@ -58,25 +58,24 @@ def float_model(classifier: Any) -> bytes:
 def roundings(model: bytes, num_layers: int, rows: Rows) -> dict[str, Callable[[], bytes]]:
     """Name -> what makes the file."""
     dtypes = INT4.weight_dtypes(num_layers)
+    by_channel = replace(INT4, int4_scales="channel")
     return {
         "none: float matmuls": lambda: model,
         "nearest": lambda: quantize(model, INT4, dtypes),
         "gptq": lambda: quantize(model, INT4.calibrated(num_layers), dtypes, None, rows),
-        "nearest, a scale a channel": lambda: by_quantizer(model, "MIN_MAX_UNIFORM_QUANT", has_blocks=False),
-        "gptq, a scale a channel": lambda: gptq_by_channel(model, rows),
+        "nearest, a scale a channel": lambda: quantize(model, by_channel, dtypes),
+        "gptq, a scale a channel": lambda: quantize(model, by_channel.calibrated(num_layers), dtypes, None, rows),
         "octav of litert-quantizer": lambda: by_quantizer(model, "OCTAV"),
         "gptq of litert-quantizer": lambda: by_quantizer(model, "GPTQ", statistics(model, rows)),
     }
 
 
-def by_quantizer(
-    model: bytes, algorithm: str, found: dict[str, dict[str, Any]] | None = None, *, has_blocks: bool = True
-) -> bytes:
+def by_quantizer(model: bytes, algorithm: str, found: dict[str, dict[str, Any]] | None = None) -> bytes:
     """The model by an algorithm of litert-quantizer, in blocks of 32 where they divide a channel."""
     from litert_quantizer import algorithm_manager, qtyping, quantizer
 
     every = matmuls(model)
-    even = [site for site, (_, weights) in every.items() if has_blocks and weights.shape[1] % BLOCK == 0]
+    even = [site for site, (_, weights) in every.items() if weights.shape[1] % BLOCK == 0]
     uneven = [site for site in every if site not in even]
     granularity, key = qtyping.QuantGranularity, algorithm_manager.AlgorithmName[algorithm]
     with tempfile.TemporaryDirectory() as folder:
@@ -89,14 +88,6 @@ def by_quantizer(
                 work.add_dynamic_config(pattern, qtyping.TFLOperationName.FULLY_CONNECTED, 4, scales, key)
         with quiet():
             return bytes(work.quantize(found).quantized_model)
-
-
-def gptq_by_channel(model: bytes, rows: Rows) -> bytes:
-    """The model with one scale for each output channel."""
-    every = matmuls(model)
-    hessians = input_hessians(model, every, rows)
-    rounded = {site: round_by_gptq(weights, hessians[site], weights.shape[1]) for site, (_, weights) in every.items()}
-    return write_weights(by_quantizer(model, "MIN_MAX_UNIFORM_QUANT", has_blocks=False), rounded)
 
 
 def statistics(model: bytes, rows: Rows) -> dict[str, dict[str, Any]]:

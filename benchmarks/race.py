@@ -2,6 +2,7 @@
 
     make setup-race race
     .venv/bin/python benchmarks/race.py minilm --data ../shared/data/banking77 --threads 1 2
+    .venv/bin/python benchmarks/race.py minilm --data ../shared/data/banking77 --without-avx512
 
 Each contestant (`race_contestant.py`) is a child process that is idle while another one runs. They take turns in
 blocks of texts, in another order each round; a ratio is the median, over the rounds, of a contestant's median seconds
@@ -22,32 +23,40 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fine_tuning import replace_part
 from race_contestant import CONTESTANTS, IN_PROJECT
+from without_avx512 import environment_without_avx512
 
 from edgedistil.data import read_labelled_texts
-from edgedistil.measuring.machine import read_machine
+from edgedistil_runtime.benchmarking.machine import read_machine
 
 HERE = Path(__file__).parent
 OWN, REFERENCE = "EdgeDistil int8", "PyTorch, fp32"
-SCHEMES = ("int8", "int4", "fp32")
+PLANS = {  # name of a file -> scheme, and which int4 weights share a scale
+    "int8": ("int8", "block"),
+    "int4": ("int4", "block"),
+    "int4_channel": ("int4", "channel"),
+    "fp32": ("fp32", "block"),
+}
 LENGTHS = {"8 to 16 tokens": (8, 16), "32 tokens": (28, 34), "128 tokens": (118, 128)}
 FLOAT32, SAME = "fp32", 1e-3
 TOKENS = 128  # of every text in KerasHub's export
+SEES_AVX512 = "PyTorch, int8"  # its int8 kernels choose by themselves, and have no switch
+WITH_AVX512 = ("avx512", "avx_vnni", "amx")  # beginnings of the features that --without-avx512 hides
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 
 
 class Contestant:
     """A child process that classifies texts."""
 
-    def __init__(self, name: str, folder: Path, threads: int, python: Path) -> None:
+    def __init__(self, name: str, folder: Path, threads: int, python: Path, variables: Mapping[str, str]) -> None:
         self.name = name
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", **variables}
         command = [str(python), str(HERE / "race_contestant.py"), name, str(folder), str(threads)]
         self._child = subprocess.Popen(
             command,
@@ -100,27 +109,28 @@ def prepare(shape: str, options: argparse.Namespace) -> Path:
         ]
         subprocess.run([*map(str, command), "--out", str(folder)], check=True)
         shutil.copy(options.data / "train.csv", folder / "train.csv")
-    for scheme in SCHEMES:
-        if not (folder / f"edgedistil_{scheme}.tflite").is_file():
-            convert(folder, scheme)
+    for name in PLANS:
+        if not (folder / f"edgedistil_{name}.tflite").is_file():
+            convert(folder, name)
     if not (folder / "keras_hub.tflite").is_file():
         export(folder)
     return folder
 
 
-def convert(folder: Path, scheme: str) -> None:
+def convert(folder: Path, name: str) -> None:
     """Writes a file of this project, also one that verification refuses: the table shows its agreement."""
     from edgedistil.conversion import ConversionRequest, convert_preset
     from edgedistil_converters import QuantizationPlan
     from edgedistil_runtime.errors import ParityError
 
-    path = folder / f"edgedistil_{scheme}.tflite"
+    scheme, scales = PLANS[name]
+    path, plan = folder / f"edgedistil_{name}.tflite", QuantizationPlan(scheme, int4_scales=scales)
     training = read_labelled_texts(folder / "train.csv") if scheme == "int4" else None  # rounded by GPTQ
-    request = ConversionRequest(str(folder / "checkpoint"), path, QuantizationPlan(scheme), training=training)
+    request = ConversionRequest(str(folder / "checkpoint"), path, plan, training=training)
     try:
         convert_preset(replace(request, keep_failed=True))
     except ParityError as error:
-        print(f"{scheme}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         if not path.with_name(f"{path.stem}.failed.tflite").is_file():
             raise  # refused before there was a file
         path.with_name(f"{path.stem}.failed.tflite").rename(path)
@@ -184,12 +194,26 @@ def race(shape: str, threads: int, options: argparse.Namespace) -> list[dict[str
 def enter(folder: Path, threads: int, options: argparse.Namespace) -> list[Contestant]:
     """Starts the contestants; one that does not start is named and left out."""
     found = []
+    variables = kernels(options)
     for name in CONTESTANTS:
+        if options.without_avx512 and name == SEES_AVX512:
+            continue
         python = Path(sys.executable) if name.startswith(IN_PROJECT) else options.race_python
         try:
-            found.append(Contestant(name, folder, threads, python))
+            found.append(Contestant(name, folder, threads, python, variables.get(python, {})))
         except ChildProcessError as error:
             print(f"left out: {error}; see {folder / 'stderr.txt'}", file=sys.stderr)
+    return found
+
+
+def kernels(options: argparse.Namespace) -> dict[Path, dict[str, str]]:
+    """Variables for the processes of each interpreter: none, or those that hide AVX-512 from the runtimes."""
+    if not options.without_avx512:
+        return {}
+    found = {}
+    for number, python in enumerate((Path(sys.executable), options.race_python)):
+        [site_packages] = python.parent.parent.glob("lib/python*/site-packages")
+        found[python] = environment_without_avx512(site_packages, options.work / f"without_avx512_{number}")
     return found
 
 
@@ -252,11 +276,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def processor_features() -> list[str]:
+def processor_features(options: argparse.Namespace) -> list[str]:
     """The processor's features that matrix multiplications use."""
     path = Path("/proc/cpuinfo")
     words = set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
-    return [name for name in FEATURES if name in words]
+    hidden = WITH_AVX512 if options.without_avx512 else ()
+    return [name for name in FEATURES if name in words and not name.startswith(hidden)]
 
 
 def main() -> None:
@@ -271,6 +296,7 @@ def main() -> None:
     parser.add_argument("--bulk", type=int, default=256, help="texts that are classified together")
     parser.add_argument("--encoder", type=Path, help="a BERT's directory (default: that of make setup-minilm)")
     parser.add_argument("--race-python", type=Path, default=Path(".venv-race/bin/python"))
+    parser.add_argument("--without-avx512", action="store_true", help="hide it from all runtimes (without_avx512.py)")
     parser.add_argument("--work", type=Path, default=Path("build/race"), help="folder for checkpoints and files")
     parser.add_argument("--table", type=Path, help="a Markdown file whose parts between marks are replaced")
     options = parser.parse_args()
@@ -278,11 +304,13 @@ def main() -> None:
     for shape in options.shapes:
         found = [row for threads in options.threads for row in race(shape, threads, options)]
         rows += found
-        shown = f"{table(found)}\n\n{read_machine()}; {', '.join(processor_features())}."
+        features = processor_features(options)
+        hidden = "; AVX-512 hidden from the runtimes" if options.without_avx512 else ""
+        shown = f"{table(found)}\n\n{read_machine()}; {', '.join(features)}{hidden}."
         print(f"\n{shape}\n\n{shown}\n", flush=True)
         if options.table:
-            replace_part(options.table, f"race {shape}", shown)
-    print(json.dumps({"machine": str(read_machine()), "features": processor_features(), "rows": rows}))
+            replace_part(options.table, f"race {shape}{' without AVX-512' if options.without_avx512 else ''}", shown)
+    print(json.dumps({"machine": str(read_machine()), "features": features, "rows": rows}))
 
 
 if __name__ == "__main__":

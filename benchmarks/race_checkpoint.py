@@ -5,7 +5,8 @@
 `minilm` has the weights of the encoder in --encoder, the other shapes are drawn at random: time does not depend on
 weights. In all of them the last layer is a logistic regression on training texts, so that there are labels to compare.
 Written are a directory as transformers writes it, ONNX files (as exported; fused by ONNX Runtime's optimizer; both with
-dynamic int8) and a CTranslate2 directory. What cannot be written is left out with a line on standard error.
+dynamic int8, and that with a tokenizer in the graph), a CTranslate2 directory, and a model of OpenVINO that NNCF
+quantized. What cannot be written is left out with a line on standard error.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from transformers import (
 
 SHAPES = {"base": (6, 768, 12), "minilm": (6, 384, 12), "small": (4, 256, 4), "tiny": (2, 128, 2)}
 FITTED_ON = 3000  # texts
+CALIBRATED_ON = 300  # of them, for OpenVINO's ranges
 SPREAD = 0.1  # of random weights; with 0.02 all texts have almost the same features
 
 
@@ -138,6 +140,52 @@ def write_ctranslate2(out: Path) -> None:
     TransformersConverter(str(out / "checkpoint")).convert(str(out / "ctranslate2"), quantization="int8", force=True)
 
 
+def write_text_onnx(out: Path) -> None:
+    """Writes text_int8.onnx: plain_int8.onnx behind the tokenizer of onnxruntime-extensions."""
+    import onnx
+    from onnx import TensorProto, compose, helper
+    from onnxruntime_extensions import gen_processing_models
+    from transformers import BertTokenizer
+
+    tokenizer = BertTokenizer(str(out / "checkpoint" / "vocab.txt"), do_lower_case=True)
+    [text, _] = gen_processing_models(tokenizer, pre_kwargs={"CAST_TOKEN_ID": True}, opset=17)
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [0])
+    text.graph.initializer.append(axis)
+    names = ("input_ids", "attention_mask")
+    kept = [helper.make_tensor_value_info(f"{name}_row", TensorProto.INT64, ["texts", "tokens"]) for name in names]
+    text.graph.node.extend(helper.make_node("Unsqueeze", [name, "axis"], [f"{name}_row"]) for name in names)
+    del text.graph.output[:]
+    text.graph.output.extend(kept)
+    model = onnx.load(out / "plain_int8.onnx")
+    versions = {one.domain: one.version for one in (*text.opset_import, *model.opset_import)}  # those of the model win
+    for one in (text, model):
+        del one.opset_import[:]
+        one.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in versions.items())
+        one.ir_version = 8
+    pairs = [(f"{name}_row", f"model_{name}") for name in names]
+    onnx.save(compose.merge_models(text, compose.add_prefix(model, "model_"), pairs), out / "text_int8.onnx")
+
+
+def write_openvino(texts: list[str], out: Path) -> None:
+    """Writes openvino_int8.xml: NNCF's static int8, calibrated on some texts, in the settings for transformers."""
+    import nncf
+    import openvino as ov
+
+    tokenizer = AutoTokenizer.from_pretrained(out / "checkpoint")
+
+    def inputs(text: str) -> dict[str, Any]:
+        row = tokenizer(text, return_tensors="np")
+        return {name: row[name].astype("int64") for name in ("input_ids", "attention_mask")}
+
+    quantized = nncf.quantize(
+        ov.Core().read_model(out / "plain.onnx"),
+        nncf.Dataset(texts, inputs),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(texts),
+    )
+    ov.save_model(quantized, out / "openvino_int8.xml")
+
+
 def attempt(name: str, write: Callable[[], None]) -> None:
     """Runs a step that another runtime may refuse."""
     try:
@@ -167,6 +215,8 @@ def main() -> None:
     shutil.copy(options.encoder / "vocab.txt", options.out / "checkpoint" / "vocab.txt")
     attempt("onnx", lambda: write_onnx(model, options.shape, options.out))
     attempt("ctranslate2", lambda: write_ctranslate2(options.out))
+    attempt("onnxruntime-extensions", lambda: write_text_onnx(options.out))
+    attempt("openvino", lambda: write_openvino([texts[i] for i in chosen[:CALIBRATED_ON]], options.out))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ from typing import Any
 BATCH = 32  # texts together, of similar length, for runtimes that leave it to their callers
 
 
-def edgedistil(scheme: str) -> Callable[..., Any]:
+def edgedistil(name: str) -> Callable[..., Any]:
     """A file of this project through its runtime."""
 
     def load(folder: Path, threads: int) -> Any:
         from edgedistil_runtime import TextClassifier
 
-        model = TextClassifier(folder / f"edgedistil_{scheme}.tflite", num_threads=threads)
+        model = TextClassifier(folder / f"edgedistil_{name}.tflite", num_threads=threads)
 
         def scores(texts: Sequence[str]) -> list[list[float]]:
             return [list(answer.probabilities.values()) for answer in model.classify_batch(texts)]
@@ -119,18 +119,40 @@ def onnx_runtime(name: str) -> Callable[..., Any]:
     return load
 
 
-def openvino(folder: Path, threads: int) -> Any:
-    """The ONNX file in OpenVINO, in float32."""
-    import openvino as ov
+def onnx_text(folder: Path, threads: int) -> Any:
+    """The int8 ONNX file with the tokenizer of onnxruntime-extensions in the graph, which takes one text."""
+    import numpy as np
+    import onnxruntime
+    from onnxruntime_extensions import get_library_path
 
-    core = ov.Core()
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(str(folder / "plain.onnx"), "CPU", settings).create_infer_request()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    options.register_custom_ops_library(get_library_path())
+    session = onnxruntime.InferenceSession(str(folder / "text_int8.onnx"), options, ["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
 
-    def logits(ids: Any, mask: Any) -> Any:
-        return request.infer({"input_ids": ids, "attention_mask": mask})["logits"]
+    def logits(text: str) -> Any:
+        return session.run(["model_logits"], {name: np.array([text])})[0][0]
 
-    return of_rows(logits, fast_tokenizer(folder))
+    return lambda text: int(logits(text).argmax()), lambda texts: softmax(np.array([logits(text) for text in texts]))
+
+
+def openvino(file: str) -> Callable[..., Any]:
+    """A file in OpenVINO: the ONNX file in float32, or the one that NNCF quantized."""
+
+    def load(folder: Path, threads: int) -> Any:
+        import openvino as ov
+
+        settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        request = ov.Core().compile_model(str(folder / file), "CPU", settings).create_infer_request()
+
+        def logits(ids: Any, mask: Any) -> Any:
+            return request.infer({"input_ids": ids, "attention_mask": mask})["logits"]
+
+        return of_rows(logits, fast_tokenizer(folder))
+
+    return load
 
 
 def pytorch(is_quantized: bool) -> Callable[..., Any]:
@@ -208,14 +230,19 @@ def softmax(logits: Any) -> Any:
 
 
 CONTESTANTS: dict[str, Callable[..., Any]] = {
-    **{f"EdgeDistil {scheme}": edgedistil(scheme) for scheme in ("int8", "int4", "fp32")},
+    "EdgeDistil int8": edgedistil("int8"),
+    "EdgeDistil int4": edgedistil("int4"),
+    "EdgeDistil int4, a scale per channel": edgedistil("int4_channel"),
+    "EdgeDistil fp32": edgedistil("fp32"),
     "ONNX Runtime, fused, int8": onnx_runtime("fused_int8"),
     "ONNX Runtime, fused, int8, reduce_range": onnx_runtime("fused_int8_reduced"),
     "ONNX Runtime, int8": onnx_runtime("plain_int8"),
     "ONNX Runtime, int8, reduce_range": onnx_runtime("plain_int8_reduced"),
     "ONNX Runtime, fused, fp32": onnx_runtime("fused"),
     "ONNX Runtime, fp32": onnx_runtime("plain"),
-    "OpenVINO, fp32": openvino,
+    "ONNX Runtime, int8, tokenizer in the graph": onnx_text,
+    "OpenVINO, int8": openvino("openvino_int8.xml"),
+    "OpenVINO, fp32": openvino("plain.onnx"),
     "CTranslate2, int8": ctranslate2,
     "PyTorch, int8": pytorch(True),
     "PyTorch, fp32": pytorch(False),

@@ -21,9 +21,9 @@ from fine_tuning import replace_part
 from edgedistil.conversion import ConversionRequest, convert_preset
 from edgedistil.data import read_labelled_texts
 from edgedistil.distillation.teacher import Teacher
-from edgedistil.measuring.machine import read_machine
 from edgedistil.training.keras_outputs import softmax
 from edgedistil_converters import QuantizationPlan
+from edgedistil_runtime.benchmarking.machine import read_machine
 
 BLOCK = 250
 

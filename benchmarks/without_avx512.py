@@ -1,11 +1,11 @@
-"""Runs a script with LiteRT's kernels for AVX2, on an x86-64 processor that also has AVX-512.
+"""Runs a script with kernels for AVX2, LiteRT's and those of its peers, on an x86-64 processor that also has AVX-512.
 
     python benchmarks/without_avx512.py benchmarks/profile_ops.py MODEL.tflite
 
-XNNPACK chooses kernels by the processor's features and has no switch for them. Here a copy of the package asks for them
-by an illegal instruction instead of CPUID, and a signal handler answers without AVX-512, VNNI and AMX. The instructions
-themselves run as ever, so times are those of this processor with its AVX2 kernels; a processor without AVX-512 may have
-other clocks and caches. Linux; needs a C compiler and `objdump`.
+Runtimes choose kernels by the processor's features, and most have no switch for them. Here a copy of a package asks for
+them by an illegal instruction instead of CPUID, and a signal handler answers without AVX-512, VNNI and AMX. The
+instructions themselves run as ever, so times are those of this processor with its AVX2 kernels; a processor without
+AVX-512 may have other clocks and caches. Linux; needs a C compiler and `objdump`.
 """
 
 import importlib.util
@@ -17,7 +17,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-_LIBRARY = "libpywrap_litert_common.so"  # the one with XNNPACK and cpuinfo
+# Folders of a package, and its libraries that choose kernels.
+RUNTIMES = {
+    ("ai_edge_litert",): ("ai_edge_litert/libpywrap_litert_common.so",),  # has XNNPACK and cpuinfo
+    ("onnxruntime",): ("onnxruntime/capi/onnxruntime_pybind11_state.*.so",),
+    ("ctranslate2", "ctranslate2.libs"): ("ctranslate2.libs/libctranslate2-*.so.*",),
+    ("openvino",): ("openvino/libs/libopenvino.so.*", "openvino/libs/libopenvino_intel_cpu_plugin.so"),
+}
+_UNUSED = shutil.ignore_patterns("vendors", "*Accelerator*", "*_gpu_plugin*", "*_npu_plugin*")
 _CPUID, _ILLEGAL = b"\x0f\xa2", b"\x0f\x0b"  # of the same length
 _HANDLER = r"""
 #define _GNU_SOURCE
@@ -54,29 +61,52 @@ __attribute__((constructor)) static void install(void) {
 """
 
 
+def environment_without_avx512(site_packages: Path, folder: Path) -> dict[str, str]:
+    """Copies the runtimes of an environment into a folder, with every CPUID of their libraries replaced.
+
+    Args:
+        site_packages: Folder of the installed packages; those of `RUNTIMES` that it lacks are left out.
+        folder: Folder for the copies, which is kept and not copied into again.
+
+    Returns:
+        Variables for processes that import the copies and see a processor without AVX-512.
+    """
+    handler = folder / "handler.so"
+    if not handler.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for names, libraries in RUNTIMES.items():
+            if all((site_packages / name).is_dir() for name in names):
+                for name in names:
+                    shutil.copytree(site_packages / name, folder / name, ignore=_UNUSED)
+                for library in libraries:
+                    [path] = folder.glob(library)
+                    _patch(path)
+        source = folder / "handler.c"
+        source.write_text(_HANDLER, encoding="utf-8")
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", handler, source], check=True)
+    return {
+        "PYTHONPATH": str(folder.resolve()),
+        "LD_PRELOAD": str(handler.resolve()),
+        "EDGEDISTIL_KERNELS": "avx2",
+        # PyTorch is too large to be searched for CPUID, and has switches.
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    }
+
+
 def main() -> int:
     """Runs the script; returns its exit status."""
     if len(sys.argv) == 1 or sys.argv[1].startswith("-"):
         print(__doc__)
         return 2
-    with TemporaryDirectory(prefix="edgedistil-") as name:
-        folder = Path(name)
-        _patch(_copied(folder) / _LIBRARY)
-        source, library = folder / "handler.c", folder / "handler.so"
-        source.write_text(_HANDLER)
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-        environment = os.environ | {"PYTHONPATH": name, "LD_PRELOAD": str(library), "EDGEDISTIL_KERNELS": "avx2"}
-        return subprocess.run([sys.executable, *sys.argv[1:]], env=environment, check=False).returncode
-
-
-def _copied(folder: Path) -> Path:
-    """A copy of the installed package, without the libraries for accelerators."""
     found = importlib.util.find_spec("ai_edge_litert")
     if found is None or found.origin is None:
         raise SystemExit("ai-edge-litert is not installed.")
-    copy = folder / "ai_edge_litert"
-    shutil.copytree(Path(found.origin).parent, copy, ignore=shutil.ignore_patterns("vendors", "*Accelerator*"))
-    return copy
+    with TemporaryDirectory(prefix="edgedistil-") as name:
+        variables = environment_without_avx512(Path(found.origin).parent.parent, Path(name) / "packages")
+        return subprocess.run([sys.executable, *sys.argv[1:]], env=os.environ | variables, check=False).returncode
 
 
 def _patch(library: Path) -> None:

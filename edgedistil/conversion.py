@@ -19,7 +19,9 @@ from edgedistil.score_fitting import KEPT_TRAINING_DATA, TRAINING_DATA, ScoreWis
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.preparation.prepared import ConversionOptions
 from edgedistil_converters.quantization.calibration import sampled
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds
+from edgedistil_runtime.contract import COMPILED_MEMBERS
 from edgedistil_runtime.errors import DataError, OutputError
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class ConversionRequest:
         keep_failed: True to write a file that fails verification under another name.
         pruning_texts: Texts whose pieces stay in the vocabulary; if empty, it is not pruned.
         vocabulary_size: Number of pieces to keep, with `pruning_texts`.
-        target: `cpu`, or an accelerator for which the file gets a second part: `gpu`, `edgetpu`.
+        target: `cpu`; an accelerator for which the file gets a second part: `gpu`, `edgetpu`, `coralboard`; or `npu`.
         sequence_length: Number of tokens that texts are cut to; None for the preset's.
         name: Name of the model in its metadata; None for the preset's name.
         force: True to replace an existing file.
@@ -72,6 +74,7 @@ class ConversionRequest:
         in_scope_kept: With `unknown_label`: share of these texts that the threshold keeps; None for 0.97 or, with
             `unknown_texts`, for the best balance.
         unknown_texts: With `unknown_label`: texts with none of the labels.
+        fixed_lengths: Numbers of token ids for which the file has signatures of fixed shapes as well.
 
     Raises:
         DataError: The vocabulary size has no pruning texts, or `int8-qat` no training data.
@@ -105,6 +108,7 @@ class ConversionRequest:
     in_scope_kept: float | None = None
     unknown_texts: tuple[str, ...] = ()
     verification_label_sets: tuple[tuple[str, ...], ...] = ()
+    fixed_lengths: tuple[int, ...] = ()
 
     @property
     def options(self) -> ConversionOptions:
@@ -119,6 +123,7 @@ class ConversionRequest:
             "verification data",
             self.bounds,
             self.keep_failed,
+            self.fixed_lengths,
         )
 
     @property
@@ -230,7 +235,9 @@ def _with_calibration_texts(prepared: "PreparedClassifier", request: ConversionR
     texts = sampled(_texts_for_calibration(request), _MOST_CALIBRATION_TEXTS)
     record = dict(prepared.record)
     rounding = request.plan.calibrated(int(prepared.classifier.backbone.num_layers)).rounding
-    if texts and (request.plan.needs == "calibration data" or rounding != "nearest" or request.target == "edgetpu"):
+    if texts and (
+        request.plan.needs == "calibration data" or rounding != "nearest" or request.target in COMPILED_MEMBERS
+    ):
         record["calibration"] = {"texts": len(texts), "sha256": _digest(texts)}
     elif request.calibration_texts:
         _log.warning("The calibration data are not used: a plan of %s measures no ranges.", request.plan.scheme)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistil.conversion import ConversionRequest, Stage, convert_preset
-from edgedistil.measuring.speed import BenchmarkSettings, benchmark
-from edgedistil.measuring.texts import BENCHMARK_TEXTS
 from edgedistil_converters.files import atomic_path
 from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
 from edgedistil_runtime.artifact import artifact_bytes, read_artifact
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings, benchmark
+from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS
 from edgedistil_runtime.contract import CPU, NO_TOKENIZER
 from edgedistil_runtime.errors import ConversionError, ParityError
 
@@ -31,6 +31,7 @@ _FEED_FORWARD = tuple(LayerScheme(f"*/{matmul}", "int8") for matmul in ("interme
 PLANS = (
     QuantizationPlan("int8"),
     QuantizationPlan("int4"),
+    QuantizationPlan("int4", int4_scales="channel"),
     QuantizationPlan("int4", _FEED_FORWARD),
     QuantizationPlan("fp16"),
     QuantizationPlan("fp32", (LayerScheme("*_embeddings", "int8"),)),
@@ -88,9 +89,10 @@ def plan_name(plan: QuantizationPlan) -> str:
 
     Example:
         >>> [plan_name(plan) for plan in PLANS[:3]]
-        ['int8', 'int4', 'int4, */intermediate=int8, */output=int8']
+        ['int8', 'int4', 'int4, a scale per channel']
     """
-    return ", ".join([plan.scheme, *(f"{layer.pattern}={layer.scheme}" for layer in plan.layers)])
+    scales = [f"a scale per {plan.int4_scales}"] if plan.int4_scales != "block" else []
+    return ", ".join([plan.scheme, *scales, *(f"{layer.pattern}={layer.scheme}" for layer in plan.layers)])
 
 
 def convert_fastest(

@@ -51,10 +51,12 @@ class DebianArchive:
     Attributes:
         uri: of the mirror.
         signed_by: the keyring that the machine trusts for it; empty if it is among apt's default ones.
+        release: whose packages are taken; a mirror has several.
     """
 
     uri: str
     signed_by: str = ""
+    release: str = RELEASE
 
     def download(
         self, names: Sequence[str], *, architecture: str, folder: Path, has_backports: bool = False
@@ -74,7 +76,7 @@ class DebianArchive:
             PackagesUnavailable: apt failed; its own words are in the message.
         """
         settings = self._write_settings(folder.resolve(), architecture)
-        suite = ["--target-release", f"{RELEASE}-backports"] if has_backports else []
+        suite = ["--target-release", f"{self.release}-backports"] if has_backports else []
         _run_apt(["apt-get", f"--config-file={settings}", "-q", "-o", "APT::Update::Error-Mode=any", "update"])
         _run_apt(["apt-get", f"--config-file={settings}", "-q", "-y", "--download-only", *suite, "install", *names])
         return sorted((folder / "cache" / "archives").glob("*.deb"))
@@ -84,7 +86,7 @@ class DebianArchive:
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "state" / "status").write_text("")  # nothing is installed: every dependency counts
         trusted = f"[signed-by={self.signed_by}] " if self.signed_by else ""
-        suites = (RELEASE, f"{RELEASE}-backports")
+        suites = (self.release, f"{self.release}-backports")
         sources = "".join(f"deb {trusted}{self.uri} {suite} main\n" for suite in suites)
         (folder / "sources.list").write_text(sources)
         settings = folder / "apt.conf"

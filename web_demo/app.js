@@ -1,10 +1,10 @@
 // The page: what is typed, dropped and shown. What a model is and how it runs is in the modules imported here.
 
 import { checkSize, readArtifact } from './artifact.js';
-import { TextClassifier } from './classifier.js';
 import { loadEngine } from './engine.js';
 import { DemoError } from './errors.js';
 import { explain } from './explanation.js';
+import { openVerified } from './gpu.js';
 import { keepForOffline } from './offline.js';
 import { setExamples, setModel, showAnswer, showError, showLoading, showState, showTruncated } from './view.js';
 import { clearExplanation, showExplanation, showProgress } from './view_explanation.js';
@@ -87,7 +87,7 @@ function take(files) {
 async function use(content) {
   if (!session.engine) throw new DemoError('LiteRT, which runs the model, is not there. Reload the page.');
   const artifact = await readArtifact(content);
-  const classifier = await TextClassifier.verified(artifact, await session.engine.load(artifact.flatbuffer));
+  const classifier = await openVerified(artifact, session.engine);
   session.classifier?.close();
   session.classifier = classifier;
   clearExplanation();

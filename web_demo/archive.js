@@ -49,7 +49,7 @@ export async function readArchive(content, { required, allowed, wanted }) {
   }
   const start = Math.min(...[...entries.values()].map((entry) => entry.offset));
   const members = new Map();
-  for (const name of wanted) members.set(name, await readMember(content, name, entries.get(name)));
+  for (const name of wanted.filter((name) => entries.has(name))) members.set(name, await readMember(content, name, entries.get(name)));
   return { start, members };
 }
 

@@ -17,7 +17,8 @@ export const FILE_IDENTIFIER = 'TFL3'; // bytes 4 to 8 of every TFLite flatbuffe
 const METADATA = 'edgedistil.json';
 const LABELS = 'labels.txt';
 const REQUIRED = [METADATA, LABELS, 'vocab.txt'];
-const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite']; // for accelerators that a browser has not
+const ENCODER = 'encoder.tflite';
+const ALLOWED = [ENCODER, 'encoder_edgetpu.tflite', 'encoder.vmfb']; // for accelerators that a browser has not
 
 /**
  * @typedef {object} GoldenCase a text, with what the Keras classifier answered
@@ -44,6 +45,7 @@ const ALLOWED = ['encoder.tflite', 'encoder_edgetpu.tflite']; // for accelerator
  * @property {number} tolerance the largest difference of a probability that a replay may show
  * @property {GoldenCase[]} goldenCases
  * @property {Uint8Array} flatbuffer the TFLite model alone
+ * @property {Uint8Array | null} encoder the part for a GPU, if it has one
  * @property {number} size bytes of the whole file
  */
 
@@ -66,8 +68,9 @@ export async function readArtifact(content) {
         'Copy or download it again, or give a file that `edgedistil convert` wrote.',
     );
   }
-  const archive = await readArchive(content, { required: REQUIRED, allowed: ALLOWED, wanted: [METADATA, LABELS] });
+  const archive = await readArchive(content, { required: REQUIRED, allowed: ALLOWED, wanted: [METADATA, LABELS, ENCODER] });
   const metadata = parseMetadata(archive.members.get(METADATA));
+  const encoder = (metadata.target === 'gpu' && archive.members.get(ENCODER)) || null;
   const flatbuffer = content.subarray(0, archive.start);
   if (metadata.flatbuffer_size !== flatbuffer.length || metadata.flatbuffer_sha256 !== (await sha256(flatbuffer))) {
     throw new ArtifactError(`The model is not the one that ${METADATA} describes. It was exchanged; convert again.`);
@@ -76,7 +79,7 @@ export async function readArtifact(content) {
   if (utf8(archive.members.get(LABELS)) !== artifact.labels.map((label) => `${label}\n`).join('')) {
     throw new ArtifactError(`${LABELS} and ${METADATA} name different labels. Convert again.`);
   }
-  return Object.freeze({ ...artifact, flatbuffer, size: content.length });
+  return Object.freeze({ ...artifact, flatbuffer, encoder, size: content.length });
 }
 
 /** Refuses a file by its size, before it is read. @param {number} size @throws {ArtifactError} */

@@ -25,6 +25,7 @@ const PAGE = [
   'errors.js',
   'explanation.js',
   'flatbuffer.js',
+  'gpu.js',
   'offline.js',
   'truncation.js',
   'view.js',

@@ -3,6 +3,7 @@
 import { LONGEST_SEQUENCE } from './artifact.js';
 import { EngineError } from './errors.js';
 import { declareRowLength } from './flatbuffer.js';
+import { withEncoder } from './gpu.js';
 
 const TOKENIZE = 'tokenize';
 
@@ -16,6 +17,8 @@ const TOKENIZE = 'tokenize';
  * @typedef {object} Engine
  * @property {boolean} isThreaded
  * @property {(flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>} load
+ * @property {() => boolean} hasGpu whether the browser has a WebGPU device
+ * @property {(artifact: import('./artifact.js').Artifact) => Promise<import('./classifier.js').Model>} loadOnGpu
  */
 export async function loadEngine(folder) {
   const isThreaded = Boolean(globalThis.crossOriginIsolated) && navigator.hardwareConcurrency > 1;
@@ -43,7 +46,10 @@ export async function startEngine(litert, wasm, isThreaded) {
   // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
   // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
   liteRtWasm.checkTensorBufferCompatible = () => {};
-  return { isThreaded, load: (flatbuffer) => loadModel(litert, flatbuffer) };
+  const load = (flatbuffer) => loadModel(litert, flatbuffer);
+  const hasGpu = () => Boolean(litert.getWebGpuDevice());
+  const loadOnGpu = async ({ flatbuffer, encoder }) => withEncoder(litert, await load(flatbuffer), encoder);
+  return { isThreaded, load, hasGpu, loadOnGpu };
 }
 
 async function loadModel(litert, flatbuffer) {
@@ -61,6 +67,7 @@ async function loadModel(litert, flatbuffer) {
     restoreLength();
   }
   return {
+    compiled,
     signatures: Object.keys(compiled.signatures),
     run: (signature, inputs) => run(litert, compiled, signature, inputs),
     tokenize: (text) => tokenize(litert, compiled, text),

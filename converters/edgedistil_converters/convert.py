@@ -4,7 +4,7 @@ read -> answer with Keras -> build -> quantize -> check the plan -> write -> ver
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +22,19 @@ from edgedistil_converters.preparation.outlier_channels import scale_outlier_cha
 from edgedistil_converters.preparation.prepared import (
     ConversionOptions,
     PreparedClassifier,
+    check_fixed_lengths,
     check_unknown_target,
     failed_path,
 )
 from edgedistil_converters.preparation.unknown_texts import energies, fit_unknown_rule
 from edgedistil_converters.quantization.calibration import check_calibration, sampled
 from edgedistil_converters.quantization.observed_ranges import activation_ranges
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import Ranges
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_converters.signatures import (
     DEFAULT_SHAPES,
+    FixedShapes,
     TextClassifierModule,
     check_pairs,
     check_signatures,
@@ -39,6 +42,8 @@ from edgedistil_converters.signatures import (
 )
 from edgedistil_converters.targets.build import build_encoder
 from edgedistil_converters.targets.mediapipe import with_mediapipe_metadata
+from edgedistil_converters.targets.npu import check_npu_form
+from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_converters.tflite.structure import Structure, read_structure
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.plan_check import check_structure
@@ -49,7 +54,14 @@ from edgedistil_converters.verification.verified_file import FileParts, write_ve
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_converters.verification.weights_check import check_weights
 from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase, TokenizerSettings, read_artifact
-from edgedistil_runtime.contract import MULTI_LABEL_SCHEMA_VERSION, SCHEMA_VERSION, UNKNOWN_TEXTS
+from edgedistil_runtime.contract import (
+    BUILTIN,
+    FIXED_LENGTHS,
+    MULTI_LABEL_SCHEMA_VERSION,
+    NPU,
+    SCHEMA_VERSION,
+    UNKNOWN_TEXTS,
+)
 from edgedistil_runtime.errors import ConversionError, ParityError
 
 __all__ = ["Conversion", "convert_classifier", "convert_prepared"]
@@ -96,6 +108,7 @@ def convert_classifier(
     unknown_label: str | None = None,
     in_scope_kept: float | None = None,
     unknown_texts: Sequence[str] = (),
+    fixed_lengths: Sequence[int] = (),
 ) -> Conversion:
     """Converts a trained classifier into one `.tflite` file: text in, class probabilities out.
 
@@ -108,7 +121,8 @@ def convert_classifier(
         interface: What the file takes; one text, UTF-8 bytes for the builtin tokenizer, by default.
         calibration_texts: Texts like those that the model will meet, which `int8-static` needs; with them, int4
             weights are rounded by GPTQ.
-        target: `cpu`, which every device has; `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        target: `cpu`, which every device has; `gpu`, `edgetpu` or `coralboard` for a file with a second part for that
+            accelerator; `npu` for a float file of fixed shapes that takes token ids.
         name: Name of the model in its metadata; the file's stem by default.
         verification_texts: Texts like those that the model will meet, on which the file is judged; without any, the
             calibration texts.
@@ -127,6 +141,8 @@ def convert_classifier(
             been trained.
         in_scope_kept: With `unknown_label`, see `fit_unknown_rule`.
         unknown_texts: With `unknown_label`, see `fit_unknown_rule`.
+        fixed_lengths: Numbers of token ids, ascending, for which the file has signatures of fixed shapes as well, for
+            hosts that cannot resize an input.
 
     Returns:
         The file, its parity with the classifier, and its structure.
@@ -156,6 +172,7 @@ def convert_classifier(
         verification_labels,
         bounds=Bounds(min_agreement, max_accuracy_loss),
         keep_failed=keep_failed,
+        fixed_lengths=tuple(fixed_lengths),
     )
     if unknown_label is not None:
         options.check(Path(output), calibration_texts)
@@ -200,6 +217,7 @@ def convert_prepared(
     source = read_classifier(prepared.classifier, options.interface.tokenizer)
     check_signatures(options.interface, source.settings, source.vocabulary)
     check_pairs(options.interface, source.weights.pooled_activation)
+    check_fixed_lengths(options.fixed_lengths, options.interface, source.settings.sequence_length)
     # Fixed ranges are those of the layer that averages, and accelerators run it.
     unscaled = source.weights if options.plan.is_static else fold_mean_pooling(source.weights)
     num_layers = len(unscaled.layers)
@@ -213,7 +231,10 @@ def convert_prepared(
         check_weights(unscaled, source.settings.pad_id, answers)
     rows = cache(lambda: _calibration_rows(prepared, options.interface))
     stage("building the graph and its tokenizer")
-    encoder = build_encoder(options.target, source.weights, source.settings, plan, rows, prepared.ranges)
+    encoder = build_encoder(
+        options.target, source.weights, source.settings, plan, rows, prepared.ranges, options.fixed_lengths
+    )
+    fixed = _fixed_shapes(options, source.settings, encoder)
     is_measured = plan.is_static and prepared.ranges is None  # learned ranges are those of unscaled channels
     weights = scale_outlier_channels(unscaled, rows()) if is_measured else unscaled
     module = TextClassifierModule(
@@ -224,6 +245,7 @@ def convert_prepared(
         options.interface,
         encoder.inputs if encoder else None,
         has_unknown_score=UNKNOWN_TEXTS in prepared.record,
+        fixed=fixed,
     )
 
     def calibrate(model: bytes) -> Ranges:
@@ -237,12 +259,18 @@ def convert_prepared(
     )
     structure = read_structure(flatbuffer)
     check_structure(structure, plan, foreign_ops)
+    if options.target == NPU:
+        check_npu_form(flatbuffer)
     if options.interface.metadata == "mediapipe":
         flatbuffer = with_mediapipe_metadata(flatbuffer, name=prepared.name, settings=source.settings)
     parts = FileParts(flatbuffer, source.vocabulary, encoder, is_deflated=options.interface.metadata is None)
     stage("verifying the file against Keras")
     with atomic_path(path, force=options.force) as temporary:
         metadata = _metadata(prepared, options, source.settings, unscaled, plan, structure)
+        if fixed.lengths:
+            metadata = replace(metadata, preparation={**metadata.preparation, FIXED_LENGTHS: fixed.to_dict()})
+        if fixed.are_alone:  # no longer row can be run
+            answers = [answer for answer in answers if len(answer.token_ids) <= fixed.lengths[-1]]
         try:
             parity = write_verified(temporary, parts, metadata, answers, plan, samples=samples, bounds=options.bounds)
             if metadata.unknown_rule is not None:
@@ -250,6 +278,17 @@ def convert_prepared(
         except ParityError as error:
             raise ParityError(f"{error} {_keep_failed(temporary, path, options)}") from error
     return Conversion(artifact=read_artifact(path), parity=parity, structure=structure)
+
+
+def _fixed_shapes(
+    options: ConversionOptions, settings: TokenizerSettings, encoder: TargetEncoder | None
+) -> FixedShapes:
+    """The signatures of fixed shapes that the options make."""
+    lengths = tuple(options.fixed_lengths)
+    if options.target == NPU:
+        return FixedShapes(lengths or (settings.sequence_length,), are_alone=True)
+    takes_text = options.interface.tokenizer == BUILTIN
+    return FixedShapes(lengths, encoder.lengths if encoder and lengths else (), takes_text=takes_text)
 
 
 def _samples(prepared: PreparedClassifier, options: ConversionOptions) -> Samples:

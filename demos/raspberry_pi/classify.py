@@ -138,8 +138,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, metavar="FILE", help="the .tflite file")
     parser.add_argument("--text", action="append", help="a text; may be repeated (default: lines of standard input)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
-    parser.add_argument("--accelerator", default="cpu", help="cpu, edgetpu or gpu (default: cpu)")
-    parser.add_argument("--device", help="which Edge TPU: usb, pci, or one of several, as in usb:1")
+    parser.add_argument("--accelerator", default="cpu", help="cpu, edgetpu, coralboard or gpu (default: cpu)")
+    parser.add_argument("--device", help="which Edge TPU: usb, pci, or one of several, as in usb:1; coralboard: sim")
     parser.add_argument("--fallback", action="store_true", help="use the CPU where the accelerator cannot be had")
     actions = "LABEL=PIN: on until the next text; =PIN:on, =PIN:off: from then on; =PIN:SECONDS: a pulse"
     parser.add_argument("--pins", type=parse_outputs, default=[], help=f"GPIO numbers, with commas between: {actions}")

@@ -10,7 +10,7 @@ from edgedistil.cli.output import print_json, stdout_console
 from edgedistil.cli.progress import stage_line
 
 if TYPE_CHECKING:
-    from edgedistil.measuring.speed import Benchmark
+    from edgedistil_runtime.benchmarking.speed import Benchmark
 
 __all__ = ["benchmark"]
 
@@ -49,9 +49,9 @@ def benchmark(
     edgedistil benchmark int8.tflite --data test.csv --num-threads 2 --json
     """  # noqa: D301  # \b is for click
     from edgedistil.data import read_texts
-    from edgedistil.measuring.speed import BenchmarkSettings
-    from edgedistil.measuring.speed import benchmark as measure
-    from edgedistil.measuring.texts import BENCHMARK_TEXTS
+    from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
+    from edgedistil_runtime.benchmarking.speed import benchmark as measure
+    from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS
 
     texts = read_texts(data, text_column, delimiter=delimiter) if data else BENCHMARK_TEXTS
     settings = BenchmarkSettings(runs=runs, largest_sample=sample, accelerator=accelerator, num_threads=num_threads)
@@ -82,16 +82,5 @@ def _print(measured: "Benchmark") -> None:
         )
     screen = stdout_console()
     screen.print(table)
-    for line in _circumstances(measured):
+    for line in measured.circumstances:
         screen.print(Text(line, style="dim"))
-
-
-def _circumstances(measured: "Benchmark") -> list[str]:
-    texts, settings = measured.texts, measured.settings
-    threads = f"{settings.num_threads} threads" if settings.num_threads else "threads by default"
-    backends = ", ".join(dict.fromkeys(speed.backend for speed in measured.models))
-    return [
-        f"{texts.count} texts of {texts.source or 'the built-in ones'}, {texts.shortest} to {texts.longest} characters "
-        f"(median {texts.median:.0f}); medians of {settings.runs} runs",
-        f"{measured.machine}; {backends} on {measured.models[0].accelerator}, {threads}",
-    ]

@@ -3,6 +3,7 @@
 | error | printed on stderr | exit code |
 |---|---|---|
 | `EdgeDistilError`, or an `OSError` that names a file | `Error: ` and the message | 1 |
+| `WorkerError`: another worker was lost | the same | 75, which asks for another try |
 | wrong use of the command line | click's usage message | 2 |
 | Ctrl-C | one line | 130 |
 | SIGTERM | nothing | 143 |
@@ -21,11 +22,12 @@ from typing import Any
 import click
 
 from edgedistil.cli.flags import with_flags
-from edgedistil_runtime.errors import EdgeDistilError
+from edgedistil_runtime.errors import EdgeDistilError, WorkerError
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "guarded"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_WORKER", "guarded"]
 
 EXIT_ERROR = 1
+EXIT_WORKER = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
 _EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -66,7 +68,7 @@ def guarded(run: Callable[[], Any], *, is_debug: Callable[[], bool]) -> Any:
         if message is None:
             raise
         _explain(f"Error: {message}", is_debug=is_debug())
-        raise SystemExit(EXIT_ERROR) from None
+        raise SystemExit(EXIT_WORKER if isinstance(error, WorkerError) else EXIT_ERROR) from None
 
 
 @contextmanager

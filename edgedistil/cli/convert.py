@@ -14,8 +14,9 @@ from edgedistil.cli.label_set_options import label_set_options, read_any_example
 from edgedistil.cli.output import describe_unknown_rule, import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil_converters.interface import HOSTS, TOKENIZERS
-from edgedistil_converters.quantization.plan import OLDEST_RUNTIMES, SCHEMES
-from edgedistil_runtime.contract import TARGETS
+from edgedistil_converters.quantization.plan import INT4_SCALES, OLDEST_RUNTIMES
+from edgedistil_converters.quantization.schemes import SCHEMES
+from edgedistil_runtime.contract import CORALBOARD, TARGETS
 
 if TYPE_CHECKING:
     from edgedistil.conversion import ConversionRequest
@@ -27,7 +28,7 @@ __all__ = ["convert"]
 
 _FILE = click.Path(path_type=Path)
 _INPUTS = ("train_data", "calibration_data", "verification_data", "unknown_data", "prune_vocabulary", "labels_file")
-_PLAN_OPTIONS = ("quantize", "layers", "target", "oldest_runtime", "metadata", "keep_failed")
+_PLAN_OPTIONS = ("quantize", "layers", "int4_scales", "target", "oldest_runtime", "metadata", "keep_failed")
 _MOST_TEXTS_SHOWN = 10
 
 
@@ -45,6 +46,14 @@ _MOST_TEXTS_SHOWN = 10
     help="Give layers another scheme (fp32, int8, int4): 'transformer_layer_0/*=fp32'.",
 )
 @click.option(
+    "--int4-scales",
+    type=click.Choice(INT4_SCALES),
+    default="block",
+    show_default=True,
+    help="int4 weights that share a scale: 32, or all of an output channel, which processors multiply faster and "
+    "which needs --calibration-data to be accurate.",
+)
+@click.option(
     "--tune",
     is_flag=True,
     help="Convert by several plans and keep the file that is fastest on this machine, of those that pass verification.",
@@ -54,7 +63,13 @@ _MOST_TEXTS_SHOWN = 10
     type=click.Choice(TARGETS),
     default="cpu",
     show_default=True,
-    help="Also include a build for this accelerator; every file runs on CPUs.",
+    help="Also include a build for this accelerator; every file runs on CPUs. npu: a float file of fixed shapes, with "
+    "--tokenizer none.",
+)
+@click.option(
+    "--fixed-lengths",
+    metavar="N,N,…",
+    help="Add signatures of fixed shapes for rows of so many token ids, for hosts that cannot resize an input.",
 )
 @click.option(
     "--oldest-runtime",
@@ -138,6 +153,8 @@ def convert(preset: str, output: Path, is_json: bool, **options: Any) -> None:
     edgedistil convert --preset distil_bert_base_en_uncased --train-data train.csv -o intents.tflite
     edgedistil convert --preset ./my_classifier --quantize int8-static --calibration-data texts.csv -o static.tflite
     edgedistil convert --preset ./my_classifier --prune-vocabulary train.csv --vocabulary-size 12000 -o small.tflite
+    edgedistil convert --preset ./my_classifier --fixed-lengths 16,32,64 -o fixed.tflite
+    edgedistil convert --preset ./my_classifier --target npu --tokenizer none --quantize fp16 -o for_npu.tflite
     edgedistil convert --preset ./my_classifier --tokenizer none --metadata mediapipe -o for_mediapipe.tflite
     """  # noqa: D301  # \b is for click
     from edgedistil_converters.files import check_not_an_input
@@ -172,7 +189,8 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
     from edgedistil.conversion import ConversionRequest
     from edgedistil.data import read_texts
     from edgedistil_converters.interface import ModelInterface
-    from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+    from edgedistil_converters.quantization.plan import QuantizationPlan
+    from edgedistil_converters.quantization.schemes import Bounds
 
     def texts(option: str) -> tuple[str, ...]:
         path, delimiter = options[option], options["delimiter"]
@@ -188,7 +206,10 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         preset=preset,
         output=output,
         plan=QuantizationPlan(
-            options["quantize"], tuple(map(_layer, options["layers"])), options["oldest_runtime"] or ""
+            options["quantize"],
+            tuple(map(_layer, options["layers"])),
+            options["oldest_runtime"] or "",
+            int4_scales=options["int4_scales"],
         ),
         interface=ModelInterface(
             options["tokenizer"], takes_text_pair=options["text_pair"], metadata=options["metadata"]
@@ -206,11 +227,22 @@ def _request(preset: str, output: Path, options: dict[str, Any], *, is_json: boo
         pruning_texts=texts("prune_vocabulary"),
         vocabulary_size=options["vocabulary_size"],
         target=options["target"],
+        fixed_lengths=_lengths(options["fixed_lengths"]),
         sequence_length=options["sequence_length"],
         name=options["name"],
         force=options["force"],
         seed=options["seed"],
     )
+
+
+def _lengths(option: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in option.split(",")) if option else ()
+    except ValueError:
+        raise click.BadParameter(
+            f"must be whole numbers with commas between them, such as 16,32,64. Received: {option!r}",
+            param_hint="--fixed-lengths",
+        ) from None
 
 
 def _layer(option: str) -> "LayerScheme":
@@ -302,6 +334,12 @@ def _report(conversion: "Conversion", output: Path, *, is_json: bool) -> None:
         f"largest difference of a probability {parity.largest_difference:.2g}"
     )
     _report_measures(parity)
+    fixed = artifact.metadata.preparation.get("fixed_lengths")
+    if fixed:
+        click.echo(
+            f"fixed lengths {', '.join(map(str, fixed['lengths']))}: largest difference of a probability from the "
+            f"signatures of open shapes {max(fixed['largest_differences'].values()):.2g}"
+        )
     if artifact.metadata.encoder is not None:
         _report_encoder(artifact.metadata.encoder, artifact.metadata.target)
     if different:
@@ -351,7 +389,17 @@ def _report_encoder(encoder: "EncoderPart", target: str) -> None:
         f"the part for {target}, run on this CPU: labels agree on {parity['label_agreement']:.1%}, largest difference "
         f"of a probability {parity['largest_difference']:.2g}; {', '.join(map(str, encoder.lengths))} tokens"
     )
-    if mapping:
+    if target == CORALBOARD:
+        simulated = mapping["simulated"]
+        click.echo(
+            f"on the NPU: {mapping['mapped']} ops; on the chip's small core: {mapping['on_css']}; "
+            f"{mapping['cycles']:,} cycles, {mapping['estimated_milliseconds']:.1f} ms by the compiler's estimate"
+        )
+        click.echo(
+            f"simulated: {simulated['texts']} texts, labels equal, largest difference of a probability "
+            f"{simulated['largest_difference']:.2g} from the encoder on this CPU"
+        )
+    elif mapping:
         left = mapping.get("on_cpu", 0)
         said = "by Coral's compiler" if encoder.is_compiled else "a prediction: no edgetpu_compiler is on the PATH"
         click.echo(f"on the Edge TPU: {mapping['mapped']} ops; on the CPU: {left} ({said})")

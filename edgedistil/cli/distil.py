@@ -10,7 +10,7 @@ from edgedistil.cli.output import import_quietly, print_json
 from edgedistil.cli.progress import stage_line
 from edgedistil.search.settings import SearchSettings
 from edgedistil.sizes import SIZES
-from edgedistil_converters.quantization.plan import SCHEMES
+from edgedistil_converters.quantization.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from edgedistil.data import TrainingData
@@ -127,7 +127,7 @@ def distil(
     from edgedistil.training.workers import check_one_worker
     from edgedistil_converters.files import check_not_an_input
 
-    check_one_worker()
+    check_one_worker("Use `edgedistil train` on several workers")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = SearchSettings(**given)
     paths = {"training": train_data, "validation": validation_data, "test": test_data}

@@ -14,6 +14,7 @@ from edgedistil.training.settings import FINE_TUNING, TrainingSettings
 if TYPE_CHECKING:
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.tasks import AnyTrainingData
+    from edgedistil.training.team import Team
 
 __all__ = ["TeacherOptions", "teacher_options"]
 
@@ -26,6 +27,13 @@ _OPTIONS = (
         "--teacher",
         help="Trained classifier to learn from: a directory that this command wrote, or a .tflite file of it, which "
         "answers faster.",
+    ),
+    click.option(
+        "--teacher-answers",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="Instead of --teacher: its answers to all training texts and to others, as `edgedistil predict --top N "
+        "-o` writes them, N being the number of labels; can be repeated.",
     ),
     click.option(
         "--unlabelled",
@@ -89,12 +97,14 @@ class TeacherOptions:
     """A teacher and the texts that it is asked about.
 
     Attributes:
-        teacher: Preset or file of the teacher.
+        teacher: Preset or file of the teacher; `None` if its answers are given.
+        teacher_answers: Files of its answers.
         unlabelled: Files of texts without labels.
         augment: New texts for each training text.
     """
 
-    teacher: str
+    teacher: str | None
+    teacher_answers: tuple[Path, ...]
     unlabelled: tuple[Path, ...]
     augment: int
 
@@ -108,8 +118,10 @@ class TeacherOptions:
         Raises:
             click.UsageError: an option needs a teacher, and there is none.
         """
-        taken = {name: options.pop(name) for name in ("teacher", "unlabelled", "augment")}
-        if taken["teacher"] is not None:
+        taken = {name: options.pop(name) for name in ("teacher", "teacher_answers", "unlabelled", "augment")}
+        if taken["teacher_answers"]:
+            _check_answers_alone(taken, options)
+        if taken["teacher"] is not None or taken["teacher_answers"]:
             return cls(**taken)
         needing = [name for name in ("unlabelled", "augment") if taken[name]]
         needing += [name for name in _SETTINGS if options[name] is not None]
@@ -122,7 +134,7 @@ class TeacherOptions:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read."""
-        return Path(self.teacher), *self.unlabelled
+        return *([Path(self.teacher)] if self.teacher else []), *self.teacher_answers, *self.unlabelled
 
     def read_unlabelled(self, text_column: str, delimiter: str | None) -> dict[Path, tuple[str, ...]]:
         """Reads the texts of each file."""
@@ -135,8 +147,11 @@ class TeacherOptions:
         settings: TrainingSettings,
         output: Path,
         num_layers: int,
+        *,
+        columns: tuple[str, str | None] = ("text", None),
+        team: "Team | None" = None,
     ) -> "TeacherAnswers":
-        """Asks the teacher; its answers are kept in a hidden folder beside the output.
+        """Asks the teacher, whose answers are kept in a hidden folder beside the output; or reads its answers.
 
         Args:
             data: Data to train the student on.
@@ -144,13 +159,23 @@ class TeacherOptions:
             settings: Settings of the training.
             output: Directory of the student.
             num_layers: Number of the student's layers, without that of the pooling; 0 if there is no loss of them.
+            columns: Column of the text in files of answers, and the separator of such files if they are CSV files.
+            team: Workers that train together: worker 0 asks, and the others get the answers.
         """
+        if self.teacher_answers:
+            from edgedistil.distillation.answer_files import read_teacher_answers
+
+            return read_teacher_answers(self.teacher_answers, data, text_column=columns[0], delimiter=columns[1])
         from edgedistil.distillation.answer_cache import AnswerCache
+        from edgedistil.distillation.shared_teacher import SharedTeacher
         from edgedistil.distillation.soft_targets import ask_teacher
         from edgedistil.distillation.teacher import Teacher
         from edgedistil.training.record import file_record
 
+        assert self.teacher is not None
         teacher = Teacher.load(self.teacher, long_texts=settings.long_texts)
+        if team is not None:
+            teacher = SharedTeacher(teacher, team)
         with text_progress(f"teacher {teacher.name}") as show:
             answers = ask_teacher(
                 teacher,
@@ -167,3 +192,14 @@ class TeacherOptions:
             click.echo(f"Warning: {warning}", err=True)
         files = [{**file_record(path), "rows": len(texts)} for path, texts in unlabelled.items()]
         return replace(answers, files=files)
+
+
+def _check_answers_alone(taken: dict[str, Any], options: dict[str, Any]) -> None:
+    """Refuses what needs the teacher itself beside its answers."""
+    given = [name for name in ("teacher", "unlabelled", "augment") if taken[name]]
+    given += [name for name in ("vector_loss", "hidden_loss") if options.get(name)]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(
+            f"--teacher-answers has all answers: leave out {flags}, or pass --teacher to ask the teacher itself."
+        )

@@ -9,6 +9,8 @@ from edgedistil.cli.data_options import public_key_option
 from edgedistil.cli.output import describe_unknown_rule, print_json, stdout_console
 from edgedistil_runtime.contract import SCORE_CALIBRATION, UNKNOWN_TEXTS
 
+# What torq-compile says of an encoder, and the result of its simulation.
+_OF_A_CORALBOARD = ("chip", "on_css", "cycles", "estimated_milliseconds", "simulated")
 _SECTIONS = (
     "thresholds",
     "quantization",
@@ -110,6 +112,7 @@ def _encoder(part: Any) -> dict[str, Any]:
         "mapped_ops": mapping.get("mapped", ""),
         "ops_on_cpu": mapping.get("on_cpu", ""),
         "reasons": dict(mapping.get("reasons", {})),
+        **{key: mapping[key] for key in _OF_A_CORALBOARD if key in mapping},
     }
 
 

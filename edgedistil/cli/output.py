@@ -40,7 +40,7 @@ def print_json(result: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def import_quietly(*modules: str) -> None:
+def import_quietly(*modules: str, is_computing: bool = True) -> None:
     """Imports modules that import TensorFlow, without its start-up messages.
 
     TensorFlow's C++ side writes to file descriptor 2 before any of its log levels apply, so that descriptor is
@@ -48,6 +48,7 @@ def import_quietly(*modules: str) -> None:
 
     Args:
         modules: Full module names, such as `"edgedistil.training.loop"`.
+        is_computing: Run TensorFlow's first operation too; several workers are connected before it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -55,7 +56,8 @@ def import_quietly(*modules: str) -> None:
     with native_log_hidden():
         for module in modules:
             importlib.import_module(module)
-        _first_operation()
+        if is_computing:
+            _first_operation()
     _quiet_python_loggers()
 
 

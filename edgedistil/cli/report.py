@@ -108,7 +108,7 @@ def _measure(
     num_threads: int | None,
 ) -> "Measurements":
     from edgedistil.measuring.models import measure
-    from edgedistil.measuring.speed import BenchmarkSettings
+    from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
 
     with stage_line() as show:
         if any(model.is_dir() for model in models):

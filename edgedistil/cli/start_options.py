@@ -107,6 +107,12 @@ class Start:
         return replace(self, preset=preset)
 
     @property
+    def facts(self) -> tuple[Any, ...]:
+        """What all workers must have alike, without folders."""
+        names = [path and _shown(str(path)) for path in (self.preset, self.vocabulary, self.teacher)]
+        return (*names, self.size, self.from_teacher, self.vocabulary_size, self.is_lowercase, self.is_accents_stripped)
+
+    @property
     def source(self) -> str | None:
         """Preset whose weights are at the start; `None` from scratch."""
         return self.preset or self.teacher

@@ -12,9 +12,11 @@ import click
 from edgedistil.cli.data_options import data_options
 from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.label_set_options import label_set_options, read_any_examples
+from edgedistil.cli.local_workers import train_locally
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.cli.start_options import DEFAULT_VOCABULARY_SIZE, Start
+from edgedistil.cli.team_options import ARGUMENTS, CommandWithArguments, cluster_of, join_team, workers_option
 from edgedistil.data import MultiLabelTexts, MultiLabelTrainingData, TrainingData
 from edgedistil.presets.packaged import MINILM
 from edgedistil.presets.registry import DEFAULT_ENCODER
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from edgedistil.distillation.soft_targets import TeacherAnswers
     from edgedistil.training.loop import TrainingResult
     from edgedistil.training.tasks import AnyTrainingData
+    from edgedistil.training.team import Team
 
 __all__ = ["train"]
 
@@ -70,7 +73,7 @@ class _Logs:
         return found
 
 
-@click.command()
+@click.command(cls=CommandWithArguments)
 @click.option(
     "--preset",
     help="Preset to fine-tune: a name of `edgedistil presets`, kaggle://…, hf://… or a directory. "
@@ -158,6 +161,7 @@ class _Logs:
     default=True,
     help="Keep some validation texts in the directory; `convert` judges files on them. [yes]",
 )
+@workers_option
 @click.option("--resume", "is_resumed", is_flag=True, help="Go on with the same training, which was interrupted.")
 @click.option("--csv-log", type=_FILE, help="File for the metrics of every epoch.")
 @click.option("--tensorboard", type=_FILE, help="Directory for the metrics of every epoch, as TensorBoard reads them.")
@@ -179,6 +183,7 @@ def train(
     csv_log: Path | None,
     tensorboard: Path | None,
     is_json: bool,
+    workers: int | None,
     **options: Any,
 ) -> None:
     """Train a classifier on labelled texts.
@@ -187,6 +192,9 @@ def train(
     --teacher the classifier also learns the answers of a larger one. It writes a preset directory with the weights, the
     vocabulary, labels.txt, samples.jsonl, README.md, training.json and training.png, which `edgedistil convert
     --preset` takes. The state after every epoch is kept beside the directory until it is written, for --resume.
+
+    With --workers, or TF_CONFIG in the environment of each process, several processes train together: the result is
+    that of one process, up to rounding. If one of them is lost, the exit code is 75.
 
     A text may have several labels, or none: lists in JSON or Parquet, --label-separator, or --label-columns. The
     directory then has thresholds.json, with the smallest probability of each label, fitted to the validation data.
@@ -198,16 +206,20 @@ def train(
     edgedistil train --preset distil_bert_base_en_uncased --train-data train.csv -o my_classifier
     edgedistil train --from-scratch tiny --teacher my_classifier --train-data train.csv -o my_student
     edgedistil train --from-teacher 4x256 --teacher my_classifier --train-data train.csv -o my_student
+    edgedistil train --from-scratch tiny --train-data train.csv --workers 2 -o my_classifier
     """  # noqa: D301 (click reads the backspace itself)
-    from edgedistil.training.workers import check_one_worker
     from edgedistil_converters.files import check_directory, check_not_an_input
 
-    check_one_worker()
+    cluster = cluster_of(workers)
     start, teaching = Start.take(options), TeacherOptions.take(options)
     # The preset is no input in this sense: a classifier trained from it may replace it.
     files = (train_data, validation_data, test_data, start.vocabulary, *(teaching.inputs if teaching else ()))
     check_not_an_input(output, [path for path in files if path])
     check_directory(output, force=force)
+    if cluster is None and workers and workers > 1:
+        state = _state_before(output, is_resumed=is_resumed)
+        train_locally(click.get_current_context().meta[ARGUMENTS], workers, state)
+        return
 
     paths = {"training": train_data, "validation": validation_data, "test": test_data}
     read = partial(
@@ -229,8 +241,16 @@ def train(
     data = _prepared(examples, settings)
     unlabelled = teaching.read_unlabelled(text_column, delimiter) if teaching else {}
     logs = _Logs(csv_log, tensorboard, is_resumed)
-    ask = partial(teaching.ask, data, unlabelled, settings, output) if teaching else None
-    result, answers = _run(start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force)
+    start = start.found()
+    team = join_team(cluster, settings, start.facts, data, unlabelled.values()) if cluster else None
+    columns = (text_column, delimiter)
+    ask = partial(teaching.ask, data, unlabelled, settings, output, columns=columns, team=team) if teaching else None
+    result, answers = _run(
+        start, data, settings, output, logs, ask=ask, keeps_samples=keeps_samples, force=force, team=team
+    )
+    if team and not team.is_chief:
+        click.echo(f"{team.cluster.name()} has trained; worker 0 wrote {output}", err=True)
+        return
     skipped = {part: one.remarks.skipped.to_dict() for part, one in examples.items()}
     _report(result, answers, output, skipped, is_json=is_json)
 
@@ -256,6 +276,7 @@ def _run(
     ask: "Callable[[int], TeacherAnswers] | None",
     keeps_samples: bool,
     force: bool,
+    team: "Team | None",
 ) -> "tuple[TrainingResult, TeacherAnswers | None]":
     screen = console()
     _start_tensorflow(screen)
@@ -265,18 +286,14 @@ def _run(
     from edgedistil.training.loop import train as fit
     from edgedistil.training.record import write_training
 
-    state = output.with_name(f".{output.name}.training.npz")
-    if not logs.is_resumed:
-        state.unlink(missing_ok=True)
-    elif not state.exists():
-        raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
-    start = start.found()
+    is_writing = team is None or team.is_chief
+    state = _state_before(output, is_resumed=logs.is_resumed, is_writing=is_writing)
     answers = ask(start.num_encoder_layers() if settings.hidden_loss else 0) if ask else None
     soft = answers.soft_targets if answers else None
     classifier, origin = start.build(data, settings, answers)
     steps = steps_per_epoch(data, settings, classifier.preprocessor, soft)
     with training_progress(screen, settings.epochs, steps) as show:
-        callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])]
+        callbacks = [*logs.callbacks(), *([ProgressReporter(show)] if screen.is_terminal else [])] if is_writing else []
         try:
             result = fit(
                 classifier,
@@ -286,23 +303,37 @@ def _run(
                 callbacks=callbacks,
                 checkpoint=state,
                 soft_targets=soft,
+                team=team,
             )
         except KeyboardInterrupt:
             if state.exists():
                 click.echo("The same command with --resume goes on after the last whole epoch.", err=True)
             raise
-    write_training(
-        result,
-        data,
-        output,
-        origin=origin,
-        teacher=answers.to_dict() if answers else None,
-        attribution=read_attribution(start.source) if start.source else "",
-        keeps_samples=keeps_samples,
-        force=force,
-    )
-    state.unlink(missing_ok=True)
+    if is_writing:
+        write_training(
+            result,
+            data,
+            output,
+            origin=origin,
+            teacher=answers.to_dict() if answers else None,
+            attribution=read_attribution(start.source) if start.source else "",
+            keeps_samples=keeps_samples,
+            force=force,
+        )
+        state.unlink(missing_ok=True)
+    if team:
+        team.wait()  # so that no worker ends well where nothing was written
     return result, answers
+
+
+def _state_before(output: Path, *, is_resumed: bool, is_writing: bool = True) -> Path:
+    """The file of the state: that of an interrupted training, or none; only its path in another worker than 0."""
+    state = output.with_name(f".{output.name}.training.npz")
+    if is_writing and not is_resumed:
+        state.unlink(missing_ok=True)
+    elif is_writing and not state.exists():
+        raise click.UsageError(f"There is no interrupted training of {output}. Train without --resume.")
+    return state
 
 
 def _start_tensorflow(screen: "Console") -> None:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgedistil.measuring.machine import Machine
 from edgedistil.measuring.reliability import ScoreQuality
 from edgedistil.measuring.set_texts import ChangedSet, LabelChange, SetMistake
-from edgedistil.measuring.speed import BenchmarkSettings, CallSpeed, ModelSpeed
-from edgedistil.measuring.texts import TimedTexts
 from edgedistil.scores import Evaluation
 from edgedistil.set_scores import SetEvaluation
+from edgedistil_runtime.benchmarking.machine import Machine
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings, ModelSpeed
+from edgedistil_runtime.benchmarking.texts import TimedTexts
+from edgedistil_runtime.benchmarking.timing import CallSpeed
 from edgedistil_runtime.errors import DataError
 
 __all__ = [

@@ -19,7 +19,6 @@ from edgedistil.measuring.baseline import (
     require_baseline,
     train_baseline,
 )
-from edgedistil.measuring.machine import read_machine
 from edgedistil.measuring.measurements import (
     BaselineFacts,
     DataFacts,
@@ -30,18 +29,19 @@ from edgedistil.measuring.measurements import (
     OpCount,
 )
 from edgedistil.measuring.scoring import AnyTexts, OneLabelScoring, Outputs, Scoring, kind_of
-from edgedistil.measuring.speed import (
+from edgedistil_converters.tflite.structure import read_structure
+from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.benchmarking.machine import read_machine
+from edgedistil_runtime.benchmarking.speed import (
     Benchmark,
     BenchmarkSettings,
     display_names,
     open_classifiers,
     require_text_input,
-    time_calls,
     time_classifiers,
 )
-from edgedistil.measuring.texts import choose_texts, describe_texts
-from edgedistil_converters.tflite.structure import read_structure
-from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.benchmarking.texts import choose_texts, describe_texts
+from edgedistil_runtime.benchmarking.timing import time_calls
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["measure"]

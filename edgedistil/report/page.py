@@ -99,7 +99,7 @@ def write_report(
     Example:
         >>> from edgedistil.data import read_labelled_texts
         >>> from edgedistil.measuring.models import measure
-        >>> from edgedistil.measuring.speed import BenchmarkSettings
+        >>> from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
         >>> settings = BenchmarkSettings(runs=1, starts=1, largest_sample=2)
         >>> measured = measure([Path("intents.tflite")], read_labelled_texts("test.csv"), settings=settings)
         >>> write_report(measured, Path("report.html"))

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from edgedistil.measuring.measurements import MeasuredModel, Measurements
-from edgedistil.measuring.speed import LengthLatency
 from edgedistil.report.axes import shown
 from edgedistil.report.markup import Child, Markup, element, joined
 from edgedistil.report.plots import Group, Point, grouped_points, scatter
 from edgedistil.report.set_sections import set_quality
 from edgedistil.report.tables import data_table, megabytes, model_name, percent, signed
+from edgedistil_runtime.benchmarking.speed import LengthLatency
 
 __all__ = ["latency_section", "summary_section", "tradeoff_section"]
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgedistil.measuring.machine import Machine
 from edgedistil.search.choosing import Candidate, Limits
 from edgedistil.search.settings import SearchSettings
 from edgedistil_converters.files import atomic_path
+from edgedistil_runtime.benchmarking.machine import Machine
 from edgedistil_runtime.errors import DataError
 
 __all__ = [

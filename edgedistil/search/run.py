@@ -19,7 +19,6 @@ from edgedistil.data.classes import has_few_texts, split
 from edgedistil.measuring.answers import ask_file, ask_preset
 from edgedistil.measuring.measurements import Measurements
 from edgedistil.measuring.models import measure
-from edgedistil.measuring.speed import BenchmarkSettings
 from edgedistil.scores import evaluate_labels
 from edgedistil.search.choosing import explain_failure, smallest_within
 from edgedistil.search.digests import digest_of, preset_digest, texts_digest
@@ -43,6 +42,7 @@ from edgedistil.search.settings import SearchSettings
 from edgedistil.search.stages import open_stages
 from edgedistil.search.starts import read_starts
 from edgedistil_converters.files import atomic_directory, atomic_path, sole_use
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
 from edgedistil_runtime.errors import BudgetError, DataError, OutputError
 
 __all__ = ["MODEL_FILE", "PRESET_FOLDER", "find_student", "hold_out"]

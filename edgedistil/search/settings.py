@@ -11,7 +11,7 @@ from typing import Any
 from edgedistil.presets.packaged import MINILM
 from edgedistil.sizes import SIZES
 from edgedistil.training.settings import FINE_TUNING, TrainingSettings, from_scratch_settings
-from edgedistil_converters.quantization.plan import SCHEMES
+from edgedistil_converters.quantization.schemes import SCHEMES
 from edgedistil_runtime.errors import DataError
 
 __all__ = ["SearchSettings"]

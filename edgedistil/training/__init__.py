@@ -19,7 +19,12 @@
     record         TrainingResult -> preset directory with labels.txt, training.json, README.md and training.png
     card           the model card in README.md
     curves         the plot in training.png
-    workers        refuses several workers
+    checks         what does not fit a training, refused before it
+    cluster        the workers that TF_CONFIG names
+    meeting        waits until all workers are there
+    team           workers that add up tensors, by TensorFlow's strategy
+    together       the loop of several workers
+    workers        refuses several workers where one process works
 
 Importing this package imports only the settings; `fit` is imported when it is used.
 """

@@ -44,7 +44,7 @@ class TokenizedTexts:
 
     def batch(self, rows: NDArray[np.int64], *, is_full_length: bool) -> dict[str, NDArray[np.int32]]:
         """The inputs of a step: the texts of `rows`, padded to the longest of them or to the full length."""
-        length = self.token_ids.shape[1] if is_full_length else int(self.lengths[rows].max())
+        length = self.token_ids.shape[1] if is_full_length else int(self.lengths[rows].max(initial=1))
         return {
             "token_ids": self.token_ids[rows, :length],
             "padding_mask": self.padding_mask[rows, :length],
@@ -103,6 +103,7 @@ def training_batches(
     unknown_id: int = 0,
     is_full_length: bool = False,
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
+    share: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
     """Batches in an order that the seed and the number of the epoch decide.
 
@@ -117,6 +118,8 @@ def training_batches(
         unknown_id: Token id that replaces them.
         is_full_length: Pad every batch to the longest text of all, so that XLA compiles once.
         vectors: Vectors of each text that inputs have too, name -> float32[texts, width].
+        share: Number of this worker and of all workers. A batch then has the worker's texts of it, maybe none, and as
+            a fourth element how many texts all have, int32.
 
     Example:
         >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
@@ -128,16 +131,20 @@ def training_batches(
     iterations = itertools.count()
     of_text = np.ones(len(texts), "float32") if weights is None else weights
 
-    def batches() -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[Any], NDArray[np.float32]]]:
+    def batches() -> Iterator[tuple[Any, ...]]:
         generator = np.random.default_rng([seed, next(iterations) if epoch is None else epoch.value])
         for rows in _grouped_rows(texts.lengths, batch_size, generator):
             inputs = texts.batch(rows, is_full_length=is_full_length)
             if token_dropout:
                 _drop_tokens(inputs["token_ids"], texts.lengths[rows], token_dropout, unknown_id, generator)
             more = {name: found[rows] for name, found in (vectors or {}).items()}
-            yield {**inputs, **more}, targets[rows], of_text[rows]
+            batch = ({**inputs, **more}, targets[rows], of_text[rows])
+            yield batch if share is None else (*_share_of(batch, texts.lengths[rows], share), len(rows))
 
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=_signature(targets, vectors or {}))
+    signature = _signature(targets, vectors or {})
+    if share is not None:
+        signature = (*signature, tf.TensorSpec((), tf.int32))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     count = -(-len(texts) // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
 
@@ -172,6 +179,15 @@ def _grouped_rows(
         batches = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
         for index in generator.permutation(len(batches)):
             yield batches[index]
+
+
+def _share_of(batch: tuple[Any, ...], lengths: NDArray[np.int64], share: tuple[int, int]) -> tuple[Any, ...]:
+    """Every n-th text of a batch, which are sorted by length: the workers get about as many tokens each."""
+    index, size = share
+    inputs, targets, weights = tf.nest.map_structure(lambda values: values[index::size], batch)
+    longest = int(lengths[index::size].max(initial=1))
+    inputs |= {name: inputs[name][:, :longest] for name in ("token_ids", "padding_mask")}
+    return inputs, targets, weights
 
 
 def _drop_tokens(

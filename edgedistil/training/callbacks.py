@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
-__all__ = ["BestEpoch", "ProgressReporter", "TrainingProgress"]
+from edgedistil_runtime.errors import DataError
+
+__all__ = ["BestEpoch", "FiniteLoss", "ProgressReporter", "TrainingProgress"]
 
 
 class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -95,6 +98,22 @@ class BestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     def _score(self, validation: Mapping[str, float]) -> tuple[float, ...]:
         loss = validation["val_loss"]
         return (-loss,) if self._monitor == "loss" else (validation[f"val_{self._monitor}"], -loss)
+
+
+class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stops with an error when training has diverged, instead of keeping a classifier of NaN weights."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Checks the loss.
+
+        Raises:
+            DataError: it is not a finite number.
+        """
+        if logs and not np.isfinite(logs["loss"]):
+            raise DataError(
+                f"Training diverged in epoch {epoch + 1}: the loss is {logs['loss']}. "
+                "Try a smaller `learning_rate`, for instance a third of it"
+            )
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,24 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.data import MultiLabelTrainingData
 from edgedistil.presets.loading import LabelledClassifier
 from edgedistil.training.batches import EpochNumber, tokenize, training_batches
-from edgedistil.training.callbacks import BestEpoch
+from edgedistil.training.callbacks import BestEpoch, FiniteLoss
+from edgedistil.training.checks import check_team_settings, check_training
 from edgedistil.training.head import has_linear_head
 from edgedistil.training.long_texts import divide_texts, mean_by_text, measure_truncation
 from edgedistil.training.network import Evaluator, TrainingNetwork, pieces_that_occur, with_rows
 from edgedistil.training.objective import Objective, SoftTargets, make_objective, texts_to_fit
 from edgedistil.training.optimization import build_optimizer
-from edgedistil.training.pooling import has_mean_pooling, num_encoder_layers
+from edgedistil.training.pooling import has_mean_pooling
 from edgedistil.training.settings import TrainingSettings
 from edgedistil.training.state import TrainingState
 from edgedistil.training.tasks import AnyTrainingData, MultiLabel, task_of
+from edgedistil.training.team import Team
+from edgedistil.training.together import fit_together
 from edgedistil.training.vectors import VectorMap
 from edgedistil.training.workers import check_one_worker
 from edgedistil.truncation import Truncation
-from edgedistil_runtime.errors import DataError, PresetError
 from edgedistil_runtime.pieces import WINDOWS
 
 __all__ = ["TrainingResult", "steps_per_epoch", "train"]
@@ -68,6 +69,7 @@ def train(
     callbacks: Iterable[Any] = (),
     checkpoint: Path | None = None,
     soft_targets: SoftTargets | None = None,
+    team: Team | None = None,
 ) -> TrainingResult:
     """Fits a classifier, and keeps the epoch that is best on the validation data.
 
@@ -84,6 +86,8 @@ def train(
         checkpoint: File for the state of the training, written after every epoch. If it exists and is of the same
             training, that training goes on, and ends with the weights that it would have had without a break.
         soft_targets: Answers of a teacher, which the classifier is fitted to as well; see `edgedistil.distillation`.
+        team: Workers that train it together, each with the same arguments except for `callbacks` and `checkpoint`: the
+            latter is read and written by worker 0. All of them return the same result. `None` is this process alone.
 
     Returns:
         The trained classifier with its labels, history and metrics.
@@ -92,7 +96,8 @@ def train(
         PresetError: the classifier has no preprocessor, or another number of outputs than the data have classes.
         DataError: the loss is not a finite number, the checkpoint is of another training, or the soft targets are of
             other texts or classes.
-        InputError: the environment names several workers (`TF_CONFIG`).
+        InputError: the environment names several workers (`TF_CONFIG`), and there is no `team`.
+        WorkerError: a worker of the team was lost, or has other arguments.
 
     Example:
         >>> from edgedistil.data import TrainingData, read_labelled_texts
@@ -102,9 +107,11 @@ def train(
         >>> result.metrics["validation"]["accuracy"]
         1.0
     """
-    check_one_worker()
-    _check(classifier, data, settings, soft_targets)
-    _check_vectors(classifier, settings, soft_targets)
+    if team is None:
+        check_one_worker("Pass the workers as `team`, see `edgedistil.training.team`")
+    else:
+        check_team_settings(settings, team.size)
+    check_training(classifier, data, settings, soft_targets)
     settings = settings.with_rate(int(classifier.backbone.hidden_dim))
     keras.utils.set_random_seed(settings.seed)
     if settings.is_backbone_frozen:
@@ -115,7 +122,9 @@ def train(
         classifier.backbone.transformer_layers[-1].trainable = False
     if has_linear_head(classifier):
         classifier.pooled_dense.trainable = False
-    run = _Run(classifier, data, settings, soft_targets)
+    if team is not None:
+        team.assign_from_chief(classifier.weights)
+    run = _Run(classifier, data, settings, soft_targets, team)
     best = BestEpoch(
         (lambda: run.measure("validation")) if data.validation else None,
         monitor=settings.monitor,
@@ -163,9 +172,15 @@ class _Run:
     """The network of a training, and what is read of its texts, as rows of the network's table."""
 
     def __init__(
-        self, classifier: Any, data: AnyTrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
+        self,
+        classifier: Any,
+        data: AnyTrainingData,
+        settings: TrainingSettings,
+        soft_targets: SoftTargets | None,
+        team: Team | None,
     ) -> None:
         self._classifier, self._data, self._settings, self._soft = classifier, data, settings, soft_targets
+        self._team = team
         given = {"training": data.training, "validation": data.validation, "test": data.test}
         to_read = {part: found.texts for part, found in given.items() if found}
         to_read["training"] = texts_to_fit(data, soft_targets)
@@ -180,7 +195,7 @@ class _Run:
         self._targets = {part: self._task.targets(found) for part, found in given.items() if found}
         self._unknown_row = int(np.searchsorted(pieces, unknown))
         self._network = TrainingNetwork(classifier, pieces, seed=settings.seed)
-        self._evaluator = Evaluator(self._network)
+        self._evaluator = Evaluator(self._network, team)
 
     def measure(self, part: str) -> dict[str, Any]:
         probabilities, targets = self._probabilities(part), self._targets[part]
@@ -221,22 +236,50 @@ class _Run:
             jit_compile=settings.is_jit_compiled,
         )
         network.optimizer.build(network.trainable_variables)
-        state = TrainingState(checkpoint, network, best, self._digest()) if checkpoint else None
-        first = state.restore() if state else 0
+        digest = self._digest()
+        if self._team is not None:
+            self._team.check_equal({"the start, the texts, the labels or the settings": digest.encode()})
+            self._team.assign_from_chief(network.weights)
+        state = TrainingState(checkpoint or Path(), network, best, digest)
+        first = self._restore(state, checkpoint)
+        writers = [state] if checkpoint and (self._team is None or self._team.is_chief) else []
         try:
             if not best.is_finished(first):
-                # shuffle=False: training_batches gives a new order every epoch.
-                network.fit(
-                    batches,
-                    epochs=settings.epochs,
-                    initial_epoch=first,
-                    callbacks=[epoch, _FiniteLoss(), best, *([state] if state else []), *callbacks],
-                    verbose=0,
-                    shuffle=False,
-                )
+                self._fit(batches, first, [epoch, FiniteLoss(), best, *writers, *callbacks])
         finally:
             best.restore(network)
             network.write_embeddings()  # type: ignore[no-untyped-call]
+
+    def _fit(self, batches: Any, first: int, callbacks: list[Any]) -> None:
+        settings = self._settings
+        if self._team is None:
+            # shuffle=False: training_batches gives a new order every epoch.
+            self._network.fit(
+                batches,
+                epochs=settings.epochs,
+                initial_epoch=first,
+                callbacks=callbacks,
+                verbose=0,
+                shuffle=False,
+            )
+            return
+        fit_together(
+            self._network,
+            batches,
+            team=self._team,
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            first=first,
+            callbacks=callbacks,
+        )
+
+    def _restore(self, state: TrainingState, checkpoint: Path | None) -> int:
+        """Restores the state of an earlier training, if there is one; returns the number of epochs that are done."""
+        has_file = checkpoint is not None and checkpoint.exists()
+        if self._team is None:
+            return state.restore() if has_file else 0
+        is_read = self._team.is_chief and has_file
+        return state.restore(self._team.bytes_from_chief(checkpoint.read_bytes() if checkpoint and is_read else b""))
 
     def _batches(self, objective: Objective, epoch: EpochNumber) -> Any:
         settings = self._settings
@@ -254,6 +297,7 @@ class _Run:
                 **({"vectors": self._vectors()} if settings.vector_loss else {}),
                 **({"hidden": self._hidden()} if settings.hidden_loss else {}),
             },
+            share=(self._team.index, self._team.size) if self._team else None,
         )
 
     def _vectors(self) -> NDArray[np.float32]:
@@ -311,56 +355,3 @@ class _Run:
         for variable in self._network.weights:
             digest.update(str((variable.path, tuple(variable.shape))).encode())
         return digest.hexdigest()
-
-
-class _FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stops with an error when training has diverged, instead of keeping a classifier of NaN weights."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if logs and not np.isfinite(logs["loss"]):
-            raise DataError(
-                f"Training diverged in epoch {epoch + 1}: the loss is {logs['loss']}. "
-                "Try a smaller `learning_rate`, for instance a third of it"
-            )
-
-
-def _check(
-    classifier: Any, data: AnyTrainingData, settings: TrainingSettings, soft_targets: SoftTargets | None
-) -> None:
-    if classifier.preprocessor is None:
-        raise PresetError("Training needs a classifier with a preprocessor, to tokenize the texts. Received: none")
-    if classifier.num_classes != len(data.labels):
-        raise PresetError(
-            f"The classifier has {classifier.num_classes} outputs and the training data have {len(data.labels)} "
-            f"classes. Load it with num_classes={len(data.labels)}"
-        )
-    task_of(data).check(settings)
-    if isinstance(data, MultiLabelTrainingData) and classifier.activation is not keras.activations.sigmoid:
-        raise PresetError(
-            "A classifier for several labels has a sigmoid for each. Load it with activation='sigmoid'. Received: "
-            f"activation={getattr(classifier.activation, '__name__', None)!r}"
-        )
-    if soft_targets and soft_targets.logits.shape != (len(data.training), len(data.labels)):
-        raise DataError(
-            "Soft targets need a row for each training text and a column for each class: "
-            f"({len(data.training)}, {len(data.labels)}). Received: {soft_targets.logits.shape}"
-        )
-
-
-def _check_vectors(classifier: Any, settings: TrainingSettings, soft_targets: SoftTargets | None) -> None:
-    if settings.vector_loss and (soft_targets is None or soft_targets.vectors is None):
-        raise DataError("`vector_loss` needs a teacher's vectors: `soft_targets` with `vectors`. Received: none")
-    if not settings.hidden_loss:
-        return
-    if soft_targets is None or soft_targets.hidden is None:
-        raise DataError("`hidden_loss` needs a teacher's layers: `soft_targets` with `hidden`. Received: none")
-    layers, given = num_encoder_layers(classifier.backbone), soft_targets.hidden.shape[1]
-    if int(classifier.backbone.num_layers) < 2:
-        raise DataError(
-            "`hidden_loss` needs a layer below the one that the head reads. Received: a student of one layer. Pass one "
-            "of more layers, or `vector_loss` instead"
-        )
-    if given != layers:
-        raise DataError(
-            f"`hidden` of `soft_targets` must be of as many layers as the student has, {layers}. Received: {given}"
-        )

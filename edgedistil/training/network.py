@@ -7,7 +7,8 @@ zeros in every step. Weight decay is the only difference: pieces that do not occ
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -24,6 +25,9 @@ from edgedistil_converters.graph.transformer import (
     encode_normalized,
 )
 from edgedistil_converters.model.keras_hub import backbone_layers, head_layers, read_architecture
+
+if TYPE_CHECKING:
+    from edgedistil.training.team import Team
 
 __all__ = ["Evaluator", "TrainingNetwork", "outputs_of", "pieces_that_occur", "with_rows"]
 
@@ -95,22 +99,30 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         """Changes the weights once, by the gradient of a batch: `(inputs, targets, weights)`."""
         if self.jit_compile:  # XLA has no slices of varying length; its batches have one length, and go as a whole
             return super().train_step(data)
-        texts, length = tf.unstack(tf.shape(data[0]["token_ids"]))
-        size = tf.maximum(1, _TOKENS_PER_PART // length)
-        first, variables = self._gradients_of_part(data, 0, size), self.trainable_weights
-        _, gradients = tf.while_loop(
-            lambda start, _: start < texts,
-            lambda start, added: (
-                start + size,
-                [old + new for old, new in zip(added, self._gradients_of_part(data, start, size), strict=True)],
-            ),
-            (size, first),
-            parallel_iterations=1,
-        )
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        gradients = self.gradients(data, tf.shape(data[2])[0])
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
         return self.get_metrics_result()
 
-    def _gradients_of_part(self, data: Any, start: Any, size: Any) -> list[Any]:
+    def gradients(self, data: Any, total: Any, *, draw: int = 0) -> list[Any]:
+        """Returns the gradients of some texts' share of the loss of a batch, and adds their metrics.
+
+        Args:
+            data: Inputs, targets and weights of at least one text.
+            total: Texts of the whole batch, an integer tensor.
+            draw: Number of the first text, from which its dropout is drawn.
+        """
+        texts, length = tf.unstack(tf.shape(data[0]["token_ids"]))
+        size = tf.maximum(1, _TOKENS_PER_PART // length)
+        of_part = partial(self._gradients_of_part, data, size=size, total=total, draw=draw)
+        _, gradients = tf.while_loop(
+            lambda start, _: start < texts,
+            lambda start, added: (start + size, [old + new for old, new in zip(added, of_part(start), strict=True)]),
+            (size, of_part(0)),
+            parallel_iterations=1,
+        )
+        return list(gradients)
+
+    def _gradients_of_part(self, data: Any, start: Any, *, size: Any, total: Any, draw: int) -> list[Any]:
         """Gradients of some texts' share of the loss of a batch."""
         inputs, targets, weights = tf.nest.map_structure(lambda values: values[start : start + size], data)
         length = tf.reduce_max(tf.reduce_sum(inputs["padding_mask"], 1))
@@ -118,7 +130,7 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
         inputs = {name: inputs[name][:, :length] for name in ("token_ids", "padding_mask")}
         count = tf.shape(weights)[0]
         with tf.GradientTape() as tape:
-            ops, x = self._embed(inputs, training=True, start=start)
+            ops, x = self._embed(inputs, training=True, start=start + draw)
             encoded = encode_normalized(x, self._architecture, ops)
             logits = classify_encoded(encoded, self._architecture, ops)
             loss = self._compute_loss(inputs, targets, logits, weights, training=True)
@@ -126,8 +138,7 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
                 loss += self._vector_map.loss(encoded, vectors)
             if self._hidden_maps:
                 loss += self._hidden_loss(ops, inputs["padding_mask"], hidden)
-            share = tf.cast(count, tf.float32) / tf.cast(tf.shape(data[2])[0], tf.float32)
-            of_batch = loss * share
+            of_batch = loss * (tf.cast(count, tf.float32) / tf.cast(total, tf.float32))
         self._loss_tracker.update_state(loss, sample_weight=count)
         self.compute_metrics(inputs, targets, logits, sample_weight=weights)
         return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(of_batch, self.trainable_weights)]
@@ -188,19 +199,22 @@ class Evaluator:
 
     Args:
         network: The network.
+        team: Workers that divide the texts for `logits` between them; `None` is this process alone.
     """
 
-    def __init__(self, network: TrainingNetwork) -> None:
+    def __init__(self, network: TrainingNetwork, team: "Team | None" = None) -> None:
         inputs = tf.TensorSpec((None, None), tf.int32)
         signature = [{"token_ids": inputs, "padding_mask": inputs}]
-        self._num_classes = network.num_classes
+        self._team = team
         self._logits = tf.function(lambda batch: network(batch, training=False), input_signature=signature)
         self._features = tf.function(network.encode, input_signature=signature)
         self._hidden = tf.function(network.hidden_means, input_signature=signature)
 
     def logits(self, texts: TokenizedTexts) -> NDArray[np.float32]:
-        """Logits, float32[texts, num_classes]."""
-        return outputs_of(self._logits, texts)
+        """Logits, float32[texts, num_classes]; the same on all workers."""
+        if self._team is None:
+            return outputs_of(self._logits, texts)
+        return self._team.sum(outputs_of(self._logits, texts, share=(self._team.index, self._team.size)))
 
     def features(self, texts: TokenizedTexts) -> NDArray[np.float32]:
         """What the head reads, float32[texts, width]."""
@@ -211,12 +225,16 @@ class Evaluator:
         return outputs_of(self._hidden, texts)
 
 
-def outputs_of(run: Callable[[Any], Any], texts: TokenizedTexts) -> NDArray[np.float32]:
+def outputs_of(
+    run: Callable[[Any], Any], texts: TokenizedTexts, *, share: tuple[int, int] = (0, 1)
+) -> NDArray[np.float32]:
     """Runs a function of batches on texts, and returns its outputs in their order, float32[texts, width].
 
     Args:
         run: Function of `token_ids` and `padding_mask` that returns a tensor, float32[batch, width].
         texts: Texts, at least one.
+        share: Number of this worker and of all workers: it computes its share of the batches, and the rows of the
+            others are 0.
 
     Example:
         >>> ids = np.array([[2, 7, 3, 0], [2, 7, 8, 3]], "int32")
@@ -225,11 +243,16 @@ def outputs_of(run: Callable[[Any], Any], texts: TokenizedTexts) -> NDArray[np.f
         [[12.0], [20.0]]
     """
     found: NDArray[np.float32] | None = None
-    for rows, batch in evaluation_batches(texts, batch_size=_BATCH_SIZE):
-        values = run(batch).numpy()
+    index, size = share
+    for number, (rows, batch) in enumerate(evaluation_batches(texts, batch_size=_BATCH_SIZE)):
+        is_own = number % size == index
+        if not is_own and found is not None:
+            continue
+        values = run(batch).numpy()  # of the first batch in any case, for the width
         if found is None:
             found = np.zeros((len(texts), values.shape[1]), "float32")
-        found[rows] = values
+        if is_own:
+            found[rows] = values
     assert found is not None
     return found
 

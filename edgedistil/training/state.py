@@ -5,6 +5,7 @@ numbers: weights, Adam's moments, the best weights so far, and the history. The 
 epoch, and contains arrays and JSON only: reading it cannot run code.
 """
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -34,16 +35,19 @@ class TrainingState(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._path, self._network, self._best, self._digest = path, network, best, digest
 
-    def restore(self) -> int:
+    def restore(self, content: bytes | None = None) -> int:
         """Restores the state of the file; returns the number of epochs that are done, 0 if there is no file.
+
+        Args:
+            content: What the file has, if it is not on this machine; empty if there is none.
 
         Raises:
             DataError: the file is damaged, or of a training with other settings or data.
         """
-        if not self._path.exists():
+        if content == b"" or (content is None and not self._path.exists()):
             return 0
         try:
-            with self._path.open("rb") as file, np.load(file) as arrays:
+            with self._path.open("rb") if content is None else io.BytesIO(content) as file, np.load(file) as arrays:
                 header = json.loads(str(arrays["header"]))
                 found = {name: arrays[name] for name in arrays.files}
             digest = header["digest"]

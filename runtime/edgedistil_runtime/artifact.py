@@ -6,8 +6,8 @@ ignore the rest; `unzip -l` reads the archive from the back:
     [ flatbuffer ][ edgedistil.json | labels.txt | vocab.txt | encoder.tflite | ZIP directory | comment ]
 
 `encoder.tflite` is only in artifacts for accelerators: a second flatbuffer, embeddings in, probabilities out, with the
-part of the model that the accelerator runs (`backends/two_parts.py`). `encoder_edgetpu.tflite` is that flatbuffer
-compiled by Coral's compiler. `contract.py` has all names.
+part of the model that the accelerator runs (`backends/two_parts.py`). `encoder_edgetpu.tflite` or `encoder.vmfb` is
+that flatbuffer after the accelerator's compiler (`encoder_members.py`). `contract.py` has all names.
 
 The archive's comment is `edgedistil sha256:<hex>`, the digest of every byte before the comment, which detects a single
 flipped bit anywhere; `edgedistil.json` also holds the flatbuffer's own digest. A digest detects damage, not forgery:
@@ -21,7 +21,7 @@ import hashlib
 import io
 import mmap
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -31,23 +31,31 @@ from edgedistil_runtime.contract import (
     CLASSIFY_TEXT_PAIR,
     CLASSIFY_TOKENS,
     COMPILED_MEMBER,
-    EDGETPU,
+    COMPILED_MEMBERS,
     EMBED,
     ENCODER_MEMBER,
     FILE_IDENTIFIER,
-    GPU,
     LABELS_MEMBER,
     MEMBERS,
     METADATA_MEMBER,
     SCHEMA_VERSION,
     SERVING_DEFAULT,
+    TARGETS,
     TOKENIZE,
     TOKENIZE_PAIR,
     VOCABULARY_MEMBER,
 )
+from edgedistil_runtime.encoder_members import (
+    STORED_MEMBERS,
+    EncoderFlatbuffers,
+    check_encoder_members,
+    check_identifier,
+    encoder_members,
+)
 from edgedistil_runtime.errors import ArtifactError
 from edgedistil_runtime.metadata import (
     ArtifactMetadata,
+    CompiledTensor,
     EncoderPart,
     GoldenCase,
     TokenizerSettings,
@@ -73,6 +81,7 @@ __all__ = [
     "VOCABULARY_MEMBER",
     "Artifact",
     "ArtifactMetadata",
+    "CompiledTensor",
     "EncoderFlatbuffers",
     "EncoderPart",
     "GoldenCase",
@@ -81,19 +90,6 @@ __all__ = [
     "read_artifact",
     "vocabulary_bytes",
 ]
-
-
-@dataclass(frozen=True)
-class EncoderFlatbuffers:
-    """The part of a model that an accelerator runs.
-
-    Attributes:
-        model: TFLite flatbuffer that any CPU runs as well.
-        compiled: Output of the accelerator's compiler; None if the accelerator has none.
-    """
-
-    model: bytes
-    compiled: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -147,22 +143,26 @@ class Artifact:
         if ENCODER_MEMBER not in self.spans:
             raise ArtifactError(
                 f"The file has no part for an accelerator: it was converted for the target {self.metadata.target}. "
-                f"Convert again with `target`={GPU!r} or `target`={EDGETPU!r}. Received: {describe_model(self.model)}."
+                f"Convert again with a `target` of {', '.join(TARGETS[1:])}. Received: {describe_model(self.model)}."
             )
-        model, compiled = (
-            self._read(*self.spans[name]) if name in self.spans else None for name in (ENCODER_MEMBER, COMPILED_MEMBER)
+        compiled = COMPILED_MEMBERS.get(self.metadata.target, "")
+        return EncoderFlatbuffers(
+            self._read(*self.spans[ENCODER_MEMBER], name=ENCODER_MEMBER),
+            self._read(*self.spans[compiled], name=compiled) if compiled in self.spans else None,
         )
-        assert model is not None
-        return EncoderFlatbuffers(model, compiled)
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def _read(self, offset: int, size: int, *, name: str = "") -> bytes:
         if self.path is None:
             assert self.content is not None
             return self.content[offset : offset + size]
         with self.path.open("rb") as file:
             file.seek(offset)
             content = file.read(size)
-        if len(content) != size or content[4:8] != FILE_IDENTIFIER:
+        try:
+            check_identifier(name, content)
+        except ArtifactError:
+            content = b""
+        if len(content) != size:
             raise ArtifactError(f"{self.path} was replaced after it was read. Load it again.")
         return content
 
@@ -215,11 +215,10 @@ def artifact_bytes(
         >>> read_artifact("rooms.tflite").metadata.name
         'rooms'
     """
-    stored = _encoder_members(encoder)
-    for model in (flatbuffer, *stored.values()):
-        if model[4:8] != FILE_IDENTIFIER:
-            raise ArtifactError(f"A TFLite model has TFL3 at bytes 4 to 8. Received: {model[4:8]!r}.")
-    _check_encoder(stored, metadata)
+    stored = encoder_members(encoder, metadata.target)
+    for name, content in {"": flatbuffer, **stored}.items():
+        check_identifier(name, content)
+    check_encoder_members(stored, metadata)
     metadata = dataclasses.replace(
         metadata, flatbuffer_size=len(flatbuffer), flatbuffer_sha256=hashlib.sha256(flatbuffer).hexdigest()
     )
@@ -288,7 +287,7 @@ def _read(content: Content, file: BinaryIO, path: Path | None, public_key: Publi
         raise _not_a_model_error(f"{content[4:8]!r}")
     if not has_archive(content):
         raise _missing_archive_error(content)
-    archive = read_archive(content, file, names=MEMBERS, stored=(ENCODER_MEMBER, COMPILED_MEMBER))
+    archive = read_archive(content, file, names=MEMBERS, stored=STORED_MEMBERS)
     signature = FileSignature.from_line(archive.note)
     if public_key is not None:
         check_signature(signature, archive.unsigned_sha256, public_key)
@@ -317,29 +316,10 @@ def _check_parts(content: Content, archive: TrailingArchive) -> tuple[ArtifactMe
     if archive.members[LABELS_MEMBER] != _lines(metadata.labels, "label"):
         raise ArtifactError(f"{LABELS_MEMBER} and {METADATA_MEMBER} contain different labels. Convert again.")
     vocabulary = _check_vocabulary(archive.members[VOCABULARY_MEMBER], metadata.tokenizer)
-    _check_encoder(archive.spans, metadata)
+    check_encoder_members(archive.spans, metadata)
     for name, (offset, _) in archive.spans.items():
-        if content[offset + 4 : offset + 8] != FILE_IDENTIFIER:
-            raise ArtifactError(f"{name} is not a TFLite model: it does not have TFL3 at bytes 4 to 8. Convert again.")
+        check_identifier(name, content, offset)
     return metadata, vocabulary
-
-
-def _encoder_members(encoder: EncoderFlatbuffers | None) -> dict[str, bytes]:
-    if encoder is None:
-        return {}
-    members = {ENCODER_MEMBER: encoder.model}
-    return members if encoder.compiled is None else {**members, COMPILED_MEMBER: encoder.compiled}
-
-
-def _check_encoder(members: Collection[str], metadata: ArtifactMetadata) -> None:
-    expected = [] if metadata.encoder is None else [ENCODER_MEMBER]
-    if metadata.encoder is not None and metadata.encoder.is_compiled:
-        expected.append(COMPILED_MEMBER)
-    if sorted(members) != expected:
-        raise ArtifactError(
-            f"{METADATA_MEMBER} describes an artifact with the parts {expected} for an accelerator. "
-            f"Received: {sorted(members)}. Convert again."
-        )
 
 
 def _not_a_model_error(received: str) -> ArtifactError:

@@ -74,10 +74,12 @@ class TextClassifier:
             path: A `.tflite` file that EdgeDistil wrote, or its content: bytes, a file object opened in binary mode (a
                 member of a ZIP archive, for instance), or a resource, `importlib.resources.files(package) / name`. A
                 content is checked as a file is and kept in memory once.
-            accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`.
+            accelerator: `cpu`, or the target that the file was converted for: `gpu`, `edgetpu`,
+                `coralboard`.
             num_threads: Number of threads for one text; None is 1, which is fastest for short texts and on a busy
                 machine.
-            device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`.
+            device: The Edge TPU to use: `usb`, `pci`, or one of several, as in `:0` or `usb:1`. For a Coralboard: `sim`
+                for its vendor's simulator, which needs no board and computes a text in seconds.
             fallback: Use the CPU if the accelerator is unavailable or fails the golden cases. `runtime_info` and a
                 warning in the log report it.
             backend: Backend that runs the model, for instance a `FakeBackend`; by default `backends.choice` finds
@@ -126,7 +128,7 @@ class TextClassifier:
         # Accelerators run row by row, and so do models whose rows would get other numbers in a batch.
         self._runs_texts_together = self.runtime_info.accelerator == CPU and self._runner.runs_texts_together
         tokenize = self._token_ids if self._runner.has_tokenize else None
-        self._excerpts_of = LongTexts(self.metadata.tokenizer, tokenize)
+        self._excerpts_of = LongTexts(self.metadata.tokenizer, tokenize, most_bytes=self._runner.most_bytes)
         self._pieces = Pieces(self.metadata.tokenizer, self._token_ids)
         self.long_texts: str = long_texts
 
@@ -298,11 +300,9 @@ class TextClassifier:
         return [found[position] for position in range(len(token_ids))]
 
     def _check_row(self, number: int, row: Sequence[int]) -> None:
-        settings = self.metadata.tokenizer
-        if not 1 <= len(row) <= settings.sequence_length:
-            raise InputError(
-                f"A row must have 1 to {settings.sequence_length} token ids. Received: {len(row)} in row {number}."
-            )
+        settings, longest = self.metadata.tokenizer, self._runner.longest_row
+        if not 1 <= len(row) <= longest:
+            raise InputError(f"A row must have 1 to {longest} token ids. Received: {len(row)} in row {number}.")
         foreign = [token for token in row if not 0 <= token < settings.vocabulary_size]
         if foreign:
             raise InputError(
@@ -324,7 +324,10 @@ class TextClassifier:
         )
         scores = dict(zip(self.labels, probabilities.tolist()))
         label = self.labels[int(probabilities.argmax())]
-        flags = [excerpt.is_truncated for excerpt in excerpts]
+        flags = [
+            excerpt.is_truncated or (excerpt.is_truncated if row.is_cut is None else row.is_cut)
+            for row, excerpt in zip(rows, excerpts)
+        ]
         is_truncated = True if True in flags else None if None in flags else False
         decision = self.metadata.decision
         labels = None

@@ -14,12 +14,15 @@ __all__ = [
     "CLASSIFY_TEXT_PAIR",
     "CLASSIFY_TOKENS",
     "COMPILED_MEMBER",
+    "COMPILED_MEMBERS",
+    "CORALBOARD",
     "CPU",
     "EDGETPU",
     "EMBED",
     "EMBEDDINGS",
     "ENCODER_MEMBER",
     "FILE_IDENTIFIER",
+    "FIXED_LENGTHS",
     "GPU",
     "HUGGING_FACE",
     "IDS",
@@ -32,6 +35,7 @@ __all__ = [
     "MULTI_LABEL_CLASSIFICATION",
     "MULTI_LABEL_SCHEMA_VERSION",
     "NO_TOKENIZER",
+    "NPU",
     "PROBABILITIES",
     "ROUND_ROBIN",
     "RULES",
@@ -47,13 +51,19 @@ __all__ = [
     "TOKENIZE",
     "TOKENIZER_KINDS",
     "TOKENIZE_PAIR",
+    "TOKEN_COUNT",
     "TOKEN_IDS",
     "TRUNCATIONS",
     "UNKNOWN_SCORE",
     "UNKNOWN_TEXTS",
+    "VMFB_MEMBER",
     "VOCABULARY_MEMBER",
     "WATERFALL",
     "encoder_signature",
+    "fixed_embed",
+    "fixed_text",
+    "fixed_tokenize",
+    "fixed_tokens",
 ]
 
 SCHEMA_VERSION = 1  # of edgedistil.json
@@ -76,21 +86,25 @@ EMBED = "embed"  # token_ids int32[1, length], padded to one of the encoder's le
 
 # Inputs and outputs of those signatures.
 TEXT, TEXT_PAIR, TOKEN_IDS, PROBABILITIES = "text", "text_pair", "token_ids", "probabilities"
+TOKEN_COUNT = "token_count"  # int32[1]: token ids of a text before it was cut to a fixed length, special ones included
 UNKNOWN_SCORE = "unknown_score"  # float32[b]: the greater, the less a text is like those of any label
 IDS, SEGMENT_IDS, MASK = "ids", "segment_ids", "mask"  # BERT's three inputs, as MediaPipe names them
 
 # Inputs of the encoder for an accelerator; its output is `probabilities`, [1, num_classes].
-EMBEDDINGS = "embeddings"  # GPU: float32[1, length, width]; Edge TPU: int8[1, 1, length, width]
+EMBEDDINGS = "embeddings"  # GPU: float32[1, length, width]; Edge TPU, Coralboard: int8[1, 1, length, width]
 ATTENTION_BIAS = "attention_bias"  # GPU: float32[1, 1, 1, length], added to attention scores
-ATTENTION_MASK = "attention_mask"  # Edge TPU: int8[1, 1, length, 1], which positions hold tokens
+ATTENTION_MASK = "attention_mask"  # Edge TPU, Coralboard: int8[1, 1, length, 1]: which positions hold tokens
 
 # Members of the archive after the flatbuffer.
 METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER = "edgedistil.json", "labels.txt", "vocab.txt"
 MEMBERS = (METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER)  # in every artifact
 ENCODER_MEMBER, COMPILED_MEMBER = "encoder.tflite", "encoder_edgetpu.tflite"  # for accelerators
+VMFB_MEMBER = "encoder.vmfb"  # encoder.tflite, compiled for a Coralboard
 FILE_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite flatbuffer: `file_identifier` in its schema
 
 SCORE_CALIBRATION = "score_calibration"  # key of `preparation` in edgedistil.json: scores were calibrated, and how
+
+FIXED_LENGTHS = "fixed_lengths"  # key of `preparation`: signatures with fixed shapes, and their comparison with Keras
 
 UNKNOWN_TEXTS = "unknown_texts"  # key of `preparation`: the label and the threshold of texts with none of the labels
 
@@ -100,8 +114,10 @@ KERAS_HUB, HUGGING_FACE = "keras_hub", "hugging_face"
 RULES = (KERAS_HUB, HUGGING_FACE)  # the library whose token ids are reproduced
 ROUND_ROBIN, WATERFALL, LONGEST_FIRST = "round_robin", "waterfall", "longest_first"
 TRUNCATIONS = (ROUND_ROBIN, WATERFALL, LONGEST_FIRST)  # how two texts share a row of token ids
-CPU, GPU, EDGETPU = "cpu", "gpu", "edgetpu"
-TARGETS = (CPU, GPU, EDGETPU)  # what an artifact is converted for, and the accelerators that can be asked for
+CPU, GPU, EDGETPU, CORALBOARD, NPU = "cpu", "gpu", "edgetpu", "coralboard", "npu"
+# What an artifact is converted for, and the accelerators that can be asked for.
+TARGETS = (CPU, GPU, EDGETPU, CORALBOARD, NPU)
+COMPILED_MEMBERS = {EDGETPU: COMPILED_MEMBER, CORALBOARD: VMFB_MEMBER}  # the targets whose encoders are compiled
 
 
 def encoder_signature(length: int) -> str:
@@ -112,3 +128,49 @@ def encoder_signature(length: int) -> str:
         'classify_embeddings_32'
     """
     return f"classify_embeddings_{length}"
+
+
+# Signatures of fixed shapes, for hosts that cannot resize an input. Each computes what the signature without a length
+# in its name computes. There is one of each for every length that `fixed_lengths` names.
+
+
+def fixed_tokens(length: int) -> str:
+    """Return the name of the signature token_ids int32[1, length], right-padded -> probabilities.
+
+    Example:
+        >>> fixed_tokens(32)
+        'classify_tokens_32'
+    """
+    return f"{CLASSIFY_TOKENS}_{length}"
+
+
+def fixed_text(num_bytes: int, length: int) -> str:
+    """Return the name of the signature text int32[num_bytes], zeros after the text -> probabilities, token_count.
+
+    It reads the first `length` token ids of the text, the last of which is the end token.
+
+    Example:
+        >>> fixed_text(256, 32)
+        'classify_text_256_32'
+    """
+    return f"{CLASSIFY_TEXT}_{num_bytes}_{length}"
+
+
+def fixed_tokenize(num_bytes: int, length: int) -> str:
+    """Return the name of the signature text int32[num_bytes] -> token_ids int32[1, length], token_count.
+
+    Example:
+        >>> fixed_tokenize(256, 32)
+        'tokenize_256_32'
+    """
+    return f"{TOKENIZE}_{num_bytes}_{length}"
+
+
+def fixed_embed(length: int) -> str:
+    """Return the name of the signature token_ids int32[1, length] -> inputs of the encoder for an accelerator.
+
+    Example:
+        >>> fixed_embed(32)
+        'embed_32'
+    """
+    return f"{EMBED}_{length}"

@@ -11,6 +11,7 @@
     │   └── UntrustedArtifact   it is not signed with the key that was asked for
     ├── SigningKeyError         a key cannot be read, written or used
     ├── BudgetError             no student is small, fast and accurate enough
+    ├── WorkerError             another worker of a training ended, does not answer, or trains something else
     ├── InputError              a text cannot be classified
     └── BackendError            no interpreter on this machine can run the artifact
         ├── AcceleratorUnavailable  the requested accelerator is unavailable, on this machine or for this file
@@ -36,6 +37,7 @@ __all__ = [
     "SigningKeyError",
     "StructureError",
     "UntrustedArtifact",
+    "WorkerError",
 ]
 
 
@@ -100,6 +102,10 @@ class SigningKeyError(EdgeDistilError):
 
 class BudgetError(EdgeDistilError):
     """No student is small, fast and accurate enough; the nearest one is named."""
+
+
+class WorkerError(EdgeDistilError):
+    """Another worker of a training ended, does not answer, or has other data or settings."""
 
 
 class InputError(EdgeDistilError):

@@ -135,6 +135,13 @@ class JsonFields:
             raise self.invalid(key, "a number greater than 0 and less than 1")
         return float(value)
 
+    def positive_number(self, key: str) -> float:
+        """Return a number greater than 0."""
+        value = self._value[key]
+        if not _is_number(value) or not value > 0:
+            raise self.invalid(key, "a number greater than 0")
+        return float(value)
+
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return an object with any content."""
         value = self._value[key]

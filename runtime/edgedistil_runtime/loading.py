@@ -13,7 +13,8 @@ from edgedistil_runtime.artifact import Artifact, ArtifactMetadata, GoldenCase
 from edgedistil_runtime.backends.choice import WeightCache, interpreters_not_used, open_backend
 from edgedistil_runtime.backends.encoders import check_edgetpu_device
 from edgedistil_runtime.backends.protocol import Array, Backend
-from edgedistil_runtime.contract import CPU, EDGETPU, TARGETS
+from edgedistil_runtime.backends.torq import check_torq_device
+from edgedistil_runtime.contract import COMPILED_MEMBERS, CORALBOARD, CPU, EDGETPU, NPU, TARGETS
 from edgedistil_runtime.errors import BackendError
 from edgedistil_runtime.golden_cases import replay_golden_cases
 from edgedistil_runtime.probing import probe
@@ -31,9 +32,9 @@ class RuntimeInfo:
     Attributes:
         backend: Name of the backend, for instance `ai-edge-litert`.
         version: Version of the backend.
-        accelerator: Accelerator in use: `cpu`, `gpu` or `edgetpu`.
+        accelerator: Accelerator in use: `cpu`, `gpu`, `edgetpu` or `coralboard`.
         num_threads: Requested number of threads; None is 1 on a CPU.
-        golden_cases: Number of golden cases replayed; 0 if `verify` was false.
+        golden_cases: Number of golden cases replayed, those that fit the backend's shapes; 0 if `verify` was false.
         largest_difference: Largest absolute difference of a probability in the replay.
         load_seconds: Seconds until the model was loaded, with the trial in a child process.
         replay_seconds: Seconds for the golden cases. On a GPU this includes compiling shaders the first time.
@@ -136,10 +137,15 @@ def load_model(artifact: Artifact, options: LoadOptions, backend: Backend | None
 
 def _check_options(options: LoadOptions) -> None:
     if options.accelerator not in TARGETS:
-        raise BackendError(f"`accelerator` must be one of {', '.join(TARGETS)}. Received: {options.accelerator!r}.")
+        names = ", ".join(target for target in TARGETS if target != NPU)
+        raise BackendError(f"`accelerator` must be one of {names}. Received: {options.accelerator!r}.")
+    if options.accelerator == CORALBOARD:
+        check_torq_device(options.device)
+        return
     if options.device is not None and options.accelerator != EDGETPU:
         raise BackendError(
-            f"`device` chooses among several Edge TPUs. Received: {options.device!r} with {options.accelerator!r}."
+            "`device` chooses among several Edge TPUs, or the simulator of the Coralboard. "
+            f"Received: {options.device!r} with {options.accelerator!r}."
         )
     check_edgetpu_device(options.device)
 
@@ -151,7 +157,8 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
     loaded = time.perf_counter()
     try:
         runner = SignatureRunner(backend, artifact.metadata)
-        difference = _replay(runner, artifact.metadata) if options.is_verified else 0.0
+        replayed = tuple(filter(runner.can_run, artifact.metadata.golden_cases)) if options.is_verified else ()
+        difference = _replay(runner, replace(artifact.metadata, golden_cases=replayed))
     except BaseException:
         backend.close()
         raise
@@ -160,7 +167,7 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
         version=backend.version,
         accelerator=options.accelerator,
         num_threads=options.num_threads,
-        golden_cases=len(artifact.metadata.golden_cases) if options.is_verified else 0,
+        golden_cases=len(replayed),
         largest_difference=difference,
         load_seconds=loaded - started,
         replay_seconds=time.perf_counter() - loaded,
@@ -171,7 +178,7 @@ def _load(artifact: Artifact, options: LoadOptions, backend: Backend | None) -> 
 
 def _has_part_for(metadata: ArtifactMetadata, accelerator: str) -> bool:
     part = metadata.encoder if metadata.target == accelerator else None
-    return part is not None and (accelerator != EDGETPU or part.is_compiled)
+    return part is not None and (accelerator not in COMPILED_MEMBERS or part.is_compiled)
 
 
 def _open_backend(artifact: Artifact, options: LoadOptions) -> Backend:
@@ -199,6 +206,6 @@ def _replay(runner: SignatureRunner, metadata: ArtifactMetadata) -> float:
 
     return replay_golden_cases(
         metadata,
-        tokenize=lambda case: runner.tokenize(encode(case)),
+        tokenize=(lambda case: runner.tokenize(encode(case))) if runner.most_bytes is None else None,
         probabilities=lambda case: runner.classify(encode(case)).probabilities,
     )

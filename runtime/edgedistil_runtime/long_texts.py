@@ -18,6 +18,7 @@ from typing import Optional
 from edgedistil_runtime.contract import HUGGING_FACE, LONGEST_FIRST
 from edgedistil_runtime.cuts import Cuts, before_nul
 from edgedistil_runtime.metadata import TokenizerSettings
+from edgedistil_runtime.utf8 import encode_bytes
 
 __all__ = ["Excerpt", "LongTexts", "Tokenize", "most_token_ids"]
 
@@ -58,6 +59,8 @@ class LongTexts:
             special tokens, they are cut only at whitespace.
         tokenize: Runs the tokenizer, which truncates rows at the sequence length; None if the model has no
             `tokenize` signature.
+        most_bytes: Bytes of the longest text that the model takes, whose run then tells whether it was truncated; None
+            if a text may have any length.
 
     Example:
         >>> from edgedistil_runtime import read_artifact
@@ -68,8 +71,11 @@ class LongTexts:
         (True, True, 16)
     """
 
-    def __init__(self, settings: TokenizerSettings, tokenize: Tokenize | None) -> None:
+    def __init__(
+        self, settings: TokenizerSettings, tokenize: Tokenize | None, *, most_bytes: int | None = None
+    ) -> None:
         """Find out where texts may be cut; nothing runs."""
+        self._most_bytes = most_bytes
         self._length, self._tokenize = settings.sequence_length, tokenize
         self._cuts = Cuts(settings)
         # The least length of which every word is unknown. Special and added tokens divide a word.
@@ -89,6 +95,8 @@ class LongTexts:
         if text_pair is not None:
             return self._pair(text, text_pair)
         text = before_nul(text)
+        if self._most_bytes is not None:
+            return self._within_bytes(text, self._most_bytes)
         if most_token_ids(text) <= self._length - 2:  # [CLS] and [SEP]
             return Excerpt(text, None, is_truncated=False)
         if self._tokenize is None:
@@ -97,6 +105,15 @@ class LongTexts:
         if len(row) < self._length:
             return Excerpt(prefix, None, is_truncated=False, token_ids=row)
         return Excerpt(prefix, None, is_truncated=self._is_truncated(prefix) if is_all else True, token_ids=row)
+
+    def _within_bytes(self, text: str, most_bytes: int) -> Excerpt:
+        """Return a beginning of a text that has at most so many bytes and ends where a word certainly ends."""
+        data = encode_bytes(text)
+        if len(data) <= most_bytes:
+            return Excerpt(text, None, is_truncated=None)
+        end = self._cuts.last(text, len(data[: most_bytes + 1].decode("utf-8", "ignore")))
+        # Without such a place the text is left whole, and is refused where its bytes are counted.
+        return Excerpt(text[:end], None, is_truncated=True) if end else Excerpt(text, None, is_truncated=None)
 
     def _pair(self, text: str, text_pair: str) -> Excerpt:
         """Return the excerpts of a pair: truncation uses lengths only up to the room for both texts.

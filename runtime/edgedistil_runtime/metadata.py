@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from edgedistil_runtime.compiled_tensors import CompiledTensor, read_compiled_tensors
 from edgedistil_runtime.contract import (
+    CORALBOARD,
     CPU,
     HUGGING_FACE,
     KERAS_HUB,
@@ -18,6 +20,7 @@ from edgedistil_runtime.contract import (
     METADATA_MEMBER,
     MULTI_LABEL_CLASSIFICATION,
     MULTI_LABEL_SCHEMA_VERSION,
+    NPU,
     RULES,
     SCHEMA_VERSION,
     SCORE_CALIBRATION,
@@ -40,6 +43,7 @@ __all__ = [
     "TRUNCATIONS",
     "AddedToken",
     "ArtifactMetadata",
+    "CompiledTensor",
     "EncoderPart",
     "GoldenCase",
     "TokenizerSettings",
@@ -81,6 +85,8 @@ class EncoderPart:
         parity: Comparison of this part, run on a CPU, with the Keras classifier at conversion.
         mapping: Ops that the accelerator runs; `source` states if this is a prediction or the compiler's report.
             Empty for an accelerator that takes a model whole.
+        tensors: Inputs of the compiled encoder in the order of its arguments, then its output; empty if the compiled
+            encoder itself has their names and scales.
 
     Example:
         >>> EncoderPart(lengths=(16, 32, 48), is_compiled=False).lengths[-1]
@@ -91,6 +97,7 @@ class EncoderPart:
     is_compiled: bool
     parity: Mapping[str, Any] = field(default_factory=dict)
     mapping: Mapping[str, Any] = field(default_factory=dict)
+    tensors: tuple[CompiledTensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,12 +109,12 @@ class ArtifactMetadata:
         labels: Class names, in the order of `probabilities`.
         tokenizer: Settings of the tokenizer.
         quantization: The quantization plan as plain data; `scheme` is its name.
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         golden_cases: Self-test that the runtime replays before the first text.
         tolerance: Largest absolute difference of a probability that the replay allows.
         parity: Comparison with the Keras classifier at conversion.
         model: Architecture: layers, widths, parameters.
-        encoder: Description of the part for an accelerator; None for the target `cpu`.
+        encoder: Description of the part for an accelerator; None for the targets `cpu` and `npu`.
         preparation: Changes to the trained classifier before conversion, with their effects.
         versions: Versions of the packages that made the file.
         oldest_runtime: Oldest TFLite runtime that supports every op version in the file.
@@ -200,11 +207,14 @@ class ArtifactMetadata:
 
         A tokenizer with KerasHub's rules has none of the keys `_RULES_KEYS`, so that runtimes from before these keys
         read it. They refuse a file with other rules, because they know none of its keys. In the same way, the key
-        `thresholds` and schema version 2 are only in the file of a multi-label model.
+        `thresholds` and schema version 2 are only in the file of a multi-label model, and the key `tensors` of the
+        encoder only in a file for the Coralboard.
         """
         data = dataclasses.asdict(self)
         if not self.thresholds:
             del data["thresholds"]
+        if self.encoder is not None and not self.encoder.tensors:
+            del data["encoder"]["tensors"]
         if self.tokenizer.rules == KERAS_HUB:
             for key in _RULES_KEYS:
                 del data["tokenizer"][key]
@@ -247,8 +257,8 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
     if not isinstance(quantization.get("scheme"), str):
         raise fields.invalid("quantization", "an object whose key `scheme` names the plan")
     target = fields.one_of("target", TARGETS)
-    if (data["encoder"] is None) != (target == CPU):
-        raise fields.invalid("encoder", "null for the target cpu, and an object for any other")
+    if (data["encoder"] is None) != (target in (CPU, NPU)):
+        raise fields.invalid("encoder", "null for the targets cpu and npu, and an object for any other")
     read_unknown_rule(fields.mapping("preparation"), labels)
     versions = fields.mapping("versions")
     if not all(isinstance(version, str) for version in versions.values()):
@@ -266,7 +276,7 @@ def _metadata_from_dict(data: Any) -> ArtifactMetadata:
         tolerance=fields.fraction("tolerance"),
         parity=fields.mapping("parity"),
         model=fields.mapping("model"),
-        encoder=None if data["encoder"] is None else _encoder_from_dict(data["encoder"], tokenizer),
+        encoder=None if data["encoder"] is None else _encoder_from_dict(data["encoder"], tokenizer, target),
         preparation=fields.mapping("preparation"),
         versions=versions,
         oldest_runtime=fields.string("oldest_runtime", may_be_empty=True),
@@ -336,8 +346,10 @@ def _added_token_from_dict(data: Any, number: int) -> AddedToken:
     return AddedToken(content=fields.string("content"), id=fields.integer("id"), **flags)
 
 
-def _encoder_from_dict(data: Any, tokenizer: TokenizerSettings) -> EncoderPart:
-    fields = JsonFields(data, f"{METADATA_MEMBER}: encoder", keys=_keys(EncoderPart))
+def _encoder_from_dict(data: Any, tokenizer: TokenizerSettings, target: str) -> EncoderPart:
+    where = f"{METADATA_MEMBER}: encoder"
+    keys = [key for key in _keys(EncoderPart) if key != "tensors" or target == CORALBOARD]
+    fields = JsonFields(data, where, keys=keys)
     lengths = fields.integers("lengths", below=tokenizer.sequence_length + 1)
     if (
         not lengths
@@ -351,6 +363,7 @@ def _encoder_from_dict(data: Any, tokenizer: TokenizerSettings) -> EncoderPart:
         is_compiled=fields.boolean("is_compiled"),
         parity=fields.mapping("parity"),
         mapping=fields.mapping("mapping"),
+        tensors=read_compiled_tensors(fields.array("tensors"), f"{where}: tensors") if "tensors" in keys else (),
     )
 
 

@@ -1,8 +1,9 @@
 """Try an accelerator in a child process, because drivers and delegates can end the process that loads them.
 
 Both were seen with ai-edge-litert 2.3: LiteRT's GPU accelerator ended the process on a failed internal check, and so
-did an Edge TPU library built for another TFLite. The child (`probe_child`) loads the file on the accelerator and
-replays its golden cases; its end, or the error it reports, becomes an exception here.
+did an Edge TPU library built for another TFLite; torq-runtime 2.3 does it on a machine without the Torq NPU. The child
+(`probe_child`) loads the file on the accelerator and replays its golden cases; its end, or the error it reports,
+becomes an exception here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def probe(path: str | os.PathLike[str] | bytes, accelerator: str, **options: Any
 
     Args:
         path: An artifact or its content, which the child reads from its stdin.
-        accelerator: `gpu` or `edgetpu`.
+        accelerator: `gpu`, `edgetpu` or `coralboard`.
         options: `num_threads` and `device` of `TextClassifier`.
 
     Raises:

@@ -27,14 +27,19 @@ from edgedistil_runtime.contract import (
     TEXT,
     TEXT_PAIR,
     TFTEXT,
+    TOKEN_COUNT,
     TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
     UNKNOWN_SCORE,
+    fixed_text,
+    fixed_tokens,
 )
 from edgedistil_runtime.errors import BackendError, InputError
-from edgedistil_runtime.metadata import ArtifactMetadata
-from edgedistil_runtime.text_bytes import check_text, encode_string, encode_text
+from edgedistil_runtime.fixed_shapes import FixedSignatures
+from edgedistil_runtime.metadata import ArtifactMetadata, GoldenCase
+from edgedistil_runtime.text_bytes import encode_string, encode_text
+from edgedistil_runtime.utf8 import check_text, encode_bytes
 
 __all__ = ["Answer", "SignatureRunner"]
 
@@ -47,10 +52,12 @@ class Answer(NamedTuple):
     Attributes:
         probabilities: float[num_classes].
         unknown_score: Output of that name; None if the model has no rule for unknown texts.
+        is_cut: True if a signature of fixed length had no room for all token ids of the text; None if another ran.
     """
 
     probabilities: Array
     unknown_score: float | None = None
+    is_cut: bool | None = None
 
 
 class SignatureRunner:
@@ -76,8 +83,10 @@ class SignatureRunner:
         """Check the signatures; nothing runs yet."""
         self._backend, self._metadata = backend, metadata
         self._signatures = frozenset(backend.signatures())
+        self._fixed = FixedSignatures.among(self._signatures)
         required = (CLASSIFY_TEXT,) if self.takes_text else (CLASSIFY_TOKENS, SERVING_DEFAULT)
-        if not self._signatures.intersection(required):
+        is_fixed = self._fixed.texts if self.takes_text else self._fixed.lengths
+        if not (is_fixed or self._signatures.intersection(required)):
             raise BackendError(
                 f"A model whose tokenizer is `{metadata.tokenizer.kind}` has the signature {' or '.join(required)}. "
                 f"Received: {sorted(self._signatures)}. Convert again."
@@ -87,6 +96,19 @@ class SignatureRunner:
     def takes_text(self) -> bool:
         """True if the tokenizer is in the model."""
         return self._metadata.tokenizer.kind in _TEXT_ARRAYS
+
+    @property
+    def most_bytes(self) -> int | None:
+        """The longest text that the model takes, in bytes; None if a text may have any length."""
+        return None if CLASSIFY_TEXT in self._signatures or not self.takes_text else self._fixed.most_bytes
+
+    @property
+    def longest_row(self) -> int:
+        """The longest row of token ids that the model takes."""
+        longest = self._metadata.tokenizer.sequence_length
+        if self._signatures.intersection((CLASSIFY_TOKENS, SERVING_DEFAULT)) or not self._fixed.lengths:
+            return longest
+        return min(longest, self._fixed.lengths[-1])
 
     @property
     def has_tokenize(self) -> bool:
@@ -107,6 +129,13 @@ class SignatureRunner:
         """
         is_static = self._metadata.quantization.get("activations") == "int8"
         return self.takes_token_batches and self.has_tokenize and not is_static
+
+    def can_run(self, case: GoldenCase) -> bool:
+        """Return True if a golden case has a shape that the backend takes; always where inputs can be resized."""
+        if self.most_bytes is None:
+            return len(case.token_ids) <= self.longest_row
+        holds_text = len(encode_bytes(case.text)) <= self.most_bytes
+        return case.text_pair is None and holds_text and len(case.token_ids) <= self._fixed.texts[-1].length
 
     def check(self, text: str, text_pair: str | None = None) -> None:
         """Raise the errors of `encode` without encoding.
@@ -133,9 +162,12 @@ class SignatureRunner:
         """Return the inputs for one text or one pair.
 
         Raises:
-            InputError: A text is not a string, or the model does not take text or pairs.
+            InputError: A text is not a string, the model does not take text or pairs, or it has fixed lengths and the
+                text has more bytes than the largest.
         """
         self.check(text, text_pair)
+        if self.most_bytes is not None:
+            self._fixed.shapes_for(len(encode_bytes(text)))
         encode = _TEXT_ARRAYS[self._metadata.tokenizer.kind]
         if text_pair is None:
             return {TEXT: encode(text)}
@@ -158,6 +190,8 @@ class SignatureRunner:
         Raises:
             BackendError: The run failed, or its output is not probabilities.
         """
+        if self.most_bytes is not None:
+            return self._classify_fixed(inputs[TEXT])
         signature = CLASSIFY_TEXT_PAIR if TEXT_PAIR in inputs else CLASSIFY_TEXT
         [answer] = self._answers(signature, inputs, rows=1)
         return answer
@@ -170,7 +204,31 @@ class SignatureRunner:
         """
         if self.takes_token_batches:
             return self._answers(CLASSIFY_TOKENS, {TOKEN_IDS: token_ids}, rows=len(token_ids))
+        if SERVING_DEFAULT not in self._signatures:
+            return [answer for row in token_ids for answer in self._classify_fixed_row(row)]
         return [answer for row in token_ids for answer in self._classify_features(row[None])]
+
+    def _classify_fixed(self, text: Array) -> Answer:
+        """Classify bytes and the zeros after them with the smallest fixed length that holds the text."""
+        used = int(np.count_nonzero(text))  # a zero ends a text, so that none is before its end
+        shapes = self._fixed.shapes_for(used)
+        for shape in shapes:
+            row = np.zeros(shape.num_bytes, np.int32)
+            row[:used] = text[:used]
+            signature = fixed_text(*shape)
+            outputs = self._backend.run(signature, {TEXT: row})
+            count = int(self._output(signature, outputs, TOKEN_COUNT, (1,))[0])
+            if count <= shape.length or shape is shapes[-1]:
+                break
+        [answer] = self._read_answers(signature, outputs, rows=1)
+        return answer._replace(is_cut=count > shape.length)
+
+    def _classify_fixed_row(self, row: npt.NDArray[np.int32]) -> list[Answer]:
+        """Classify a row of token ids with the smallest fixed length that holds it."""
+        length = self._fixed.length_for(len(row))
+        padded = np.full((1, length), self._metadata.tokenizer.pad_id, np.int32)
+        padded[0, : len(row)] = row
+        return self._answers(fixed_tokens(length), {TOKEN_IDS: padded}, rows=1)
 
     def _classify_features(self, row: npt.NDArray[np.int32]) -> list[Answer]:
         """Classify a row int32[1, m] with BERT's three inputs, padded to the sequence length as MediaPipe does."""
@@ -182,7 +240,9 @@ class SignatureRunner:
         return self._answers(SERVING_DEFAULT, inputs, rows=1)
 
     def _answers(self, signature: str, inputs: Mapping[str, Array], *, rows: int) -> list[Answer]:
-        outputs = self._backend.run(signature, inputs)
+        return self._read_answers(signature, self._backend.run(signature, inputs), rows=rows)
+
+    def _read_answers(self, signature: str, outputs: Mapping[str, Any], *, rows: int) -> list[Answer]:
         shape = (rows, len(self._metadata.labels))
         probabilities = self._output(signature, outputs, PROBABILITIES, shape)
         if self._metadata.unknown_rule is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgedistil_runtime.errors import InputError
+from edgedistil_runtime.utf8 import encode_bytes
 
-__all__ = ["check_text", "encode_string", "encode_text"]
+__all__ = ["encode_string", "encode_text"]
 
 _MIN_ROW = 128  # bytes: most commands and queries fit, and files have tensors of this length for them anyway
 
@@ -34,7 +34,7 @@ def encode_text(text: str) -> npt.NDArray[np.int32]:
         >>> encode_text("hé")[:4].tolist()
         [104, 195, 169, 0]
     """
-    data = _utf8(text)
+    data = encode_bytes(text)
     row = np.zeros(max(_MIN_ROW, 1 << (len(data) - 1).bit_length()), np.int32)
     row[: len(data)] = np.frombuffer(data, np.uint8)
     return row
@@ -56,29 +56,4 @@ def encode_string(text: str) -> npt.NDArray[np.object_]:
         >>> encode_string("hé").tolist()
         [b'h\xc3\xa9']
     """
-    return np.array([_utf8(text)], np.object_)
-
-
-def check_text(text: str) -> None:
-    """Raise an error if `text` is not a string.
-
-    Raises:
-        InputError: `text` is not a string.
-
-    Example:
-        >>> check_text(b"hello")
-        Traceback (most recent call last):
-        ...
-        edgedistil_runtime.errors.InputError: A text must be a str. Received: bytes. Decode it first: ...
-    """
-    if not isinstance(text, str):
-        advice = " Decode it first: text.decode('utf-8')." if isinstance(text, (bytes, bytearray)) else ""
-        raise InputError(f"A text must be a str. Received: {type(text).__name__}.{advice}")
-
-
-def _utf8(text: str) -> bytes:
-    check_text(text)
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8")
+    return np.array([encode_bytes(text)], np.object_)

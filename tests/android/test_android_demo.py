@@ -55,6 +55,7 @@ def artifact_paths(make_tiny_classifier, tmp_path_factory):
     kinds = {
         "int8": {},
         "gpu": {"plan": QuantizationPlan("fp32"), "target": "gpu"},
+        "fixed": {"plan": QuantizationPlan("fp32"), "target": "gpu", "fixed_lengths": (8,)},
         "pair": {"plan": QuantizationPlan("fp32"), "interface": ModelInterface(takes_text_pair=True)},
     }
     paths = {
@@ -138,7 +139,7 @@ def test_the_tests_of_the_core_pass(core, jvm):
     assert passed == count and int(count) >= 32
 
 
-@pytest.mark.parametrize("kind", ["int8", "gpu", "pair", "signed", "unknown"])
+@pytest.mark.parametrize("kind", ["int8", "gpu", "fixed", "pair", "signed", "unknown"])
 def test_an_artefact_is_read_as_python_reads_it(described, artifact_paths, kind):
     from edgedistil_runtime.artifact import read_artifact
 
@@ -149,8 +150,9 @@ def test_an_artefact_is_read_as_python_reads_it(described, artifact_paths, kind)
     assert (read["scheme"], read["tolerance"]) == (metadata.quantization["scheme"], metadata.tolerance)
     assert (read["sequence_length"], read["pad_id"]) == (metadata.tokenizer.sequence_length, metadata.tokenizer.pad_id)
     assert read["hidden_dim"] == metadata.model["hidden_dim"]
+    assert read["has_fixed_lengths"] == ("fixed_lengths" in metadata.preparation)
     assert read["unknown"] == (["none of these", -1.5] if kind == "unknown" else None)
-    if kind == "gpu":
+    if kind in ("gpu", "fixed"):
         assert Path(read["encoder"]).read_bytes() == artifact.encoder().model
         assert tuple(read["lengths"]) == metadata.encoder.lengths
     else:
@@ -288,6 +290,37 @@ def test_the_steps_of_the_two_part_model_give_the_golden_cases(artifact_paths):
         probabilities = encode(encoder, f"classify_embeddings_{length}", inputs, len(LABELS))
         np.testing.assert_allclose(probabilities, case.probabilities, rtol=0, atol=metadata.tolerance)
     assert lengths
+
+
+def test_a_file_with_fixed_lengths_needs_no_interpreter(artifact_paths):
+    """As FixedHost in TwoParts.kt: one CompiledModel gives token ids and embeddings, and no input is resized."""
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    from edgedistil_runtime.artifact import read_artifact
+    from edgedistil_runtime.contract import fixed_embed
+
+    artifact = read_artifact(artifact_paths["fixed"])
+    metadata = artifact.metadata
+    host, encoder = CompiledModel.from_file(str(artifact.path)), CompiledModel.from_buffer(artifact.encoder().model)
+    lengths = set()
+    for case in metadata.golden_cases:
+        ids = token_ids(host, case.text)
+        length = next(length for length in metadata.encoder.lengths if length >= len(ids))
+        lengths.add(length)
+        row = np.full(length, metadata.tokenizer.pad_id, np.int32)
+        row[: len(ids)] = ids
+        signature = fixed_embed(length)
+        source = host.create_input_buffer_by_name(signature, "token_ids")
+        source.write(row)
+        sizes = {"embeddings": length * metadata.model["hidden_dim"], "attention_bias": length}
+        outputs = {name: host.create_output_buffer_by_name(signature, name) for name in sizes}
+        host.run_by_name(signature, {"token_ids": source}, outputs)
+        inputs = {name: outputs[name].read(size, np.float32) for name, size in sizes.items()}
+        probabilities = encode(encoder, f"classify_embeddings_{length}", inputs, len(LABELS))
+        np.testing.assert_allclose(probabilities, case.probabilities, rtol=0, atol=metadata.tolerance)
+    assert len(lengths) > 1
+    parts = (APP / "kotlin/dev/edgedistil/demo/TwoParts.kt").read_text("utf-8")
+    assert f'"{fixed_embed(7)}"'.replace("7", "${tokenIds.size}") in parts
 
 
 def encode(encoder, signature, inputs, num_classes):

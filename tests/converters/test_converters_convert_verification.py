@@ -7,7 +7,7 @@ import pytest
 
 from edgedistil_converters import ModelInterface, convert_classifier
 from edgedistil_converters.model.keras_hub import read_weights
-from edgedistil_converters.quantization.plan import Tolerance
+from edgedistil_converters.quantization.schemes import Tolerance
 from edgedistil_converters.tokenizer.graph import GraphTokenizer
 from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.verification.keras_answers import answer_with_keras

@@ -21,6 +21,7 @@ from edgedistil_runtime.errors import ConversionError
 
 LAYERS, WIDTH, INTERMEDIATE, SEQUENCE_LENGTH = 2, 32, 48, 24
 INT4, GPTQ = QuantizationPlan("int4"), QuantizationPlan("int4", rounding="gptq")
+BY_CHANNEL = QuantizationPlan("int4", rounding="gptq", int4_scales="channel")
 FLOAT_MATMULS = QuantizationPlan("fp32", (LayerScheme("*_embeddings", "int4"),))
 SITES = matmul_sites(LAYERS)
 CHANNELS = tuple(f"transformer_layer_{i}/output" for i in range(LAYERS))  # 32 does not divide their inputs
@@ -49,7 +50,9 @@ def nearest(weights, scales):
     return (steps * scales[:, :, None]).reshape(weights.shape)
 
 
-@pytest.mark.parametrize(("inputs", "block", "blocks"), [(64, 32, 2), (96, 32, 3), (48, 32, 1), (200, 32, 1)])
+@pytest.mark.parametrize(
+    ("inputs", "block", "blocks"), [(64, 32, 2), (96, 32, 3), (48, 32, 1), (200, 32, 1), (64, 0, 1)]
+)
 def test_outputs_err_less_than_with_weights_rounded_to_nearest(inputs, block, blocks):
     weights, values = make_weights(24, inputs), correlated_inputs(inputs)
     found = round_by_gptq(weights, values.T @ values, block)
@@ -80,11 +83,23 @@ def by_the_definition(weights, hessian, scale):
     return steps
 
 
-def test_the_moves_are_those_of_the_definition():
-    weights, values = make_weights(12, 80), correlated_inputs(80).astype(np.float64)  # 80: one scale a channel
+@pytest.mark.parametrize(("inputs", "block"), [(80, 32), (64, 0)])
+def test_the_moves_are_those_of_the_definition(inputs, block):
+    """With one scale a channel; the inputs with the largest squares come first."""
+    weights, values = make_weights(12, inputs), correlated_inputs(inputs).astype(np.float64)
+    hessian = values.T @ values
+    found = round_by_gptq(weights, hessian, block)
+    order = np.argsort(-np.diag(hessian))
+    assert list(order) != sorted(order)
+    due = by_the_definition(weights[:, order], hessian[np.ix_(order, order)], found.scales[:, 0])
+    assert (found.steps[:, order] == due).mean() > 0.99  # the rest are ties that float32 decides
+
+
+def test_blocks_are_rounded_in_the_order_of_their_inputs():
+    weights, values = make_weights(12, 32), correlated_inputs(32).astype(np.float64)
     found = round_by_gptq(weights, values.T @ values, 32)
     due = by_the_definition(weights, values.T @ values, found.scales[:, 0])
-    assert (found.steps == due).mean() > 0.99  # the rest are ties that float32 decides
+    assert (found.steps == due).mean() > 0.99
 
 
 def test_an_input_that_is_always_zero_changes_nothing():
@@ -228,6 +243,34 @@ def test_the_file_is_laid_out_as_without_texts(files):
     assert len(files["gptq"]) == len(files["nearest"])
     assert files["gptq"] != files["nearest"]
     check_structure(read_structure(files["gptq"]), GPTQ)
+
+
+def test_a_scale_for_a_whole_channel(float_model, rows, dtypes, unseen):
+    file = quantize(float_model, BY_CHANNEL, dtypes, None, rows)
+    due, found = rounded_weights(float_model, SITES, rows, has_blocks=False), weights_of(file)
+    for site, weights in due.items():
+        np.testing.assert_array_equal(found[site].steps, weights.steps, err_msg=site)
+        np.testing.assert_array_equal(found[site].scales, weights.scales, err_msg=site)
+    check_structure(read_structure(file), BY_CHANNEL)
+    assert not has_blocks(file)
+    assert has_blocks(quantize(float_model, GPTQ, dtypes, None, rows))
+    assert not has_blocks(quantize(float_model, QuantizationPlan("int4", int4_scales="channel"), dtypes))
+    difference = np.abs(probabilities(file, unseen) - probabilities(float_model, unseen))
+    assert 1e-4 < difference.mean() < 0.03
+
+
+def has_blocks(flatbuffer):
+    """True if any int4 weights of a matmul have a scale per block."""
+    content = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    [signature] = content.signatureDefs
+    subgraph = content.subgraphs[signature.subgraphIndex]
+    matmuls = [
+        subgraph.tensors[op.inputs[1]]
+        for op in subgraph.operators
+        if content.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+    ]
+    assert {tensor.type for tensor in matmuls} == {schema.TensorType.INT4}
+    return any(tensor.quantization.details is not None for tensor in matmuls)
 
 
 def test_writing_the_weights_that_are_there_changes_nothing(files):

@@ -125,7 +125,7 @@ def test_texts_and_pairs_can_be_answered_in_one_list(classifier):
 
 
 def test_a_wrong_pair_is_a_parity_error(pairs, tmp_path):
-    from edgedistil_converters.quantization.plan import Tolerance
+    from edgedistil_converters.quantization.schemes import Tolerance
     from edgedistil_converters.verification.keras_answers import answer_with_keras
     from edgedistil_converters.verification.verify import verify
 

@@ -15,7 +15,8 @@ from edgedistil_converters import (
 )
 from edgedistil_converters.preparation.quantization_aware import QATSettings
 from edgedistil_converters.preparation.quantization_aware.prepare import train_with_quantization
-from edgedistil_converters.quantization.plan import LayerScheme, Tolerance
+from edgedistil_converters.quantization.plan import LayerScheme
+from edgedistil_converters.quantization.schemes import Tolerance
 from edgedistil_converters.verification.judge import describe_flips
 from edgedistil_converters.verification.keras_answers import answer_with_keras
 from edgedistil_converters.verification.measures import compare

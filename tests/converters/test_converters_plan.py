@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from edgedistil_converters.quantization.plan import SCHEMES, LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.schemes import SCHEMES
 from edgedistil_runtime.errors import ConversionError
 
 SCHEME_NAMES = ("fp32", "fp16", "int8", "int4", "int8-static", "int8-qat")
@@ -63,6 +64,7 @@ def test_what_a_scheme_stands_for(scheme):
         "layers": {},
         "oldest_runtime": "",
         "rounding": "nearest" if scheme == "int4" else "",
+        "int4_scales": "block" if scheme == "int4" else "",
     }
     assert plan.needs == needs
     assert plan.is_static == (activations == "int8")
@@ -262,6 +264,15 @@ def test_texts_change_no_plan_without_int4_matmuls(plan):
 def test_an_unknown_rounding_is_refused(rounding):
     with pytest.raises(ConversionError, match=f"`rounding` must be nearest or gptq. Received: {rounding!r}"):
         QuantizationPlan("int4", rounding=rounding)
+
+
+def test_what_shares_a_scale():
+    plan = QuantizationPlan("int8", (LayerScheme("*/output", "int4"),), int4_scales="channel")
+    assert plan.to_dict()["int4_scales"] == plan.calibrated(2).int4_scales == "channel"
+    with pytest.raises(ConversionError, match="`int4_scales` must be block or channel. Received: 'row'"):
+        QuantizationPlan("int4", int4_scales="row")
+    with pytest.raises(ConversionError, match="this plan of int8 has none. Received: 'channel'. Use int4, or give"):
+        QuantizationPlan("int8", int4_scales="channel")
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEME_NAMES if scheme != "int4"])

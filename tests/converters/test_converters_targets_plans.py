@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.plan import LayerScheme, QuantizationPlan
+from edgedistil_converters.quantization.schemes import SCHEMES
 from edgedistil_converters.targets.plans import TARGETS, check_target, check_target_plan, target_schemes
 from edgedistil_runtime.errors import ConversionError
 from edgedistil_runtime.metadata import TARGETS as METADATA_TARGETS
@@ -20,6 +21,7 @@ def test_targets_are_those_that_metadata_know():
 def test_schemes_of_targets():
     assert target_schemes("cpu") == tuple(SCHEMES)
     assert target_schemes("gpu") == ("fp32", "fp16", "int8")
+    assert target_schemes("npu") == ("fp32", "fp16")
     assert target_schemes("edgetpu") == ("int8-static", "int8-qat")
 
 
@@ -32,7 +34,10 @@ def test_schemes_of_targets():
         ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*logits=int4 in `layers`"),
         ("edgetpu", QuantizationPlan("int8"), "only in int8.*Use one of int8-static, int8-qat"),
         ("edgetpu", QuantizationPlan("int8-static", (LayerScheme("logits", "fp32"),)), "layers of fp32"),
-        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu. Received: 'tpu'"),
+        ("npu", QuantizationPlan("int8"), "float weights with float activations.*Use one of fp32, fp16"),
+        ("npu", QuantizationPlan("int4"), "a scale for each block"),
+        ("npu", QuantizationPlan("int8-static"), "attention over padded rows is float"),
+        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu, coralboard, npu. Received: 'tpu'"),
     ],
 )
 def test_plans_that_a_target_cannot_run(target, plan, message):
@@ -51,6 +56,15 @@ def test_interfaces_that_an_accelerator_cannot_have(interface, message):
     check_target("cpu", QuantizationPlan("fp16"), interface)
     with pytest.raises(ConversionError, match=message):
         check_target("gpu", QuantizationPlan("fp16"), interface)
+
+
+@pytest.mark.parametrize(
+    "interface", [ModelInterface(), ModelInterface("tftext"), ModelInterface("none", metadata="mediapipe")]
+)
+def test_an_npu_takes_token_ids_alone(interface):
+    check_target("npu", QuantizationPlan("fp16"), ModelInterface("none"))
+    with pytest.raises(ConversionError, match=f"takes token ids.*`tokenizer` {interface.tokenizer}.*Pass `tokenizer`"):
+        check_target("npu", QuantizationPlan("fp16"), interface)
 
 
 @pytest.mark.parametrize("target", TARGETS)

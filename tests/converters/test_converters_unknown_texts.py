@@ -16,7 +16,8 @@ from edgedistil_converters import (
 )
 from edgedistil_converters.model.keras_logits import keras_logits
 from edgedistil_converters.preparation.unknown_texts import balanced_threshold, energies, threshold_for_share
-from edgedistil_converters.quantization.plan import SCHEMES, Bounds, LayerScheme
+from edgedistil_converters.quantization.plan import LayerScheme
+from edgedistil_converters.quantization.schemes import SCHEMES, Bounds
 from edgedistil_converters.verification.unknown_check import FLOAT_SCORE_ERROR, check_unknown_scores
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import read_artifact

@@ -11,7 +11,7 @@ import pytest
 from edgedistil_converters import ModelInterface, QuantizationPlan, convert_classifier
 from edgedistil_converters.model.weights import Dense
 from edgedistil_converters.preparation.prepared import failed_path
-from edgedistil_converters.quantization.plan import SCHEMES, Bounds, Rules
+from edgedistil_converters.quantization.schemes import SCHEMES, Bounds, Rules
 from edgedistil_converters.verification.golden_cases import choose_golden_cases, replay_tolerance, trusted_answers
 from edgedistil_converters.verification.judge import describe_flips, violations
 from edgedistil_converters.verification.keras_answers import answer_with_keras

@@ -200,9 +200,10 @@ def test_qat_without_training_data(tiny_preset, tmp_path):
 
 
 def test_int4_is_rounded_by_gptq_where_there_are_texts(convert, data):
-    out, told = convert("--quantize", "int4", "--calibration-data", data, *TOKENS_ALONE)
+    options = ("--quantize", "int4", "--int4-scales", "channel", "--calibration-data", data, *TOKENS_ALONE)
+    out, told = convert(*options)
     assert told["quantization"]["rounding"] == "gptq"
-    assert "rounding gptq" in " ".join(run("inspect", out).stdout.split())
+    assert "rounding gptq, int4_scales channel" in " ".join(run("inspect", out).stdout.split())
 
 
 def test_a_target_is_told_and_inspected(convert, data):

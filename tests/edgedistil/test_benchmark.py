@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from edgedistil.cli import main
-from edgedistil.measuring import speed as speed_module
-from edgedistil.measuring.load_cost import LoadCost, measure_load, peak_memory
-from edgedistil.measuring.machine import read_machine
-from edgedistil.measuring.speed import BenchmarkSettings, benchmark, display_names, time_classifiers
-from edgedistil.measuring.texts import BENCHMARK_TEXTS, choose_texts
 from edgedistil_runtime import FakeBackend, Signature, TextClassifier
+from edgedistil_runtime.benchmarking import speed as speed_module
+from edgedistil_runtime.benchmarking import timing as timing_module
+from edgedistil_runtime.benchmarking.load_cost import LoadCost, measure_load, peak_memory
+from edgedistil_runtime.benchmarking.machine import read_machine
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings, benchmark, display_names, time_classifiers
+from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS, choose_texts
 from edgedistil_runtime.errors import ArtifactError, BackendError, DataError, InputError
 
 
@@ -41,7 +42,7 @@ def timed(monkeypatch, artifact):
 
     def measure(milliseconds, texts, *, models=1, runs=3):
         clock = Clock()
-        monkeypatch.setattr(speed_module.time, "perf_counter_ns", clock)
+        monkeypatch.setattr(timing_module.time, "perf_counter_ns", clock)
         monkeypatch.setattr(speed_module, "measure_load", lambda *_, **__: LoadCost(5.0, 50.0, 3000, 1000))
         paths = [artifact(f"{number}.tflite") for number in range(models)]
         order = []

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from edgedistil.cli import main
 from edgedistil.data import LabelledTexts, TrainingData
 from edgedistil.measuring.models import measure
-from edgedistil.measuring.speed import BenchmarkSettings
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
 from edgedistil_runtime.errors import DataError
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "bug-inputs"

@@ -14,12 +14,12 @@ from edgedistil.data import MultiLabelTexts, read_label_sets
 from edgedistil.measuring.measurements import ChangedSet, LabelChange, SetMistake
 from edgedistil.measuring.models import measure
 from edgedistil.measuring.set_mistakes import SetAnswers, confident_set_mistakes, count_set_changes
-from edgedistil.measuring.speed import BenchmarkSettings
 from edgedistil.presets.loading import LabelledClassifier
 from edgedistil.report import render_page
 from edgedistil.set_scores import evaluate_label_sets
 from edgedistil_converters import QuantizationPlan
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
 
 from .report_page import check_page
 

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from edgedistil.data import LabelledTexts
-from edgedistil.measuring.load_cost import LoadCost
-from edgedistil.measuring.machine import Machine
 from edgedistil.measuring.measurements import (
     ChangedText,
     DataFacts,
@@ -22,10 +20,12 @@ from edgedistil.measuring.measurements import (
 )
 from edgedistil.measuring.mistakes import Answers, count_changes
 from edgedistil.measuring.reliability import measure_scores
-from edgedistil.measuring.speed import BenchmarkSettings, LengthLatency, ModelSpeed
-from edgedistil.measuring.texts import TimedTexts
 from edgedistil.report import Measurements, render_page, write_report
 from edgedistil.scores import evaluate_labels
+from edgedistil_runtime.benchmarking.load_cost import LoadCost
+from edgedistil_runtime.benchmarking.machine import Machine
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings, LengthLatency, ModelSpeed
+from edgedistil_runtime.benchmarking.texts import TimedTexts
 from edgedistil_runtime.errors import DataError, OutputError
 
 from .report_page import check_page

@@ -11,7 +11,7 @@ from edgedistil.cli import main
 from edgedistil.conversion import ConversionRequest, convert_preset
 from edgedistil.data import LabelledTexts, read_texts_and_labels
 from edgedistil.data.samples import SAMPLES_FILE, choose_samples, read_samples, write_samples
-from edgedistil_converters.quantization.plan import Bounds
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_runtime.errors import DataError
 
 

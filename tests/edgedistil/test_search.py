@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from edgedistil.cli import main
 from edgedistil.data import LabelledTexts, TrainingData, read_labelled_texts, read_texts
-from edgedistil.measuring.speed import BenchmarkSettings
 from edgedistil.search import making, run
 from edgedistil.search.digests import file_digest
 from edgedistil.search.page import step_rows
@@ -22,6 +21,7 @@ from edgedistil.search.starts import StudentStart, read_starts
 from edgedistil.sizes import BackboneSize
 from edgedistil.training.settings import FROM_SCRATCH
 from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
 from edgedistil_runtime.errors import BudgetError, DataError, OutputError
 
 pytestmark = pytest.mark.training

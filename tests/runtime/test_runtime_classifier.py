@@ -206,7 +206,7 @@ class TestGoldenCases:
 class TestRefusals:
     @pytest.mark.parametrize("accelerator", ["tpu", "CPU", "", None])
     def test_accelerator(self, fake_path, backend, accelerator):
-        with pytest.raises(BackendError, match="one of cpu, gpu, edgetpu. Received:"):
+        with pytest.raises(BackendError, match="one of cpu, gpu, edgetpu, coralboard. Received:"):
             TextClassifier(fake_path, accelerator, backend=backend)
 
     def test_missing_file(self, tmp_path):

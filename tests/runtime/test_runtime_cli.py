@@ -52,6 +52,31 @@ def test_info(echo_path, capsys):
     assert re.search(r"^  backend +(ai-edge-litert|tflite-runtime)", printed, re.MULTILINE)
 
 
+def test_benchmark(echo_path, tmp_path, capsys):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\ufeffhello\n\nzz and zz\r\n日本\n", encoding="utf-8")
+    options = ["--texts", str(texts), "--runs", "1"]
+    assert main(["benchmark", str(echo_path), str(echo_path), *options]) == 0
+    head, first, second, *circumstances = capsys.readouterr().out.splitlines()
+    assert re.split("  +", head)[:3] == ["model", "MB", "p50 ms"]
+    assert "model.tflite (1)" in first
+    assert re.search(r"model.tflite \(2\)  \d+\.\d\d  +[\d.e-]+  ", second)
+    assert circumstances[0].startswith("3 texts of texts.txt, 2 to 9 characters")
+    assert main(["benchmark", str(echo_path), "--runs", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["texts"]["source"] is None
+    assert document["models"][0]["size"] == echo_path.stat().st_size
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "can be read. Received:"), ("\n \n", "has none")])
+def test_benchmark_of_no_texts(content, message, echo_path, tmp_path, capsys):
+    texts = tmp_path / "texts.txt"
+    if content is not None:
+        texts.write_text(content, encoding="utf-8")
+    assert main(["benchmark", str(echo_path), "--texts", str(texts)]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_info_as_json(echo_path, capsys):
     assert main(["info", str(echo_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -17,14 +17,20 @@ DISTINCTIVE = {
     *(contract.TOKENIZE, contract.TOKENIZE_PAIR, contract.SERVING_DEFAULT),
     *(contract.SEGMENT_IDS, contract.EMBEDDINGS, contract.ATTENTION_BIAS, contract.ATTENTION_MASK),
     *(*contract.MEMBERS, contract.ENCODER_MEMBER, contract.COMPILED_MEMBER, contract.FILE_IDENTIFIER),
+    contract.VMFB_MEMBER,
     *(contract.BUILTIN, contract.TFTEXT, *contract.TARGETS, *contract.TRUNCATIONS),
 }
 
 
+FUNCTIONS = {"encoder_signature", "fixed_embed", "fixed_text", "fixed_tokenize", "fixed_tokens"}
+
+
 def test_names_that_files_depend_on():
-    assert [getattr(contract, name) for name in sorted(set(contract.__all__) - {"encoder_signature"})] == [
+    assert [getattr(contract, name) for name in sorted(set(contract.__all__) - FUNCTIONS)] == [
         *("attention_bias", "attention_mask", "builtin", "classify_text", "classify_text_pair", "classify_tokens"),
-        *("encoder_edgetpu.tflite", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "gpu"),
+        "encoder_edgetpu.tflite",
+        {"edgetpu": "encoder_edgetpu.tflite", "coralboard": "encoder.vmfb"},
+        *("coralboard", "cpu", "edgetpu", "embed", "embeddings", "encoder.tflite", b"TFL3", "fixed_lengths", "gpu"),
         *("hugging_face", "ids", "keras_hub"),
         *(
             "labels.txt",
@@ -35,6 +41,7 @@ def test_names_that_files_depend_on():
             "multi_label_classification",
             2,
             "none",
+            "npu",
         ),
         *(
             "probabilities",
@@ -45,13 +52,19 @@ def test_names_that_files_depend_on():
             "segment_ids",
             "serving_default",
             "single_label_classification",
-            ("cpu", "gpu", "edgetpu"),
+            ("cpu", "gpu", "edgetpu", "coralboard", "npu"),
             "text",
         ),
-        *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair", "token_ids"),
-        *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts", "vocab.txt", "waterfall"),
+        *("text_pair", "tftext", "tokenize", ("builtin", "tftext", "none"), "tokenize_pair"),
+        *("token_count", "token_ids"),
+        *(("round_robin", "waterfall", "longest_first"), "unknown_score", "unknown_texts"),
+        *("encoder.vmfb", "vocab.txt", "waterfall"),
     ]
     assert contract.encoder_signature(7) == "classify_embeddings_7"
+    assert contract.fixed_tokens(7) == "classify_tokens_7"
+    assert contract.fixed_text(128, 7) == "classify_text_128_7"
+    assert contract.fixed_tokenize(128, 7) == "tokenize_128_7"
+    assert contract.fixed_embed(7) == "embed_7"
 
 
 def test_the_artifact_module_has_the_same_names():

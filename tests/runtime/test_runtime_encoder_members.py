@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import random
 import struct
 import warnings
@@ -10,13 +11,24 @@ import zipfile
 
 import pytest
 
-from edgedistil_runtime.artifact import EncoderFlatbuffers, EncoderPart, artifact_bytes, read_artifact
+from edgedistil_runtime.artifact import (
+    CompiledTensor,
+    EncoderFlatbuffers,
+    EncoderPart,
+    artifact_bytes,
+    read_artifact,
+)
 from edgedistil_runtime.errors import ArtifactError
 
 MODEL = b"\x1c\0\0\0TFL3" + random.Random(2).randbytes(400)
 COMPILED = b"\x1c\0\0\0TFL3 compiled " + bytes(range(200))
+VMFB = b"PK\x03\x04" + bytes(range(200))
+TENSORS = (
+    CompiledTensor("attention_mask", (1, 1, 16, 1), 1 / 255, -128),
+    CompiledTensor("probabilities", (1, 3), 1, 0),
+)
 TEXT_MEMBERS = ["edgedistil.json", "labels.txt", "vocab.txt"]
-ENCODER, EDGETPU = "encoder.tflite", "encoder_edgetpu.tflite"
+ENCODER, EDGETPU, CORALBOARD = "encoder.tflite", "encoder_edgetpu.tflite", "encoder.vmfb"
 DIRECTORY = b"PK\x01\x02"
 
 
@@ -25,7 +37,11 @@ def make(flatbuffer, metadata, vocabulary):
     """`make("edgetpu", COMPILED)`: the bytes of an artifact with an encoder."""
 
     def artifact(target="gpu", compiled=None, **options):
-        part = EncoderPart(lengths=(16, metadata.tokenizer.sequence_length), is_compiled=compiled is not None)
+        part = EncoderPart(
+            lengths=(16, metadata.tokenizer.sequence_length),
+            is_compiled=compiled is not None,
+            tensors=TENSORS if target == "coralboard" else (),
+        )
         changed = dataclasses.replace(metadata, target=target, encoder=part)
         return artifact_bytes(flatbuffer, changed, vocabulary, encoder=EncoderFlatbuffers(MODEL, compiled), **options)
 
@@ -70,14 +86,18 @@ def refused(write):
 # Writing and reading back
 
 
-@pytest.mark.parametrize(("target", "compiled"), [("gpu", None), ("edgetpu", None), ("edgetpu", COMPILED)])
+@pytest.mark.parametrize(
+    ("target", "compiled"), [("gpu", None), ("edgetpu", None), ("edgetpu", COMPILED), ("coralboard", VMFB)]
+)
 @pytest.mark.parametrize("is_deflated", [True, False])
 def test_everything_comes_back(write, make, flatbuffer, target, compiled, is_deflated):
     artifact = read_artifact(write(make(target, compiled, is_deflated=is_deflated)))
     assert artifact.encoder() == EncoderFlatbuffers(MODEL, compiled)
     assert artifact.flatbuffer() == flatbuffer
     assert artifact.metadata.target == target
-    assert artifact.metadata.encoder == EncoderPart(lengths=(16, 128), is_compiled=compiled is not None)
+    tensors = TENSORS if target == "coralboard" else ()
+    assert artifact.metadata.encoder == EncoderPart((16, 128), is_compiled=compiled is not None, tensors=tensors)
+    assert ("tensors" in artifact.metadata.to_json()) == (target == "coralboard")
 
 
 def test_equal_arguments_give_equal_bytes(make):
@@ -104,7 +124,9 @@ def test_zipfile_reads_it_from_the_back(make):
 def test_an_artifact_for_a_cpu_has_none(fake_path):
     artifact = read_artifact(fake_path)
     assert artifact.spans == {}
-    with pytest.raises(ArtifactError, match="converted for the target cpu. Convert again with `target`='gpu'"):
+    with pytest.raises(
+        ArtifactError, match="converted for the target cpu. Convert again with a `target` of gpu, edgetpu, coralboard"
+    ):
         artifact.encoder()
 
 
@@ -147,8 +169,40 @@ def test_one_flipped_bit_is_found(write, make, name):
 
 @pytest.mark.parametrize("encoder", [EncoderFlatbuffers(b"no model"), EncoderFlatbuffers(MODEL, b"PK\x03\x04")])
 def test_an_encoder_is_a_flatbuffer(flatbuffer, metadata, vocabulary, encoder):
+    described = dataclasses.replace(metadata, target="edgetpu", encoder=EncoderPart((128,), is_compiled=True))
     with pytest.raises(ArtifactError, match="TFL3 at bytes 4 to 8"):
-        artifact_bytes(flatbuffer, metadata, vocabulary, encoder=encoder)
+        artifact_bytes(flatbuffer, described, vocabulary, encoder=encoder)
+
+
+def test_a_vmfb_is_an_archive(make):
+    with pytest.raises(ArtifactError, match="encoder.vmfb is not a VMFB, .* Received: .*TFL3"):
+        make("coralboard", COMPILED)
+
+
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_targets_without_a_compiler(make, target):
+    with pytest.raises(ArtifactError, match="one of the targets edgetpu, coralboard. Received: '" + target):
+        make(target, VMFB)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": 0}, r"tensors\[0\]: scale must be a number greater than 0. Received: 0"),
+        ({"scale": "1"}, "scale must be a number"),
+        ({"zero_point": 128}, "zero_point must be an integer from -128 to 127. Received: 128"),
+        ({"zero_point": -129}, "zero_point must be an integer of at least -128"),
+        ({"shape": []}, "shape must be a non-empty array"),
+        ({"name": ""}, "name must be a non-empty string"),
+        ({"dtype": "int8"}, r"unknown: \['dtype'\]"),
+    ],
+)
+def test_malformed_tensors(metadata, change, message):
+    part = EncoderPart((metadata.tokenizer.sequence_length,), is_compiled=True, tensors=TENSORS)
+    document = json.loads(dataclasses.replace(metadata, target="coralboard", encoder=part).to_json())
+    document["encoder"]["tensors"][0].update(change)
+    with pytest.raises(ArtifactError, match=message):
+        type(metadata).from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -169,11 +223,11 @@ def test_members_must_be_those_that_the_metadata_describe(
         artifact_bytes(flatbuffer, metadata, vocabulary, encoder=encoder)
 
 
-@pytest.mark.parametrize(("target", "has_encoder"), [("cpu", True), ("gpu", False), ("edgetpu", False)])
+@pytest.mark.parametrize(("target", "has_encoder"), [("cpu", True), ("npu", True), ("gpu", False), ("edgetpu", False)])
 def test_an_encoder_is_for_an_accelerator(flatbuffer, metadata, vocabulary, target, has_encoder):
     part, encoder = (EncoderPart((128,), False), EncoderFlatbuffers(MODEL)) if has_encoder else (None, None)
     changed = dataclasses.replace(metadata, target=target, encoder=part)
-    with pytest.raises(ArtifactError, match="encoder must be null for the target cpu"):
+    with pytest.raises(ArtifactError, match="encoder must be null for the targets cpu and npu"):
         artifact_bytes(flatbuffer, changed, vocabulary, encoder=encoder)
 
 
@@ -239,7 +293,14 @@ def test_duplicate_names(refused, make, flatbuffer, name):
 
 def test_a_sixth_member(refused, make, flatbuffer):
     members = [*members_of(make("edgetpu", COMPILED)), ("more", b"", zipfile.ZIP_STORED)]
-    refused(zipped(flatbuffer, members), "does not describe 3 to 5 members")
+    refused(zipped(flatbuffer, members), "its members must be")
+
+
+def test_the_compiled_encoder_of_another_target(refused, make, flatbuffer):
+    members = [
+        (CORALBOARD if name == EDGETPU else name, *rest) for name, *rest in members_of(make("edgetpu", COMPILED))
+    ]
+    refused(zipped(flatbuffer, members), r"the parts \['encoder.tflite', 'encoder_edgetpu.tflite'\]")
 
 
 def test_a_foreign_member(refused, content, flatbuffer):

@@ -78,7 +78,7 @@ test('a file that is a view into a larger buffer is read', async () => {
 });
 
 test('the parts for accelerators are allowed', async () => {
-  const content = artifact({ ...members(), 'encoder.tflite': 'x', 'encoder_edgetpu.tflite': 'x' });
+  const content = artifact({ ...members(), 'encoder.tflite': 'x', 'encoder_edgetpu.tflite': 'x', 'encoder.vmfb': 'x' });
   assert.equal((await readArtifact(content)).name, 'tiny');
 });
 

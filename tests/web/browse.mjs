@@ -39,6 +39,7 @@ const scenarios = {
   looks,
   keyboard,
   weight,
+  fallback,
   webgpu,
 };
 const browser = await launch(PLAIN);
@@ -317,13 +318,37 @@ async function weight() {
   }
 }
 
-/** What LiteRT.js says to classify_text on WebGPU, on a software adapter. */
+/** A file with a part for WebGPU, dropped where there is no WebGPU: WebAssembly answers. */
+async function fallback() {
+  return visit(async ({ page }) => {
+    await drop(page, [plan.gpu]);
+    const processor = await page.evaluate("import('./app.js').then(({ session }) => session.classifier.processor)");
+    return { processor, row: await answerOf(page, plan.texts[0]), error: await errorOf(page) };
+  });
+}
+
+/**
+ * On a software adapter: the table, of a file with a part for WebGPU; the same where the part computes something else;
+ * rows of token ids, of a file for NPUs; and what LiteRT.js says to classify_text.
+ */
 async function webgpu() {
   const other = await launch([...PLAIN, ...SWIFTSHADER]);
   try {
     const page = await other.newPage();
     await open(page, shared.address);
-    return await page.evaluate(async () => {
+    if (!(await page.evaluate("import('./litert/core.js').then((litert) => Boolean(litert.getWebGpuDevice()))"))) {
+      return { hasAdapter: false };
+    }
+    const told = { rows: [] };
+    const processor = () => page.evaluate("import('./app.js').then(({ session }) => session.classifier.processor)");
+    await drop(page, [plan.gpu]);
+    told.processor = await processor();
+    for (const text of plan.texts) told.rows.push(await answerOf(page, text));
+    await drop(page, [plan.wrongGpu]);
+    told.wrong = { processor: await processor(), row: await answerOf(page, plan.texts[0]) };
+    told.fixed = await page.evaluate(runRows, fs.readFileSync(plan.npu).toString('base64'), plan.rows);
+    await drop(page, [plan.bundled]);
+    const refusal = await page.evaluate(async () => {
       const { session } = await import('./app.js');
       const litert = await import('./litert/core.js');
       if (!litert.getWebGpuDevice()) return { hasAdapter: false };
@@ -334,9 +359,29 @@ async function webgpu() {
         return { hasAdapter: true, isRefused: true, error: String(error) };
       }
     });
+    return { ...told, ...refusal };
   } finally {
     await other.close();
   }
+}
+
+/** In the page: rows of token ids on WebGPU, in signatures of fixed shapes that take them. */
+async function runRows(content, rows) {
+  const litert = await import('./litert/core.js');
+  const flatbuffer = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+  const model = await litert.loadAndCompile(flatbuffer, { accelerator: 'webgpu' });
+  const lengths = Object.keys(model.signatures).map((name) => Number(name.split('_').at(-1)));
+  const found = [];
+  for (const ids of rows) {
+    const length = Math.min(...lengths.filter((each) => each >= ids.length));
+    const row = new Int32Array(length);
+    row.set(ids);
+    const tensor = new litert.Tensor(row, [1, length]);
+    const { probabilities } = await model.run(`classify_tokens_${length}`, { token_ids: tensor });
+    found.push(Array.from(await probabilities.data()));
+    tensor.delete();
+  }
+  return { isWhole: model.isFullyAccelerated, lengths, rows: found };
 }
 
 async function visit(scenario) {

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from ..conftest import HANG
 
@@ -88,6 +90,44 @@ def own(make_tiny_classifier, tmp_path_factory):
     return {"unknown": convert("smart_home_tiny_en", "fp32", folder, *options), "several": several}
 
 
+@pytest.fixture(scope="module")
+def for_gpu(tmp_path_factory):
+    options = ("--target", "gpu", "--fixed-lengths", "16,32")
+    return convert("smart_home_tiny_en", "fp32", tmp_path_factory.mktemp("gpu"), *options)
+
+
+@pytest.fixture(scope="module")
+def wrong_for_gpu(for_gpu, tmp_path_factory):
+    """The same file with another encoder, whose labels are in another order."""
+    from edgedistil_converters.tflite.buffers import packed
+    from edgedistil_runtime.artifact import EncoderFlatbuffers, artifact_bytes, read_artifact
+
+    artifact = read_artifact(for_gpu)
+    model = schema.ModelT.InitFromPackedBuf(artifact.encoder().model, 0)
+    labels = len(artifact.metadata.labels)
+    [kernel] = {
+        tensor.buffer
+        for tensor in model.subgraphs[0].tensors
+        if tensor.shape is not None
+        and list(tensor.shape) == [labels, 128]
+        and model.buffers[tensor.buffer].data is not None
+    }
+    model.buffers[kernel].data = np.roll(model.buffers[kernel].data.view(np.float32), 128).view(np.uint8)
+    encoder = packed(model, len(artifact.encoder().model))
+    path = tmp_path_factory.mktemp("wrong") / "gpu.tflite"
+    content = artifact_bytes(
+        artifact.flatbuffer(), artifact.metadata, artifact.vocabulary, encoder=EncoderFlatbuffers(encoder)
+    )
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def for_npu(tmp_path_factory):
+    options = ("--target", "npu", "--tokenizer", "none", "--fixed-lengths", "16,32,48")
+    return convert("smart_home_tiny_en", "fp32", tmp_path_factory.mktemp("npu"), *options)
+
+
 def convert(preset, scheme, folder, *options):
     from click.testing import CliRunner
 
@@ -150,7 +190,16 @@ def edited(path, *, probabilities=None, kind=None, flatbuffer=None):
 
 
 @pytest.fixture(scope="module")
-def found(bundled, other, own, refused, tmp_path_factory):
+def token_rows(for_gpu):
+    """Token ids of the texts, as the runtime finds them."""
+    from edgedistil_runtime import TextClassifier
+
+    with TextClassifier(for_gpu) as classifier:
+        return [classifier.tokenize(text) for text in TEXTS.values()]
+
+
+@pytest.fixture(scope="module")
+def found(bundled, other, own, refused, for_gpu, wrong_for_gpu, for_npu, token_rows, tmp_path_factory):
     """What browse.mjs reports, by scenario."""
     folder = tmp_path_factory.mktemp("web")
     page = folder / "page"
@@ -165,9 +214,14 @@ def found(bundled, other, own, refused, tmp_path_factory):
         "other": str(other),
         "own": {name: str(path) for name, path in own.items()},
         "striking": code_units(STRIKING),
+        "gpu": str(for_gpu),
+        "wrongGpu": str(wrong_for_gpu),
+        "npu": str(tmp_path_factory.mktemp("npu_model") / "model.tflite"),
+        "rows": token_rows,
         "refused": {name: str(path) for name, path in refused.items()},
         "texts": [code_units(text) for text in TEXTS.values()],
     }
+    Path(plan["npu"]).write_bytes(flatbuffer_of(for_npu))
     path = folder / "plan.json"
     path.write_text(json.dumps(plan), encoding="utf-8")
     done = subprocess.run(["node", str(HERE / "browse.mjs"), str(path)], capture_output=True, text=True, timeout=HANG)
@@ -193,11 +247,11 @@ def code_units(text):
     return [int.from_bytes(data[start : start + 2], "little") for start in range(0, len(data), 2)]
 
 
-def check_answers(rows, path, tolerance):
+def check_answers(rows, path, tolerance, *, count=None):
     from edgedistil_runtime import TextClassifier
 
     with TextClassifier(path) as classifier:
-        for (name, text), row in zip(TEXTS.items(), rows, strict=True):
+        for (name, text), row in zip(list(TEXTS.items())[:count], rows, strict=True):
             due = classifier.classify(text)
             assert row["probabilities"] == pytest.approx(dict(due.probabilities), abs=tolerance), name
             assert row["label"] == due.label, name
@@ -377,9 +431,41 @@ def test_web_page_is_light(scenario):
     assert sum(size for name, size in files.items() if name != "/model.tflite") < LARGEST_PAGE
 
 
-def test_web_gpu_refuses_the_tokenizer(scenario):
-    """Why the page offers no WebGPU; if this fails one day, it can."""
+@pytest.fixture
+def on_gpu(scenario):
     told = scenario("webgpu")
     if not told["hasAdapter"]:
         pytest.skip("This Chromium has no WebGPU adapter, not even SwiftShader")
-    assert told["isRefused"], "LiteRT.js now runs classify_text on WebGPU"
+    return told
+
+
+def test_web_gpu_refuses_the_tokenizer(on_gpu):
+    """Why WebGPU runs a part of a file; if this fails one day, it can run all of it."""
+    assert on_gpu["isRefused"], "LiteRT.js now runs classify_text on WebGPU"
+
+
+def test_web_gpu_answers_as_the_runtime_does(on_gpu, for_gpu):
+    assert on_gpu["processor"] == "WebGPU"
+    check_answers(on_gpu["rows"], for_gpu, FP32_TOLERANCE)
+
+
+def test_web_gpu_that_computes_something_else_is_not_used(on_gpu, for_gpu):
+    assert on_gpu["wrong"]["processor"] == "WebAssembly"
+    check_answers([on_gpu["wrong"]["row"]], for_gpu, FP32_TOLERANCE, count=1)
+
+
+def test_web_gpu_takes_rows_of_fixed_length_whole(on_gpu, for_npu, token_rows):
+    from edgedistil_runtime import TextClassifier
+
+    fixed = on_gpu["fixed"]
+    assert fixed["isWhole"]
+    assert sorted(fixed["lengths"]) == [16, 32, 48]
+    with TextClassifier(for_npu) as classifier:
+        for row, due in zip(fixed["rows"], classifier.classify_tokens(token_rows), strict=True):
+            assert row == pytest.approx(list(due.probabilities.values()), abs=FP32_TOLERANCE)
+
+
+def test_web_without_a_gpu_webassembly_answers(scenario, for_gpu):
+    told = scenario("fallback")
+    assert (told["processor"], told["error"]) == ("WebAssembly", "")
+    check_answers([told["row"]], for_gpu, FP32_TOLERANCE, count=1)

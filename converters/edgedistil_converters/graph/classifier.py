@@ -94,6 +94,32 @@ class EdgeGraph:
         with tf.name_scope("embeddings"):
             return self._tokens.rows(token_ids[0]) + self._positions.first_rows(tf.shape(token_ids)[1])
 
+    def embed_fixed(self, token_ids: Any) -> Any:
+        """Returns the same for a row of fixed length: int32[1, length] -> float32[length, width].
+
+        The positions are looked up by numbers that depend on the input, to which 0 is added. Otherwise TensorFlow's
+        converter computes the rows of a quantized table and stores them as floats, once for each length.
+        """
+        ids = tf.reshape(token_ids, [-1])  # a slice that drops an axis is refused by GPUs
+        positions = tf.range(ids.shape[0]) + tf.minimum(ids, 0)
+        with tf.name_scope("embeddings"):
+            return self._tokens.rows(ids) + self._positions.rows(positions)
+
+    def classify_fixed(self, token_ids: Any, pad_id: int, *, is_only_at_end: bool = False) -> Any:
+        """Returns the probabilities of one row of fixed length, as `classify_batch` computes them.
+
+        Args:
+            token_ids: int32[1, length] of static shape, padded on the right with `pad_id`.
+            pad_id: The id that the classifier masks.
+            is_only_at_end: Mask it only at the end of a row, see `find_padding`.
+
+        Returns:
+            float32[1, num_classes].
+        """
+        length = token_ids.shape[1]
+        bias = self._padding_bias(token_ids, pad_id, 1, length, is_only_at_end=is_only_at_end)
+        return self.classify_embeddings(self.embed_fixed(token_ids), PaddedBatch(self._weights, 1, length, bias))
+
     def classify_batch(self, token_ids: Any, pad_id: int, *, is_only_at_end: bool = False) -> Any:
         """Returns the probabilities of several texts.
 
@@ -109,9 +135,14 @@ class EdgeGraph:
         with tf.name_scope("embeddings"):
             rows = tf.reshape(self._tokens.rows(tf.reshape(token_ids, [-1])), [batch, length, self._weights.width])
             x = tf.reshape(rows + self._positions.first_rows(length)[None], [-1, self._weights.width])
-        bias = tf.cast(find_padding(token_ids, pad_id, is_only_at_end=is_only_at_end), tf.float32) * MASKED_SCORE
-        bias = tf.reshape(bias, [batch, 1, 1, length])
+        bias = self._padding_bias(token_ids, pad_id, batch, length, is_only_at_end=is_only_at_end)
         return self.classify_embeddings(x, PaddedBatch(self._weights, batch, length, bias))
+
+    @staticmethod
+    def _padding_bias(token_ids: Any, pad_id: int, batch: Any, length: Any, *, is_only_at_end: bool) -> Any:
+        """Bias of attention scores, float32[batch, 1, 1, length]."""
+        bias = tf.cast(find_padding(token_ids, pad_id, is_only_at_end=is_only_at_end), tf.float32) * MASKED_SCORE
+        return tf.reshape(bias, [batch, 1, 1, length])
 
     def classify_embeddings(self, x: Any, ops: PoolingOps[Any]) -> Any:
         """Returns the probabilities from the encoder's input, in the shapes that `ops` takes."""

@@ -9,16 +9,20 @@ from edgedistil_converters.files import check_output
 from edgedistil_converters.interface import ModelInterface
 from edgedistil_converters.model.keras_hub import read_output_activation
 from edgedistil_converters.quantization.calibration import check_calibration_given
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds
 from edgedistil_converters.targets.plans import check_target
-from edgedistil_runtime.contract import CPU
+from edgedistil_converters.targets.torq_tools import find_torq_tools
+from edgedistil_runtime.contract import CORALBOARD, CPU, NPU
 from edgedistil_runtime.errors import ConversionError
 
 if TYPE_CHECKING:
     from edgedistil_converters.quantization.ranges import Ranges
     from edgedistil_runtime.artifact import GoldenCase
 
-__all__ = ["ConversionOptions", "PreparedClassifier", "check_unknown_target", "failed_path"]
+__all__ = ["ConversionOptions", "PreparedClassifier", "check_fixed_lengths", "check_unknown_target", "failed_path"]
+
+_SHORTEST_ROW = 3  # [CLS], one piece, [SEP]
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ class ConversionOptions:
     Attributes:
         plan: How to quantize; int8 with dynamic ranges by default.
         interface: Inputs of the file; one text as UTF-8 bytes, with the builtin tokenizer, by default.
-        target: `cpu`, or `gpu` or `edgetpu` for a file with a second part for that accelerator.
+        target: `cpu`; `gpu`, `edgetpu` or `coralboard` for a file with a second part for that accelerator; `npu` for a
+            float file of fixed shapes.
         verification_texts: Texts like those that the model will classify, to verify in addition to the built-in ones.
             Without any, the calibration texts are taken.
         verification_labels: Label of each of these texts, for the accuracy; None or an unknown one does not count.
@@ -121,6 +126,8 @@ class ConversionOptions:
         bounds: Bounds of the verification instead of the plan's.
         keep_failed: True to write a file that fails verification under another name; see `failed_path`.
         force: True to replace an existing file.
+        fixed_lengths: Numbers of token ids, ascending, for which the file has signatures of fixed shapes as well; see
+            `signatures.FixedShapes`. A file for an NPU has no others, and one of its sequence length by default.
 
     Example:
         >>> options = ConversionOptions(QuantizationPlan("int8-static"))
@@ -136,6 +143,7 @@ class ConversionOptions:
     verification_source: str = "verification texts"
     bounds: Bounds = field(default_factory=Bounds)
     keep_failed: bool = False
+    fixed_lengths: Sequence[int] = ()
 
     def check(self, output: Path, calibration_texts: Sequence[str] = ()) -> None:
         """Checks, before any work, that the options can be met.
@@ -146,11 +154,49 @@ class ConversionOptions:
 
         Raises:
             OutputError: The file cannot be written.
-            ConversionError: The target cannot run the plan or the interface, or the plan needs texts.
+            ConversionError: The target cannot run the plan or the interface, or its compiler is missing, or the plan
+                needs texts.
         """
         check_output(output, force=self.force)
         check_target(self.target, self.plan, self.interface)
+        if self.target == CORALBOARD:
+            find_torq_tools()
+        check_fixed_lengths(self.fixed_lengths, self.interface)
         check_calibration_given(self.plan, calibration_texts)
+
+
+def check_fixed_lengths(lengths: Sequence[int], interface: ModelInterface, sequence_length: int | None = None) -> None:
+    """Checks that a file can have signatures of these lengths.
+
+    Args:
+        lengths: Numbers of token ids.
+        interface: Inputs of the file.
+        sequence_length: The most token ids that the model reads, if it is known already.
+
+    Raises:
+        ConversionError: A number is too small or too large, they do not ascend, or MediaPipe reads the file.
+
+    Example:
+        >>> check_fixed_lengths((32, 16), ModelInterface())
+        Traceback (most recent call last):
+        edgedistil_runtime.errors.ConversionError: Fixed lengths (`fixed_lengths`) must be whole numbers from 3 up, ...
+    """
+    are_numbers = all(isinstance(length, int) and not isinstance(length, bool) for length in lengths)
+    if not are_numbers or list(lengths) != sorted({length for length in lengths if length >= _SHORTEST_ROW}):
+        raise ConversionError(
+            f"Fixed lengths (`fixed_lengths`) must be whole numbers from {_SHORTEST_ROW} up, each once and ascending, "
+            f"such as 16,32,64. Received: {','.join(map(str, lengths))}."
+        )
+    if lengths and interface.metadata is not None:
+        raise ConversionError(
+            f"A host that reads {interface.metadata} metadata takes a file with one signature. Received: "
+            f"`fixed_lengths` with `metadata`={interface.metadata!r}. Leave out one of them."
+        )
+    if lengths and sequence_length is not None and lengths[-1] > sequence_length:
+        raise ConversionError(
+            f"Fixed lengths (`fixed_lengths`) can be at most the model's sequence length, {sequence_length}. "
+            f"Received: {','.join(map(str, lengths))}. Leave out the longer ones, or raise `sequence_length`."
+        )
 
 
 def check_unknown_target(target: str, interface: ModelInterface) -> None:
@@ -164,7 +210,7 @@ def check_unknown_target(target: str, interface: ModelInterface) -> None:
         Traceback (most recent call last):
         edgedistil_runtime.errors.ConversionError: `unknown_label` needs the target cpu (`target`). Received: gpu.
     """
-    if target != CPU:
+    if target not in (CPU, NPU):
         raise ConversionError(f"`unknown_label` needs the target {CPU} (`target`). Received: {target}.")
     if interface.metadata is not None:
         raise ConversionError(

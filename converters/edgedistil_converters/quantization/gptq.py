@@ -58,7 +58,10 @@ def round_by_gptq(weights: NDArray[np.float32], hessian: NDArray[np.floating], b
     Args:
         weights: float32[outputs, inputs].
         hessian: [inputs, inputs], X^T X of the matmul's inputs X.
-        block: Number of inputs that share a scale. If it does not divide the inputs, an output channel has one scale.
+        block: Number of inputs that share a scale. If it does not divide the inputs, or is 0, an output channel has one
+            scale, and the inputs are rounded in the order of their size: those with the largest H_ii first, as the
+            authors' program does with `act-order`, because the first inputs have the most later ones to make up for
+            their errors. Blocks are of adjacent inputs and keep their order.
 
     Example:
         >>> generator = np.random.default_rng(0)
@@ -67,10 +70,11 @@ def round_by_gptq(weights: NDArray[np.float32], hessian: NDArray[np.floating], b
         >>> rounded.scales.shape, bool(np.abs(rounded.values - weights).max() < 1)
         ((4, 1), True)
     """
-    remaining = weights.T.copy()  # [inputs, outputs], not yet rounded; the weights of one input are contiguous
-    factor = _update_factor(hessian)
-    inputs, outputs = remaining.shape
-    has_blocks = inputs % block == 0
+    inputs, outputs = weights.shape[1], weights.shape[0]
+    has_blocks = block > 0 and inputs % block == 0
+    order = np.arange(inputs) if has_blocks else np.argsort(-np.diagonal(hessian), kind="stable")
+    remaining = weights.T[order]  # [inputs, outputs], not yet rounded; the weights of one input are contiguous
+    factor = _update_factor(hessian[np.ix_(order, order)])
     width = block if has_blocks else inputs  # inputs per scale
     steps = np.empty((inputs, outputs), np.int8)
     scales = np.empty((inputs // width, outputs), np.float32)
@@ -86,7 +90,7 @@ def round_by_gptq(weights: NDArray[np.float32], hessian: NDArray[np.floating], b
             errors[i - first] = (remaining[i] - steps[i] * scale) / factor[i, i]
             remaining[i + 1 : last] -= np.outer(factor[i, i + 1 : last], errors[i - first])
         remaining[last:] -= factor[first:last, last:].T @ errors  # the same for the inputs after the batch
-    return Int4Weights(np.ascontiguousarray(steps.T), np.ascontiguousarray(scales.T))
+    return Int4Weights(np.ascontiguousarray(steps[np.argsort(order)].T), np.ascontiguousarray(scales.T))
 
 
 def _update_factor(hessian: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -27,13 +27,16 @@ _MAX_STEP = 7
 _POSITIONS_AT_ONCE = 1024  # positions whose inputs are kept before they are multiplied
 
 
-def rounded_weights(model: bytes, sites: Collection[str], token_ids: Sequence[Sequence[int]]) -> dict[str, Int4Weights]:
+def rounded_weights(
+    model: bytes, sites: Collection[str], token_ids: Sequence[Sequence[int]], *, has_blocks: bool = True
+) -> dict[str, Int4Weights]:
     """Round the weights of matmuls by GPTQ.
 
     Args:
         model: A float flatbuffer with named sites.
         sites: Sites of the matmuls.
         token_ids: Rows without padding. If there are more than `MOST_TEXTS`, a random sample is used.
+        has_blocks: True for a scale per `BLOCK` weights, False for one per output channel.
 
     Returns:
         Site -> rounded weights.
@@ -49,7 +52,7 @@ def rounded_weights(model: bytes, sites: Collection[str], token_ids: Sequence[Se
         )
     root = schema.Model.GetRootAs(model, 0)
     weights = {site: _constant(root, subgraph, op) for site, subgraph, op in _matmuls(root, sites)}
-    return {site: round_by_gptq(weights[site], hessians[site], BLOCK) for site in sites}
+    return {site: round_by_gptq(weights[site], hessians[site], BLOCK if has_blocks else 0) for site in sites}
 
 
 def input_hessians(

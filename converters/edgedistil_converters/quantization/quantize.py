@@ -54,8 +54,10 @@ def quantize(
     if plan.is_static:
         return _quantized(model, plan, weight_dtypes, ranges)
     int4 = _matmuls(weight_dtypes, "int4")
-    rounded = rounded_weights(model, int4, sample_rows) if plan.rounding == "gptq" else {}
-    model = fill_zero_blocks(model, _int4_matmuls(weight_dtypes, _input_widths(_content(model)))[0])
+    has_blocks = plan.int4_scales == "block"
+    rounded = rounded_weights(model, int4, sample_rows, has_blocks=has_blocks) if plan.rounding == "gptq" else {}
+    if has_blocks:
+        model = fill_zero_blocks(model, _int4_matmuls(weight_dtypes, _input_widths(_content(model)))[0])
     return write_weights(_quantized(model, plan, weight_dtypes, None), rounded)
 
 
@@ -77,7 +79,7 @@ def _quantized(model: bytes, plan: QuantizationPlan, weight_dtypes: Mapping[str,
             # statistics. There are none: every entry has a minimum and a maximum.
             work._ensure_model_qsv_sufficient = lambda _: None
         else:
-            _add_dynamic_recipe(work, weight_dtypes, _input_widths(content), is_per_tensor=bool(plan.oldest_runtime))
+            _add_dynamic_recipe(work, plan, weight_dtypes, _input_widths(content))
         try:
             with quiet():
                 quantized = work.quantize(statistics).quantized_model
@@ -111,25 +113,27 @@ def _check_ranges(ranges: Ranges, weight_dtypes: Mapping[str, str]) -> None:
 
 
 def _add_dynamic_recipe(
-    work: Any, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int], *, is_per_tensor: bool
+    work: Any, plan: QuantizationPlan, weight_dtypes: Mapping[str, str], input_widths: Mapping[str, int]
 ) -> None:
     """Add recipes for dynamic plans: weights have fixed scales, activations get theirs at run time.
 
-    int8 weights have one scale per output channel, int4 weights one per 32 weights of a channel. TFLite's blocks must
-    divide a channel evenly; other int4 channels have one scale each.
+    int8 weights have one scale per output channel, or per matrix where old kernels must run them. int4 weights have one
+    per 32 weights of a channel, or per channel if the plan says so. TFLite's blocks must divide a channel evenly; other
+    int4 channels have one scale each.
 
     Args:
         work: A `Quantizer`.
+        plan: The plan.
         weight_dtypes: Site -> dtype of its weights.
         input_widths: Site -> weights per output channel.
-        is_per_tensor: True for int8 weights with one scale per matrix, all that old kernels support.
     """
     from litert_quantizer import qtyping
 
     whole, blocks = qtyping.QuantGranularity.CHANNELWISE, qtyping.QuantGranularity.BLOCKWISE_32
     even, uneven = _int4_matmuls(weight_dtypes, input_widths)
-    int8 = qtyping.QuantGranularity.TENSORWISE if is_per_tensor else whole
-    recipe = ((_matmuls(weight_dtypes, "int8"), 8, int8), (even, 4, blocks), (uneven, 4, whole))
+    int8 = qtyping.QuantGranularity.TENSORWISE if plan.oldest_runtime else whole
+    int4 = blocks if plan.int4_scales == "block" else whole
+    recipe = ((_matmuls(weight_dtypes, "int8"), 8, int8), (even, 4, int4), (uneven, 4, whole))
     for sites, bits, granularity in recipe:
         if sites:
             work.add_dynamic_config(_is_one_of(sites), qtyping.TFLOperationName.FULLY_CONNECTED, bits, granularity)

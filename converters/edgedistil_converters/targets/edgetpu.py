@@ -11,6 +11,7 @@ The compiler is optional: an encoder that was not compiled runs on any CPU and c
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +32,7 @@ from edgedistil_converters.targets.edgetpu_compiler import run_edgetpu_compiler
 from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
 from edgedistil_converters.targets.edgetpu_mapping import predict_mapping
 from edgedistil_converters.targets.parts import TargetEncoder, check_encoder, padded_row
-from edgedistil_converters.targets.plans import check_target_plan
+from edgedistil_converters.targets.plans import TARGETS, check_target_plan
 from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
 from edgedistil_converters.tflite.quiet import quiet
 from edgedistil_converters.tflite.site_names import site_of
@@ -39,7 +40,7 @@ from edgedistil_runtime.artifact import TokenizerSettings
 from edgedistil_runtime.contract import ATTENTION_MASK, EDGETPU, EMBEDDINGS, PROBABILITIES
 from edgedistil_runtime.errors import ConversionError
 
-__all__ = ["build_edgetpu_encoder"]
+__all__ = ["build_edgetpu_encoder", "build_int8_encoder"]
 
 _SIGNATURE = "classify_embeddings"
 _IMAGE_RANK = 4
@@ -106,20 +107,58 @@ def build_edgetpu_encoder(
         >>> encoder.lengths, sorted(encoder.inputs(np.zeros((16, 16), np.float32), np.ones(16, np.float32)))
         ((16,), ['attention_mask', 'embeddings'])
     """
-    check_target_plan(EDGETPU, plan)
+    built = build_int8_encoder(
+        weights, settings, plan, token_ids, ranges=ranges, has_batch_matmul=has_batch_matmul, target=EDGETPU
+    )
+    compiled, mapping = _compiled(built.flatbuffer)
+    return replace(built, compiled=compiled, mapping=mapping)
+
+
+def build_int8_encoder(
+    weights: ClassifierWeights,
+    settings: TokenizerSettings,
+    plan: QuantizationPlan,
+    token_ids: Iterable[Sequence[int]],
+    *,
+    target: str,
+    ranges: Ranges | None = None,
+    has_batch_matmul: bool = False,
+) -> TargetEncoder:
+    """Builds the encoder of `build_edgetpu_encoder` without compiling it.
+
+    Args:
+        weights: Weights of the classifier.
+        settings: Options of its tokenizer.
+        plan: A plan that the target can run.
+        token_ids: Token ids to measure ranges on.
+        target: The accelerator that it is for, `edgetpu` or another one that computes in int8.
+        ranges: Ranges learned in training.
+        has_batch_matmul: True for attention in BATCH_MATMUL.
+
+    Raises:
+        ConversionError: See `build_edgetpu_encoder`.
+
+    Example:
+        >>> from edgedistil.presets.loading import load_classifier
+        >>> from edgedistil_converters.model.read_classifier import read_classifier
+        >>> read, plan = read_classifier(load_classifier("intents")), QuantizationPlan("int8-static")
+        >>> encoder = build_int8_encoder(read.weights, read.settings, plan, [[2, 5, 6, 8, 10, 3]], target="coralboard")
+        >>> encoder.lengths, encoder.compiled is None
+        ((16,), True)
+    """
+    check_target_plan(target, plan)
     check_encoder(weights)
     length = settings.sequence_length
     rows = [padded_row(row, length, settings.pad_id) for row in token_ids]
     if not rows:
         raise ConversionError(
-            "An Edge TPU needs the range of every activation, measured on texts like those that the model will "
-            "classify. Received: none. Pass `calibration_texts` (for int8-qat, `training`)."
+            f"{TARGETS[target].name} needs the range of every activation, measured on texts like those that the model "
+            "will classify. Received: none. Pass `calibration_texts` (for int8-qat, `training`)."
         )
     model = convert_module(_encoder_module(weights, length, has_batch_matmul), QuantizationPlan("fp32"), {})
     measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
     encoder = _for_compiler(_quantize(model, _with_sites(model, measured, ranges or {})))
-    compiled, mapping = _compiled(encoder)
-    return TargetEncoder(encoder, (length,), _encoder_inputs(weights, encoder), compiled, mapping)
+    return TargetEncoder(encoder, (length,), _encoder_inputs(weights, encoder))
 
 
 def _compiled(encoder: bytes) -> tuple[bytes | None, Mapping[str, Any]]:
@@ -269,7 +308,7 @@ def _quantize(model: bytes, ranges: Ranges) -> bytes:
             with quiet():
                 quantized = work.quantize(statistics).quantized_model
         except Exception as error:  # the quantizer's own errors have no common type
-            raise ConversionError(f"litert-quantizer refused the encoder for an Edge TPU: {error}") from error
+            raise ConversionError(f"litert-quantizer refused the int8 encoder: {error}") from error
     return bytes(quantized)
 
 

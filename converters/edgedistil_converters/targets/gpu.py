@@ -49,7 +49,9 @@ def encoder_lengths(sequence_length: int) -> tuple[int, ...]:
     return (*(length for length in powers if length < sequence_length), sequence_length)
 
 
-def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: QuantizationPlan) -> TargetEncoder:
+def build_gpu_encoder(
+    weights: ClassifierWeights, sequence_length: int, plan: QuantizationPlan, fixed_lengths: Sequence[int] = ()
+) -> TargetEncoder:
     """Converts a classifier's encoder for a GPU.
 
     The outputs of `embed`, which are the inputs of each signature of the encoder, are `embeddings`
@@ -60,6 +62,7 @@ def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: Qu
         weights: Weights of the classifier.
         sequence_length: Length of the longest row of token ids.
         plan: A plan of fp32, fp16 or int8; the GPU's code converts int8 weights to float when it loads them.
+        fixed_lengths: Lengths of its signatures besides `sequence_length`; those of `encoder_lengths` if empty.
 
     Raises:
         ConversionError: A plan that a GPU cannot run, or a classifier without transformer layers.
@@ -74,7 +77,7 @@ def build_gpu_encoder(weights: ClassifierWeights, sequence_length: int, plan: Qu
     """
     check_target_plan(GPU, plan)
     check_encoder(weights)
-    lengths = encoder_lengths(sequence_length)
+    lengths = tuple(sorted({*fixed_lengths, sequence_length})) if fixed_lengths else encoder_lengths(sequence_length)
     module = _encoder_module(weights, lengths)
     module.weight_dtypes = plan.weight_dtypes(len(weights.layers))
     encoder = convert_module(module, plan, {})

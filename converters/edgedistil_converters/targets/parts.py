@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistil_converters.model.weights import ClassifierWeights
+from edgedistil_runtime.artifact import CompiledTensor
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["TargetEncoder", "check_encoder", "padded_row"]
@@ -35,6 +36,7 @@ class TargetEncoder:
             padding.
         compiled: The flatbuffer after the accelerator's compiler; None if it was not compiled.
         mapping: Which ops the accelerator runs, as plain data; empty for an accelerator that runs all of them.
+        tensors: Inputs and output of the compiled encoder, see `EncoderPart`; empty if it names them itself.
     """
 
     flatbuffer: bytes
@@ -42,6 +44,7 @@ class TargetEncoder:
     inputs: Callable[[Any, Any], Mapping[str, Any]]
     compiled: bytes | None = None
     mapping: Mapping[str, Any] = field(default_factory=dict)
+    tensors: tuple[CompiledTensor, ...] = ()
 
 
 def check_encoder(weights: ClassifierWeights) -> None:

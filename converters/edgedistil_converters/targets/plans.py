@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.quantization.plan import SCHEMES, QuantizationPlan, Rules, Tolerance
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import SCHEMES, Rules, Tolerance
+from edgedistil_runtime.contract import NO_TOKENIZER, NPU
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = [
@@ -46,7 +48,16 @@ _FIXED_RANGES = (
     "a GPU computes in float, so fixed ranges gain nothing, and LiteRT 2.3 was seen to run a fully quantized model "
     "on it and to return zeros without an error"
 )
-_FLOAT = "it computes only in int8, with the range of every activation fixed in the file"
+_FLOAT_REFUSALS = dict.fromkeys(
+    ("fp32", "fp16", "int8", "int4"), "it computes only in int8, with the range of every activation fixed in the file"
+)
+# The bounds are wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
+_INT8_TOLERANCE = Tolerance(0.6, 0.06, 0.75)
+# Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
+_INT8_RULES = Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf)
+_BLOCKS = "compilers for NPUs refuse weights with a scale for each block"
+_MIXED = "compilers for NPUs take float weights with float activations, and int8 weights with int8 activations only"
+_RANGES = "attention over padded rows is float in such a file, so that an NPU would have to change between the two"
 TARGETS: Mapping[str, Target] = {
     "cpu": Target("A CPU", {}),
     "gpu": Target(
@@ -57,14 +68,9 @@ TARGETS: Mapping[str, Target] = {
             "int8-qat": _FIXED_RANGES,
         },
     ),
-    # The bounds are wide because the whole encoder is int8, including layer norms and softmax, and approximates GELU.
-    "edgetpu": Target(
-        "An Edge TPU",
-        dict.fromkeys(("fp32", "fp16", "int8", "int4"), _FLOAT),
-        Tolerance(0.6, 0.06, 0.75),
-        # Its probabilities have steps of 1/256: small ones become 0, so their logarithm, the logit, says nothing.
-        Rules(0.95, 2.0, 0.12, 1.0, max_logit_error=math.inf),
-    ),
+    "edgetpu": Target("An Edge TPU", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),
+    "coralboard": Target("A Coralboard", _FLOAT_REFUSALS, _INT8_TOLERANCE, _INT8_RULES),  # the same encoder
+    "npu": Target("An NPU", {"int8": _MIXED, "int4": _BLOCKS, "int8-static": _RANGES, "int8-qat": _RANGES}),
 }
 
 
@@ -72,7 +78,7 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     """Check, before any work, that a target can run a plan and an interface.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
         interface: The interface of the file.
 
@@ -88,6 +94,12 @@ def check_target(target: str, plan: QuantizationPlan, interface: ModelInterface)
     check_target_plan(target, plan)
     if target == "cpu":
         return
+    if target == NPU and (interface.tokenizer != NO_TOKENIZER or interface.metadata is not None):
+        raise ConversionError(
+            "A file for an NPU takes token ids, because a tokenizer has shapes that depend on the text. Received: "
+            f"`target` {target} with `tokenizer` {interface.tokenizer}"
+            f"{f' and `metadata` {interface.metadata}' if interface.metadata else ''}. Pass `tokenizer`='none' alone."
+        )
     if interface.tokenizer not in _TOKENIZERS:
         raise ConversionError(
             f"A file for {target} has the tokenizer {' or '.join(_TOKENIZERS)}. Received: {interface.tokenizer!r}, "
@@ -104,7 +116,7 @@ def encoder_tolerance(target: str, plan: QuantizationPlan) -> Tolerance:
     """Return the bounds for probabilities of the encoder for a target.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Example:
@@ -118,7 +130,7 @@ def encoder_rules(target: str, plan: QuantizationPlan) -> Rules | None:
     """Return the rules for the encoder for a target; None if every text must keep its tolerance.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Example:
@@ -142,7 +154,7 @@ def check_target_plan(target: str, plan: QuantizationPlan) -> None:
     """Check that a target can run a plan.
 
     Args:
-        target: `cpu`, `gpu` or `edgetpu`.
+        target: `cpu`, `gpu`, `edgetpu`, `coralboard` or `npu`.
         plan: The plan of the classifier.
 
     Raises:

@@ -8,7 +8,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
+from edgedistil_runtime.fixed_shapes import is_fixed
 
 __all__ = ["called_subgraphs", "declare_shapes", "normalize_flatbuffer", "packed"]
 
@@ -38,7 +40,7 @@ def packed(content: Any, size: int) -> bytes:
 def normalize_flatbuffer(model: bytes) -> bytes:
     """Return a flatbuffer that every supported runtime reads, and that is equal for equal classifiers.
 
-    Repairs three things:
+    Repairs four things:
 
     * litert-quantizer 0.11 puts constants after the flatbuffer, where TFLite before 2.15 does not look for them. They
       are moved into it.
@@ -46,6 +48,7 @@ def normalize_flatbuffer(model: bytes) -> bytes:
       such a file and applies the first scale to all channels. The matmuls get the version that TFLite gives them.
     * TensorFlow names and orders the branches of an IF by the number of functions that the process has traced. They
       are put in the order in which ops call them and named by their index, and the names of their tensors are removed.
+    * Signatures of fixed shapes repeat the graph for each length. What no reader needs is removed from them.
 
     Args:
         model: A flatbuffer from TensorFlow's converter or litert-quantizer.
@@ -66,6 +69,7 @@ def normalize_flatbuffer(model: bytes) -> bytes:
         buffer.offset = buffer.size = 0
     _raise_versions(content)
     _order_branches(content)
+    _strip_fixed(content)
     called = {signature.subgraphIndex for signature in content.signatureDefs}
     for index, subgraph in enumerate(content.subgraphs):
         if index not in called:
@@ -73,6 +77,24 @@ def normalize_flatbuffer(model: bytes) -> bytes:
             for tensor in subgraph.tensors:
                 tensor.name = b""
     return packed(content, len(model))
+
+
+def _strip_fixed(content: Any) -> None:
+    """Removes names, empty quantization and shapes that are there twice from signatures of fixed shapes."""
+    for signature in content.signatureDefs:
+        name = signature.signatureKey.decode()
+        if not is_fixed(name):
+            continue
+        subgraph = content.subgraphs[signature.subgraphIndex]
+        kept = {*subgraph.inputs, *subgraph.outputs}
+        for index, tensor in enumerate(subgraph.tensors):
+            if index not in kept and not site_of(tensor.name.decode(), name):
+                tensor.name = b""
+            if tensor.shapeSignature is not None and list(tensor.shapeSignature) == list(tensor.shape):
+                tensor.shapeSignature = None
+            quantization = tensor.quantization
+            if quantization is not None and quantization.scale is None and quantization.details is None:
+                tensor.quantization = None
 
 
 def _order_branches(content: Any) -> None:

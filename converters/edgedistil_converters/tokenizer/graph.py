@@ -110,6 +110,23 @@ class GraphTokenizer:
         pieces = tf.slice(pieces, [0], [tf.minimum(tf.shape(pieces)[0], self.settings.sequence_length - 2)])
         return tf.concat([[self.settings.start_id], pieces, [self.settings.end_id]], 0)[None]
 
+    def fixed_row(self, text: Any, length: int) -> tuple[Any, Any]:
+        """Return the token ids of one text in a row of fixed length, and their number before the text was cut.
+
+        Args:
+            text: int32[n], UTF-8 bytes; a zero ends the text.
+            length: At most `sequence_length`.
+
+        Returns:
+            int32[1, length], right-padded, and int32[1].
+        """
+        pieces = self.pieces(text)
+        count = tf.shape(pieces)[0]
+        ends = [self.settings.end_id]
+        padding = tf.fill([length], self.settings.pad_id)
+        row = tf.concat([[self.settings.start_id], pieces[: length - 2], ends, padding], 0)
+        return tf.slice(row, [0], [length])[None], tf.reshape(count + 2, [1])
+
     def pair(self, text: Any, text_pair: Any) -> Any:
         """Return `[CLS] text [SEP] text_pair [SEP]` as token ids, cut as KerasHub's `MultiSegmentPacker` cuts them.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgedistil_converters.quantization.plan import Tolerance
+from edgedistil_converters.quantization.schemes import Tolerance
 from edgedistil_converters.verification.verify import ParityReport
 from edgedistil_runtime.artifact import GoldenCase
 from edgedistil_runtime.golden_cases import with_both_classes

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgedistil_converters.quantization.plan import Rules
+from edgedistil_converters.quantization.schemes import Rules
 from edgedistil_converters.verification.measures import Comparison
 
 __all__ = ["describe_flips", "violations"]

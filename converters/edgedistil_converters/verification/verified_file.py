@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgedistil_converters.quantization.plan import Bounds, QuantizationPlan, Tolerance
+from edgedistil_converters.quantization.plan import QuantizationPlan
+from edgedistil_converters.quantization.schemes import Bounds, Tolerance
 from edgedistil_converters.targets.parts import TargetEncoder
 from edgedistil_converters.targets.plans import encoder_rules, encoder_tolerance
 from edgedistil_converters.verification.golden_cases import choose_golden_cases, replay_tolerance, trusted_answers
 from edgedistil_converters.verification.samples import Samples
+from edgedistil_converters.verification.simulation import check_simulation
 from edgedistil_converters.verification.verify import ParityReport, verify
 from edgedistil_runtime.artifact import ArtifactMetadata, EncoderFlatbuffers, EncoderPart, GoldenCase, artifact_bytes
+from edgedistil_runtime.contract import CORALBOARD, FIXED_LENGTHS
 
 __all__ = ["FileParts", "write_verified"]
 
@@ -46,7 +49,9 @@ class FileParts:
         if self.encoder is None:
             return None
         is_compiled = self.encoder.compiled is not None
-        return EncoderPart(self.encoder.lengths, is_compiled=is_compiled, mapping=self.encoder.mapping)
+        return EncoderPart(
+            self.encoder.lengths, is_compiled=is_compiled, mapping=self.encoder.mapping, tensors=self.encoder.tensors
+        )
 
     def write(self, path: Path, metadata: ArtifactMetadata) -> None:
         """Writes the file."""
@@ -79,8 +84,9 @@ def write_verified(
         bounds: The user's bounds instead of those of the plan's rules.
 
     Raises:
-        ParityError: The file does not compute what the classifier computes. It is there all the same, without a
-            result in its metadata.
+        ParityError: The file does not compute what the classifier computes, or a compiled encoder what the encoder
+            computes. The file is there all the same, without a result in its metadata.
+        ConversionError: The simulator of a compiled encoder cannot run it.
     """
     samples, bounds = samples or Samples(), bounds or Bounds()
     tolerance = plan.tolerance
@@ -97,7 +103,14 @@ def write_verified(
         encoder_parity = verify(path, answers, tolerance, rules=rules, samples=samples, part="encoder")
         metadata = replace(metadata, encoder=replace(metadata.encoder, parity=encoder_parity.to_dict()))
         both = parity.worse_of(encoder_parity)
+    if parity.fixed_differences:
+        largest = {str(length): difference for length, difference in parity.fixed_differences.items()}
+        record = {**metadata.preparation[FIXED_LENGTHS], "largest_differences": largest}
+        metadata = replace(metadata, preparation={**metadata.preparation, FIXED_LENGTHS: record})
     golden_cases, replayed = _golden_cases(answers, both, tolerance, samples)
+    if metadata.target == CORALBOARD and metadata.encoder is not None:
+        mapping = {**metadata.encoder.mapping, "simulated": check_simulation(path, golden_cases)}
+        metadata = replace(metadata, encoder=replace(metadata.encoder, mapping=mapping))
     metadata = replace(metadata, parity=parity.to_dict(), golden_cases=golden_cases, tolerance=replayed)
     parts.write(path, metadata)
     return parity

@@ -9,21 +9,31 @@ code that also runs on the device.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil_converters.quantization.plan import Rules, Tolerance
+from edgedistil_converters.quantization.schemes import Rules, Tolerance
+from edgedistil_converters.verification.fixed_shapes import check_fixed, run_fixed
 from edgedistil_converters.verification.judge import describe_flips, violations
 from edgedistil_converters.verification.measures import Comparison, compare
 from edgedistil_converters.verification.samples import BUILTIN_TEXTS, ENOUGH_SAMPLES, Samples
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import GoldenCase, TokenizerSettings, read_artifact
 from edgedistil_runtime.backends.choice import default_backend, encoder_on_cpu
-from edgedistil_runtime.contract import BUILTIN, CLASSIFY_TOKENS, EDGETPU, GPU, NO_TOKENIZER, PROBABILITIES, TOKEN_IDS
+from edgedistil_runtime.contract import (
+    BUILTIN,
+    CLASSIFY_TOKENS,
+    CORALBOARD,
+    EDGETPU,
+    GPU,
+    NO_TOKENIZER,
+    PROBABILITIES,
+    TOKEN_IDS,
+)
 from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ParityError
 from edgedistil_runtime.metadata import ArtifactMetadata
@@ -46,8 +56,11 @@ _NEXT_STEPS = {
 }
 _ENCODER_NEXT_STEPS = {
     GPU: "Use a more exact scheme, up to fp32 (`scheme`), or the target cpu (`target`).",
-    EDGETPU: "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (`scheme` int8-qat with "
-    "`training`), or use the target cpu (`target`).",
+    **dict.fromkeys(
+        (EDGETPU, CORALBOARD),
+        "Pass more texts to measure ranges on (`calibration_texts`), learn the ranges (`scheme` int8-qat with "
+        "`training`), or use the target cpu (`target`).",
+    ),
 }
 _Part = Literal["model", "encoder"]
 
@@ -69,6 +82,7 @@ class ParityReport:
             counted only in `texts`.
         differences: Largest difference of a probability for each text, in order; infinite if the token ids or the label
             differ.
+        fixed_differences: Fixed length -> largest difference of a probability from the signatures of open shapes.
         judged_on: Origin of the texts that the file was judged on, such as `samples of the preset`.
         measures: Comparison on these texts.
 
@@ -86,6 +100,7 @@ class ParityReport:
     differences: tuple[float, ...] = ()
     judged_on: str = BUILTIN_TEXTS
     measures: Comparison | None = None
+    fixed_differences: Mapping[int, float] = field(default_factory=dict)
 
     def worse_of(self, other: "ParityReport") -> "ParityReport":
         """Returns this report with the larger of both reports' differences for each text."""
@@ -94,7 +109,8 @@ class ParityReport:
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain data, without the differences of each text."""
         report = {**asdict(self), "differing_texts": list(self.differing_texts)}
-        del report["differences"]
+        for key in ("differences", "fixed_differences"):
+            del report[key]
         return {**report, "measures": self.measures.to_dict() if self.measures else None}
 
 
@@ -147,7 +163,16 @@ def verify(
             labels = read_artifact(path).metadata.labels
             judged.check(measures, rules, labels)
             judged.check(judged.compare({**received, **batched}), rules, labels)
-        return replace(report, judged_on=judged.source, measures=measures)
+        found = dict[int, float]()
+        for run in run_fixed(path, answers, list(received)) if part == "model" else ():
+            # What pads a row is what Keras does; where the file has no other rows, the rules are all there is.
+            largest = check_fixed(run, {**received, **batched}, answers, tolerance.largest)
+            found[run.length] = max(largest, found.get(run.length, 0.0))
+            if rules is not None:
+                judged.check(judged.compare({**received, **run.received}), rules, labels)
+            else:
+                _check_each(answers, run.received, tolerance, decision)
+        return replace(report, judged_on=judged.source, measures=measures, fixed_differences=found)
     except _OutOfTolerance as error:
         metadata = read_artifact(path).metadata
         where = "" if part == "model" else f"The encoder for {metadata.target}: "
@@ -298,7 +323,9 @@ def _check_finite(answer: GoldenCase, received: NDArray[np.float64]) -> None:
         raise _OutOfTolerance(f"The file's probabilities of {_named(answer)} are not finite: {received.tolist()[:8]}.")
 
 
-def _check_each(answers: Sequence[GoldenCase], received: _Received, tolerance: Tolerance, decision: Decision) -> None:
+def _check_each(
+    answers: Sequence[GoldenCase], received: Mapping[int, NDArray[np.float64]], tolerance: Tolerance, decision: Decision
+) -> None:
     for number, probabilities in received.items():
         _check_probabilities(answers[number], probabilities, tolerance.largest, decision)
 

@@ -7,6 +7,7 @@
     interpreters    ai-edge-litert, tflite-runtime and TensorFlow: one interface under three names
     encoders        the part of a model for an accelerator: on a GPU, an Edge TPU, or a CPU instead
     two_parts       an interpreter and an encoder as one backend
+    fixed_only      a model as a host sees it that cannot resize an input
     run_lock        locks: one run at a time, and none during a fork
     choice          the choice of a backend for a file, and why others are not used
     fake            a backend for tests
@@ -18,6 +19,7 @@ interpreter.
 from edgedistil_runtime.backends.choice import default_backend, open_backend
 from edgedistil_runtime.backends.compiled_model import CompiledModelBackend
 from edgedistil_runtime.backends.fake import FakeBackend
+from edgedistil_runtime.backends.fixed_only import FixedOnlyBackend
 from edgedistil_runtime.backends.interpreters import (
     LiteRTInterpreterBackend,
     TensorFlowBackend,
@@ -31,6 +33,7 @@ __all__ = [
     "Backend",
     "CompiledModelBackend",
     "FakeBackend",
+    "FixedOnlyBackend",
     "LiteRTInterpreterBackend",
     "Signature",
     "TFLiteRuntimeBackend",

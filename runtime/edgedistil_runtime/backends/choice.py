@@ -25,13 +25,14 @@ from edgedistil_runtime.backends.interpreters import (
     TFTextBackend,
 )
 from edgedistil_runtime.backends.protocol import Backend
+from edgedistil_runtime.backends.torq import TorqEncoder
 from edgedistil_runtime.backends.two_parts import BOTH, TwoPartBackend
 from edgedistil_runtime.backends.weight_cache import (
     default_cache_folder,
     open_compiled_model,
     open_with_weight_cache,
 )
-from edgedistil_runtime.contract import BUILTIN, CPU, GPU, TFTEXT
+from edgedistil_runtime.contract import BUILTIN, CORALBOARD, CPU, GPU, NPU, TFTEXT
 from edgedistil_runtime.errors import AcceleratorUnavailable, BackendError
 
 __all__ = ["WeightCache", "default_backend", "encoder_on_cpu", "interpreters_not_used", "open_backend"]
@@ -81,7 +82,7 @@ def open_backend(
         artifact: An intact artifact.
         accelerator: One of `contract.TARGETS`.
         num_threads: Number of threads for the part on the CPU.
-        device: The Edge TPU to use; see `encoders.edgetpu_encoder`.
+        device: The Edge TPU to use, see `encoders.edgetpu_encoder`, or the Coralboard's, see `TorqEncoder`.
         weight_cache: Folder for packed weights if the whole model runs on the CPU; see `TextClassifier`.
 
     Raises:
@@ -98,6 +99,11 @@ def open_backend(
     metadata = artifact.metadata
     if accelerator == CPU:
         return _open_on_cpu(artifact, num_threads, weight_cache)
+    if accelerator == NPU:
+        raise AcceleratorUnavailable(
+            "This runtime does not run models on an NPU, which needs a compiler of its maker. A file for one "
+            f"(`target`={NPU!r}) runs here with `accelerator`={CPU!r}."
+        )
     if metadata.encoder is None or metadata.target != accelerator:
         raise AcceleratorUnavailable(
             f"The file was converted for the target {metadata.target} and has no part for {accelerator!r}. Convert "
@@ -109,6 +115,8 @@ def open_backend(
         encoder: Encoder
         if accelerator == GPU:
             encoder = GPUEncoder(artifact.encoder(), is_exact=metadata.quantization["scheme"] == "fp32")
+        elif accelerator == CORALBOARD:
+            encoder = TorqEncoder(artifact.encoder(), metadata.encoder, device=device)
         else:
             encoder = edgetpu_encoder(artifact.encoder(), kind, device=device)
     except BaseException:

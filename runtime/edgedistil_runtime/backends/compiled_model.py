@@ -19,7 +19,7 @@ import numpy as np
 from edgedistil_runtime.backends.interpreters import thread_count
 from edgedistil_runtime.backends.package import PackageBackend
 from edgedistil_runtime.backends.protocol import Array, Signature
-from edgedistil_runtime.contract import PROBABILITIES, TOKEN_IDS, UNKNOWN_SCORE
+from edgedistil_runtime.contract import PROBABILITIES, TOKEN_COUNT, TOKEN_IDS, UNKNOWN_SCORE
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["IN_MEMORY", "CompiledModelBackend"]
@@ -81,7 +81,7 @@ class CompiledModelBackend(PackageBackend):
             self._signatures = {
                 name: Signature(inputs=tuple(sides["inputs"]), outputs=tuple(sides["outputs"]))
                 for name, sides in self._model.get_signature_list().items()
-                if set(sides["outputs"]) <= {TOKEN_IDS, PROBABILITIES, UNKNOWN_SCORE}
+                if set(sides["outputs"]) <= {TOKEN_IDS, PROBABILITIES, UNKNOWN_SCORE, TOKEN_COUNT}
             }
             for name, signature in self._signatures.items():
                 if PROBABILITIES in signature.outputs:
@@ -164,9 +164,9 @@ class CompiledModelBackend(PackageBackend):
         Not one of LiteRT's, which has the size of the last run's output
         (https://github.com/google-ai-edge/LiteRT/issues/9518).
         """
-        sizes = {TOKEN_IDS: self._longest_row, PROBABILITIES: self._num_classes, UNKNOWN_SCORE: 1}
+        sizes = {TOKEN_IDS: self._longest_row, PROBABILITIES: self._num_classes, UNKNOWN_SCORE: 1, TOKEN_COUNT: 1}
         size = rows * sizes[name]
-        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name == TOKEN_IDS else np.float32)
+        memory = np.zeros(size + _ALIGNMENT // 4, np.int32 if name in (TOKEN_IDS, TOKEN_COUNT) else np.float32)
         first = -memory.ctypes.data % _ALIGNMENT // 4
         return self._litert.TensorBuffer.create_from_host_memory(memory[first : first + size])
 

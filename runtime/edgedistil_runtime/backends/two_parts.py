@@ -23,6 +23,7 @@ from edgedistil_runtime.contract import (
     TOKEN_IDS,
     TOKENIZE,
     TOKENIZE_PAIR,
+    fixed_embed,
 )
 from edgedistil_runtime.errors import BackendError
 
@@ -105,4 +106,6 @@ class TwoPartBackend:
         length = next(length for length in self._lengths if length >= len(token_ids))
         row = np.full((1, length), self._pad_id, np.int32)
         row[0, : len(token_ids)] = token_ids
-        return self._encoder.run(length, self._host.run(EMBED, {TOKEN_IDS: row}))
+        embed = fixed_embed(length)  # it keeps its memory when another length runs in between
+        signature = embed if embed in self._host.signatures() else EMBED
+        return self._encoder.run(length, self._host.run(signature, {TOKEN_IDS: row}))

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from edgedistil_runtime.cli import classify, info, serve
+from edgedistil_runtime.cli import benchmark, classify, info, serve
 from edgedistil_runtime.cli.flags import with_flags
 from edgedistil_runtime.errors import EdgeDistilError
 
@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   edgedistil-runtime classify intent.tflite "turn on the light" "good night"
   edgedistil-runtime classify intent.tflite --top 3 --json - < texts.txt
   edgedistil-runtime info intent.tflite
+  edgedistil-runtime benchmark int8.tflite int4.tflite
   edgedistil-runtime serve intent.tflite --port 8317
 """
 
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (classify, info, serve):
+    for command in (classify, info, benchmark, serve):
         command.add_parser(commands)
     return parser
 

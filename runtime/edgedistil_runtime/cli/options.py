@@ -24,8 +24,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         2
     """
     parser.add_argument("model", metavar="MODEL", help="the .tflite file")
-    parser.add_argument("--accelerator", default=CPU, help="cpu (default), or the target of the file: gpu, edgetpu")
-    parser.add_argument("--device", help="the Edge TPU to use: usb, pci, :0, usb:1")
+    parser.add_argument(
+        "--accelerator", default=CPU, help="cpu (default), or the target of the file: gpu, edgetpu, coralboard"
+    )
+    parser.add_argument(
+        "--device", help="the Edge TPU to use: usb, pci, :0, usb:1; for coralboard: sim, the vendor's simulator"
+    )
     parser.add_argument(
         "--fallback", action="store_true", help="use the CPU if the accelerator is unavailable, and report it"
     )

@@ -16,7 +16,7 @@ private const val NO_TOKEN = -1
  * @param hasUnknownScore the signatures that classify have the output `unknown_score`; LiteRT wants a buffer for each.
  */
 class CompiledTextModel(file: File, private val hasUnknownScore: Boolean = false) : TextModel {
-    private val model = CompiledModel.create(file.path, CompiledModel.Options(Accelerator.CPU), null)
+    internal val model = CompiledModel.create(file.path, CompiledModel.Options(Accelerator.CPU), null)
     private val inputs = mutableMapOf<String, Map<String, TensorBuffer>>()
     private val outputs = mutableMapOf<String, TensorBuffer>()
     override var unknownScore: Float? = null

@@ -56,7 +56,9 @@ class ModelStore(private val context: Context) {
         val lengths = metadata.encoderLengths ?: throw ArtifactException("The model has no part for a GPU.")
         val encoder = GpuEncoder(part)
         try {
-            return TwoPartModel(CpuHost(artifact.file, metadata.hiddenDim), encoder, lengths, metadata.tokenizer.padId)
+            val host =
+                if (metadata.hasFixedLengths) FixedHost(artifact.file) else CpuHost(artifact.file, metadata.hiddenDim)
+            return TwoPartModel(host, encoder, lengths, metadata.tokenizer.padId)
         } catch (error: Exception) {
             encoder.close()
             throw error

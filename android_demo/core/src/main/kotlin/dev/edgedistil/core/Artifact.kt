@@ -12,7 +12,10 @@ private const val METADATA_MEMBER = "edgedistil.json"
 private const val LABELS_MEMBER = "labels.txt"
 private const val VOCABULARY_MEMBER = "vocab.txt"
 private const val ENCODER_MEMBER = "encoder.tflite"
-private const val COMPILED_MEMBER = "encoder_edgetpu.tflite"
+private const val VMFB_MEMBER = "encoder.vmfb"
+
+/** Targets that have a compiler, and the member that it makes. */
+private val COMPILED_MEMBERS = mapOf("edgetpu" to "encoder_edgetpu.tflite", "coralboard" to VMFB_MEMBER)
 private const val BLOCK = 1 shl 16
 private val FILE_IDENTIFIER = "TFL3".encodeToByteArray() // bytes 4 to 8 of every TFLite flatbuffer
 
@@ -66,12 +69,12 @@ class Artifact private constructor(val file: File, val metadata: Metadata, val e
                 readArchive(
                     content,
                     names = setOf(METADATA_MEMBER, LABELS_MEMBER, VOCABULARY_MEMBER),
-                    stored = setOf(ENCODER_MEMBER, COMPILED_MEMBER),
+                    stored = setOf(ENCODER_MEMBER) + COMPILED_MEMBERS.values,
                 )
             val metadata = Metadata.parse(archive.members.getValue(METADATA_MEMBER))
             check(metadata, archive)
             archive.spans.forEach { (name, span) ->
-                if (!isFlatbuffer(content, span.offset)) throw ArtifactException("$name is no TFLite model.")
+                if (name != VMFB_MEMBER && !isFlatbuffer(content, span.offset)) throw ArtifactException("$name is no TFLite model.")
             }
             return Artifact(file, metadata, archive.spans[ENCODER_MEMBER])
         }
@@ -93,7 +96,7 @@ class Artifact private constructor(val file: File, val metadata: Metadata, val e
             val parts =
                 setOfNotNull(
                     ENCODER_MEMBER.takeIf { metadata.encoderLengths != null },
-                    COMPILED_MEMBER.takeIf { metadata.isEncoderCompiled },
+                    COMPILED_MEMBERS[metadata.target].takeIf { metadata.isEncoderCompiled },
                 )
             if (archive.spans.keys != parts) {
                 throw ArtifactException("$METADATA_MEMBER describes a file with the parts $parts. Convert again.")

@@ -20,6 +20,9 @@ private val RULES_KEYS = setOf("rules", "clean_text", "max_input_chars_per_word"
 private val GOLDEN_CASE_KEYS = setOf("text", "token_ids", "probabilities", "text_pair")
 private val ENCODER_KEYS = setOf("lengths", "is_compiled", "parity", "mapping")
 
+/** The further key of a file for the Coralboard: what its compiled part takes and gives. */
+private const val TENSORS_KEY = "tensors"
+
 /**
  * What the app has to know of the tokenizer, which is in the model.
  *
@@ -46,10 +49,11 @@ data class UnknownRule(val label: String, val threshold: Double)
  *
  * @property labels in the order of the probabilities.
  * @property scheme the quantization.
- * @property target `cpu`, `gpu` or `edgetpu`.
+ * @property target `cpu`, `gpu`, `edgetpu` or `coralboard`.
  * @property tolerance the largest difference of a probability that a replay may show.
  * @property hiddenDim the width of the embeddings.
  * @property unknownRule null for a file that recognizes no texts with none of its labels.
+ * @property hasFixedLengths true for a file with signatures of fixed shapes, `--fixed-lengths`.
  * @property encoderLengths token counts of the part for an accelerator, ascending; null where there is none.
  */
 class Metadata(
@@ -66,6 +70,7 @@ class Metadata(
     val flatbufferSize: Int,
     val flatbufferSha256: String,
     val unknownRule: UnknownRule? = null,
+    val hasFixedLengths: Boolean = false,
 ) {
     companion object {
         /** @throws ArtifactException the document is not metadata of schema version 1. */
@@ -85,8 +90,9 @@ class Metadata(
 private fun metadata(fields: JsonFields): Metadata {
     val labels = fields.distinctStrings("labels")
     val tokenizer = tokenizer(fields.any("tokenizer"))
-    val target = fields.oneOf("target", setOf("cpu", "gpu", "edgetpu"))
-    val encoder = fields.any("encoder")?.let { JsonFields(it, "$METADATA_MEMBER: encoder", ENCODER_KEYS) }
+    val target = fields.oneOf("target", setOf("cpu", "gpu", "edgetpu", "coralboard"))
+    val encoderKeys = if (target == "coralboard") ENCODER_KEYS + TENSORS_KEY else ENCODER_KEYS
+    val encoder = fields.any("encoder")?.let { JsonFields(it, "$METADATA_MEMBER: encoder", encoderKeys) }
     if ((encoder == null) != (target == "cpu")) throw fields.invalid("encoder", "null for the target cpu alone")
     return Metadata(
         name = fields.string("name"),
@@ -105,6 +111,7 @@ private fun metadata(fields: JsonFields): Metadata {
         flatbufferSize = fields.integer("flatbuffer_size", least = 8),
         flatbufferSha256 = fields.string("flatbuffer_sha256"),
         unknownRule = unknownRule(fields, labels),
+        hasFixedLengths = "fixed_lengths" in fields.mapping("preparation"),
     )
 }
 

@@ -35,6 +35,7 @@ private fun describe(file: File, folder: File): Map<String, Any?> {
         "sequence_length" to metadata.tokenizer.sequenceLength,
         "pad_id" to metadata.tokenizer.padId,
         "hidden_dim" to metadata.hiddenDim,
+        "has_fixed_lengths" to metadata.hasFixedLengths,
         "lengths" to metadata.encoderLengths?.toList(),
         "unknown" to metadata.unknownRule?.let { listOf(it.label, it.threshold) },
         "encoder" to part?.path,

@@ -1,5 +1,7 @@
 """The type of machine that was measured on: its processor, but neither its name nor its owner's."""
 
+from __future__ import annotations
+
 import os
 import platform
 import subprocess

@@ -1,10 +1,12 @@
 """The cost of a start: milliseconds to the first label and peak memory, in a child process that does nothing else.
 
-    python -m edgedistil.measuring.load_cost MODEL ACCELERATOR THREADS < text
+    python -m edgedistil_runtime.benchmarking.load_cost MODEL ACCELERATOR THREADS < text
 
 The child imports only the runtime, as a program on a device would; the parent, which may hold TensorFlow and other
 models, would measure itself too.
 """
+
+from __future__ import annotations
 
 import json
 import subprocess
@@ -14,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgedistil_runtime.child_process import python_environment, python_module_command
+from edgedistil_runtime.contract import CPU
 from edgedistil_runtime.errors import BackendError
 
 __all__ = ["LoadCost", "measure_load", "peak_memory"]
@@ -41,7 +44,7 @@ class LoadCost:
     bare_bytes: int | None
 
 
-def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads: int | None = None) -> LoadCost:
+def measure_load(path: Path, text: str, *, accelerator: str = CPU, num_threads: int | None = None) -> LoadCost:
     """Opens a file in a new process and labels one text there.
 
     Args:
@@ -61,7 +64,7 @@ def measure_load(path: Path, text: str, *, accelerator: str = "cpu", num_threads
     arguments = (str(path.resolve()), accelerator, str(num_threads or 0))
     try:
         done = subprocess.run(
-            python_module_command("edgedistil.measuring.load_cost", *arguments),
+            python_module_command("edgedistil_runtime.benchmarking.load_cost", *arguments),
             input=text.encode("utf-8", errors="replace"),
             capture_output=True,
             env={**python_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},

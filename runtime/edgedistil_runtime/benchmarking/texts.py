@@ -1,5 +1,7 @@
 """Texts to time: built-in ones of many lengths, or a sample of a file."""
 
+from __future__ import annotations
+
 import random
 import statistics
 from collections.abc import Sequence

@@ -5,8 +5,9 @@ a model's runs, so that a machine that is busy for a moment disturbs all models 
 median of its milliseconds, the throughput the median of the runs'.
 """
 
+from __future__ import annotations
+
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,25 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistil.measuring.load_cost import LoadCost, measure_load
-from edgedistil.measuring.machine import Machine, read_machine
-from edgedistil.measuring.texts import BENCHMARK_TEXTS, TimedTexts, choose_texts, describe_texts
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import read_artifact
-from edgedistil_runtime.errors import BackendError, InputError
+from edgedistil_runtime.benchmarking.load_cost import LoadCost, measure_load
+from edgedistil_runtime.benchmarking.machine import Machine, read_machine
+from edgedistil_runtime.benchmarking.texts import BENCHMARK_TEXTS, TimedTexts, choose_texts, describe_texts
+from edgedistil_runtime.benchmarking.timing import Run, alternate, call_speed, text_times
+from edgedistil_runtime.contract import CPU, NO_TOKENIZER
+from edgedistil_runtime.errors import InputError
 from edgedistil_runtime.native_log import native_log_hidden
 
 __all__ = [
     "Benchmark",
     "BenchmarkSettings",
-    "CallSpeed",
     "LengthLatency",
     "ModelSpeed",
     "benchmark",
     "display_names",
     "open_classifiers",
     "require_text_input",
-    "time_calls",
     "time_classifiers",
 ]
 
@@ -42,7 +43,6 @@ Progress = Callable[[str], None]
 
 # Upper bounds of the groups by length, in characters; longer texts are the last group.
 _LENGTHS = (16, 32, 64, 128, 256)
-_WARM_UP_TEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BenchmarkSettings:
     runs: int = 5
     largest_sample: int = 200
     starts: int = 3
-    accelerator: str = "cpu"
+    accelerator: str = CPU
     num_threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -88,23 +88,6 @@ class LengthLatency:
     texts: int
     p50_ms: float
     p90_ms: float
-
-
-@dataclass(frozen=True)
-class CallSpeed:
-    """Speed of calls in this process.
-
-    Attributes:
-        p50_ms, p90_ms, p99_ms: Percentiles of the latency over the texts, one in a call, in milliseconds.
-        texts_per_second: Throughput, one text after the other.
-        batch_texts_per_second: Throughput, all texts in one call.
-    """
-
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    texts_per_second: float
-    batch_texts_per_second: float
 
 
 @dataclass(frozen=True)
@@ -151,6 +134,18 @@ class Benchmark:
     texts: TimedTexts
     settings: BenchmarkSettings
     models: tuple[ModelSpeed, ...]
+
+    @property
+    def circumstances(self) -> tuple[str, ...]:
+        """Lines for people: which texts, how often, and on what."""
+        texts, settings = self.texts, self.settings
+        threads = f"{settings.num_threads} threads" if settings.num_threads else "threads by default"
+        backends = ", ".join(dict.fromkeys(speed.backend for speed in self.models))
+        return (
+            f"{texts.count} texts of {texts.source or 'the built-in ones'}, {texts.shortest} to {texts.longest} "
+            f"characters (median {texts.median:.0f}); medians of {settings.runs} runs",
+            f"{self.machine}; {backends} on {self.models[0].accelerator}, {threads}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The speeds as plain data."""
@@ -203,40 +198,13 @@ def time_classifiers(
     """Measures classifiers that are already open, as `benchmark` does: `paths[i]` is the file of `classifiers[i]`."""
     sample = choose_texts(texts, settings.largest_sample)
     names = display_names(paths)
-    runs = _alternate(classifiers, sample, settings.runs, on_progress)
+    runs = alternate(classifiers, sample, settings.runs, on_progress)
     loads = _loads(paths, sample, settings, on_progress)
     models = tuple(
         _speed(name, path, classifier, sample, mine, load)
         for name, path, classifier, mine, load in zip(names, paths, classifiers, runs, loads, strict=True)
     )
     return Benchmark(read_machine(), describe_texts(sample, source), settings, models)
-
-
-def time_calls(
-    classify: Callable[[str], object],
-    classify_batch: Callable[[Sequence[str]], object],
-    texts: Sequence[str],
-    *,
-    runs: int,
-) -> CallSpeed:
-    """Measures a classifier that is no file.
-
-    Args:
-        classify: Classifies one text.
-        classify_batch: Classifies many texts.
-        texts: Texts to time, at least one.
-        runs: Number of runs; the time of a text is its median over them.
-
-    Raises:
-        BackendError: the clock of this machine is too coarse.
-
-    Example:
-        >>> speed = time_calls(len, sorted, ["lights off", "play music"], runs=3)
-        >>> 0 < speed.p50_ms <= speed.p99_ms
-        True
-    """
-    _warm_up(classify, classify_batch, texts)
-    return _call_speed([_run(classify, classify_batch, texts) for _ in range(runs)])
 
 
 @contextmanager
@@ -279,7 +247,7 @@ def require_text_input(path: Path) -> None:
             f"Speed is measured on .tflite files. Received: {path}, which is a directory. Convert it first, with "
             "`edgedistil convert`."
         )
-    if read_artifact(path).metadata.tokenizer.kind == "none":
+    if read_artifact(path).metadata.tokenizer.kind == NO_TOKENIZER:
         raise InputError(
             f"The model must take text. Received: {path}, which was converted without a tokenizer (none) and takes "
             "token ids. Convert it again with the builtin tokenizer."
@@ -301,50 +269,6 @@ def display_names(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(
         name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)
     )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Milliseconds of each text classified by itself, and of all of them in one call."""
-
-    each_ms: tuple[float, ...]
-    batch_ms: float
-
-
-def _alternate(
-    classifiers: Sequence[TextClassifier], texts: Sequence[str], runs: int, on_progress: Progress
-) -> list[list[_Run]]:
-    """The runs of each classifier; the one that begins changes from turn to turn."""
-    for classifier in classifiers:
-        _warm_up(classifier.classify, classifier.classify_batch, texts)
-    found: list[list[_Run]] = [[] for _ in classifiers]
-    for turn in range(runs):
-        on_progress(f"timing, run {turn + 1} of {runs}")
-        for k in range(len(classifiers)):
-            number = (k + turn) % len(classifiers)
-            found[number].append(_run(classifiers[number].classify, classifiers[number].classify_batch, texts))
-    return found
-
-
-def _warm_up(
-    classify: Callable[[str], object], classify_batch: Callable[[Sequence[str]], object], texts: Sequence[str]
-) -> None:
-    classify_batch(texts[:_WARM_UP_TEXTS])
-    for text in texts[:_WARM_UP_TEXTS]:
-        classify(text)
-
-
-def _run(
-    classify: Callable[[str], object], classify_batch: Callable[[Sequence[str]], object], texts: Sequence[str]
-) -> _Run:
-    each = tuple(_milliseconds(lambda text=text: classify(text)) for text in texts)  # type: ignore[misc]
-    return _Run(each, _milliseconds(lambda: classify_batch(texts)))
-
-
-def _milliseconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - started) / 1e6
 
 
 def _loads(
@@ -375,9 +299,9 @@ def _median_load(costs: Sequence[LoadCost]) -> LoadCost:
 
 
 def _speed(
-    name: str, path: Path, classifier: TextClassifier, texts: Sequence[str], runs: Sequence[_Run], load: LoadCost
+    name: str, path: Path, classifier: TextClassifier, texts: Sequence[str], runs: Sequence[Run], load: LoadCost
 ) -> ModelSpeed:
-    calls = _call_speed(runs)
+    calls = call_speed(runs)
     info = classifier.runtime_info
     return ModelSpeed(
         model=name,
@@ -386,27 +310,7 @@ def _speed(
         load=load,
         backend=f"{info.backend} {info.version}".strip(),
         accelerator=info.accelerator,
-        lengths=tuple(_lengths(texts, _of_text(runs))),
-    )
-
-
-def _of_text(runs: Sequence[_Run]) -> NDArray[np.float64]:
-    """Median milliseconds of each text over the runs: [texts]."""
-    return np.asarray(np.median(np.array([run.each_ms for run in runs]), axis=0))
-
-
-def _call_speed(runs: Sequence[_Run]) -> CallSpeed:
-    each = np.array([run.each_ms for run in runs])  # [runs, texts], milliseconds
-    if not each.all():
-        raise BackendError("The clock of this machine is too coarse to time single texts. Time longer texts.")
-    p50, p90, p99 = map(float, np.percentile(_of_text(runs), (50, 90, 99)))
-    count = each.shape[1]
-    return CallSpeed(
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        texts_per_second=float(np.median(1e3 * count / each.sum(axis=1))),
-        batch_texts_per_second=statistics.median(1e3 * count / run.batch_ms for run in runs),
+        lengths=tuple(_lengths(texts, text_times(runs))),
     )
 
 

@@ -1,0 +1,132 @@
+r"""Trains with one process and with several workers, and counts steps, seconds and bytes.
+
+    .venv/bin/python benchmarks/workers.py ../shared/data/banking77 --preset edgedistil_tiny_en --workers 1 2 4
+    sh tools/loopback_only.sh .venv/bin/python benchmarks/workers.py ../shared/data/banking77 --workers 1 2 4
+
+Every training is `edgedistil train` with the same options and the same batches, and each worker has one thread, so
+that the cores that are used are as many as the workers. Dropout is off: the losses must be equal. The bytes are those
+that the loopback interface has sent, which nobody else uses in a namespace of its own (the second command). The bytes
+of a step are the difference between a training with more epochs and one with fewer, over the steps between. Seconds of
+a step likewise, from the first and the last epoch's end in the log; they need a machine that does nothing else.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgedistil_runtime.child_process import python_environment
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one training took.
+
+    Attributes:
+        seconds: From the start of the command to its end.
+        cpu_seconds: Of all processes.
+        sent_bytes: Bytes that loopback has sent.
+        steps: Steps of the training.
+        losses: Loss of each epoch.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    sent_bytes: int
+    steps: int
+    losses: tuple[float, ...]
+
+
+def sent_bytes(interface: str = "lo") -> int:
+    """Bytes that an interface has sent, from /proc/net/dev."""
+    for line in Path("/proc/net/dev").read_text(encoding="utf-8").splitlines():
+        name, _, counts = line.partition(":")
+        if name.strip() == interface:
+            return int(counts.split()[8])
+    raise SystemExit(f"there is no interface {interface}")
+
+
+def train(arguments: argparse.Namespace, workers: int, epochs: int, folder: Path) -> Result:
+    """Trains once."""
+    output, log = folder / f"{workers}-{epochs}", folder / f"{workers}-{epochs}.csv"
+    command = [
+        *(sys.executable, "-m", "edgedistil", "train", "--workers", workers, "-o", output, "--csv-log", log),
+        *("--preset", arguments.preset, "--train-data", folder / "train.csv"),
+        *("--validation-data", folder / "validation.csv", "--epochs", epochs, "--patience", epochs),
+        *("--batch-size", arguments.batch_size, "--dropout", 0, "--no-samples"),
+    ]
+    before, started, cpu = sent_bytes(), time.monotonic(), sum(os.times()[2:4])
+    # One thread for each worker; Eigen's and oneDNN's threads are TensorFlow's.
+    environment = {**python_environment(), "TF_NUM_INTRAOP_THREADS": "1"}
+    subprocess.run([str(part) for part in command], env=environment, check=True, stdout=subprocess.DEVNULL)
+    seconds, used = time.monotonic() - started, sum(os.times()[2:4]) - cpu
+    history = json.loads((output / "training.json").read_text(encoding="utf-8"))["history"]
+    with (folder / "train.csv").open(encoding="utf-8", newline="") as file:
+        rows = sum(1 for _ in csv.DictReader(file))
+    steps = len(history) * -(-rows // arguments.batch_size)
+    return Result(seconds, used, sent_bytes() - before, steps, tuple(epoch["loss"] for epoch in history))
+
+
+def cut(source: Path, target: Path, rows: int) -> None:
+    """Copies the first rows of texts that are spread over a file."""
+    with source.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    chosen = found[:: max(1, len(found) // rows)][:rows]
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["text", "label"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(chosen)
+
+
+def main() -> None:
+    """Trains with each number of workers, and prints a table and then one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with train.csv and validation.csv")
+    parser.add_argument("--preset", default="edgedistil_tiny_en")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--epochs", type=int, nargs=2, default=[1, 3], help="of the short and of the long training")
+    arguments = parser.parse_args()
+    results: dict[int, tuple[Result, Result]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cut(arguments.data / "train.csv", folder / "train.csv", arguments.rows)
+        cut(arguments.data / "validation.csv", folder / "validation.csv", arguments.rows // 10)
+        for workers in arguments.workers:
+            short, long = (train(arguments, workers, epochs, folder) for epochs in arguments.epochs)
+            results[workers] = short, long
+            print(f"{workers} workers: {long.seconds:.0f} s", file=sys.stderr)
+    report(results, arguments)
+
+
+def report(results: dict[int, tuple[Result, Result]], arguments: argparse.Namespace) -> None:
+    """Prints what the steps took that the long training has more than the short one."""
+    first = next(iter(results.values()))
+    steps = first[1].steps - first[0].steps
+    rows = []
+    for workers, (short, long) in results.items():
+        per_step = {name: (getattr(long, name) - getattr(short, name)) / steps for name in ("seconds", "sent_bytes")}
+        cpu = (long.cpu_seconds - short.cpu_seconds) / steps
+        # The optimizer's schedule depends on the number of epochs, so only the same lengths are compared.
+        difference = max(abs(one - other) for one, other in zip(first[1].losses, long.losses, strict=True))
+        rows.append((workers, per_step["seconds"], cpu, per_step["sent_bytes"] / workers, difference))
+    one = rows[0]
+    print(f"{arguments.preset}, batch of {arguments.batch_size}, {steps} steps")
+    print(
+        "| workers | time of a step, of one's | processor time of a step, of one's | MB sent a step and worker | loss |"
+    )
+    print("|---|---|---|---|---|")
+    for workers, seconds, cpu, sent, difference in rows:
+        print(f"| {workers} | {seconds / one[1]:.2f} | {cpu / one[2]:.2f} | {sent / 1e6:.2f} | {difference:.1g} |")
+    print(json.dumps({str(count): [asdict(one) for one in pair] for count, pair in results.items()}))
+
+
+if __name__ == "__main__":
+    main()
