@@ -9,10 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 
-import chromium from '@sparticuz/chromium';
-import puppeteer from 'puppeteer-core';
-
-import { answerOf, drop, errorOf, explanationOf, facts, isReady, open, PATIENCE, settle } from './page.mjs';
+import { answerOf, drop, errorOf, explanationOf, facts, isReady, launch, open, PATIENCE, runRows, settle } from './page.mjs';
 
 // Not chromium.args: those switch off web security, site isolation and the sandboxing of origins, which are tested here.
 const PLAIN = ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--font-render-hinting=none'];
@@ -365,25 +362,6 @@ async function webgpu() {
   }
 }
 
-/** In the page: rows of token ids on WebGPU, in signatures of fixed shapes that take them. */
-async function runRows(content, rows) {
-  const litert = await import('./litert/core.js');
-  const flatbuffer = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
-  const model = await litert.loadAndCompile(flatbuffer, { accelerator: 'webgpu' });
-  const lengths = Object.keys(model.signatures).map((name) => Number(name.split('_').at(-1)));
-  const found = [];
-  for (const ids of rows) {
-    const length = Math.min(...lengths.filter((each) => each >= ids.length));
-    const row = new Int32Array(length);
-    row.set(ids);
-    const tensor = new litert.Tensor(row, [1, length]);
-    const { probabilities } = await model.run(`classify_tokens_${length}`, { token_ids: tensor });
-    found.push(Array.from(await probabilities.data()));
-    tensor.delete();
-  }
-  return { isWhole: model.isFullyAccelerated, lengths, rows: found };
-}
-
 async function visit(scenario) {
   const context = await browser.createBrowserContext();
   try {
@@ -398,20 +376,6 @@ async function visit(scenario) {
     return await scenario({ page, log });
   } finally {
     await context.close();
-  }
-}
-
-async function launch(args) {
-  try {
-    return await puppeteer.launch({
-      args,
-      executablePath: await chromium.executablePath(),
-      headless: 'shell',
-      protocolTimeout: PATIENCE,
-    });
-  } catch (error) {
-    console.error(String(error).slice(0, 600));
-    process.exit(3);
   }
 }
 

@@ -1,6 +1,9 @@
-// What the tests do on a page, and what they read of it.
+// A headless Chromium, what the tests do on a page, and what they read of it.
 import fs from 'node:fs';
 import path from 'node:path';
+
+import chromium from '@sparticuz/chromium';
+import puppeteer from 'puppeteer-core';
 
 export const PATIENCE = 1_800_000; // milliseconds; as HANG in tests/conftest.py: a busy machine is no fault
 
@@ -82,4 +85,38 @@ export function facts(page) {
 
 export function errorOf(page) {
   return page.$eval('#error', (box) => (box.hidden ? '' : box.textContent));
+}
+
+/** In the page: rows of token ids on WebGPU, in signatures of fixed shapes that take them. */
+export async function runRows(content, rows) {
+  const litert = await import('./litert/core.js');
+  const flatbuffer = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+  const model = await litert.loadAndCompile(flatbuffer, { accelerator: 'webgpu' });
+  const lengths = Object.keys(model.signatures).map((name) => Number(name.split('_').at(-1)));
+  const found = [];
+  for (const ids of rows) {
+    const length = Math.min(...lengths.filter((each) => each >= ids.length));
+    const row = new Int32Array(length);
+    row.set(ids);
+    const tensor = new litert.Tensor(row, [1, length]);
+    const { probabilities } = await model.run(`classify_tokens_${length}`, { token_ids: tensor });
+    found.push(Array.from(await probabilities.data()));
+    tensor.delete();
+  }
+  return { isWhole: model.isFullyAccelerated, lengths, rows: found };
+}
+
+/** Starts the browser. Exit code 3: there is none that runs here. */
+export async function launch(args) {
+  try {
+    return await puppeteer.launch({
+      args,
+      executablePath: await chromium.executablePath(),
+      headless: 'shell',
+      protocolTimeout: PATIENCE,
+    });
+  } catch (error) {
+    console.error(String(error).slice(0, 600));
+    process.exit(3);
+  }
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ..conftest import HANG
-from .test_web_demo import FP32_TOLERANCE, TEXTS, bundled, convert
+from .conftest import FP32_TOLERANCE, TEXTS, convert
 
 DEMO = Path(__file__).parents[2] / "demos" / "node"
 README_TEXTS = ("turn the lights off", "play some jazz", "how warm is it outside")
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (DEMO / "node_modules").is_dir(),
     reason="node or demos/node/node_modules is missing; run `make setup-web`",
 )
-__all__ = ["bundled"]
 
 
 def run(*arguments, texts=()):
