@@ -71,7 +71,7 @@ export function showState({ isReady, hasEngine }) {
 }
 
 /** Shows what is known about the model in use. */
-export function setModel({ artifact, largestDifference }, engine) {
+export function setModel({ artifact, largestDifference, processor }, engine) {
   model = artifact;
   answer = null; // it was the other model's
   const cases = artifact.goldenCases.length;
@@ -84,7 +84,7 @@ export function setModel({ artifact, largestDifference }, engine) {
     Scores: artifact.isCalibrated ? 'calibrated' : 'as trained, not calibrated',
     'Texts with no label': rule ? `named ${rule.label}, if the score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
-    'Runs on': `WebAssembly, ${threads(engine)}`,
+    'Runs on': `${processor === 'WebGPU' ? 'WebGPU; the tokenizer on ' : ''}WebAssembly, ${threads(engine)}`,
   };
   const pairs = Object.entries(facts).map(([name, value]) => {
     const pair = document.createElement('div');

@@ -340,6 +340,7 @@ async function webgpu() {
     const processor = () => page.evaluate("import('./app.js').then(({ session }) => session.classifier.processor)");
     await drop(page, [plan.gpu]);
     told.processor = await processor();
+    told.facts = await facts(page);
     for (const text of plan.texts) told.rows.push(await answerOf(page, text));
     await drop(page, [plan.wrongGpu]);
     told.wrong = { processor: await processor(), row: await answerOf(page, plan.texts[0]) };

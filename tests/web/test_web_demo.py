@@ -72,7 +72,7 @@ def test_web_screen_is_accessible_and_not_too_wide(scenario, screen):
 
 def test_web_keyboard_reaches_everything(scenario):
     keyboard = scenario("keyboard")
-    assert keyboard["reached"][:2] == ["Use a model of your own", "text"]
+    assert keyboard["reached"][:2] == ["Use your own model", "text"]
     assert {"more", "explain", "file"} <= set(keyboard["reached"])
     assert keyboard["text"] == keyboard["example"] != ""
 

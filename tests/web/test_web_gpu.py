@@ -22,6 +22,7 @@ def test_web_gpu_refuses_the_tokenizer(on_gpu):
 
 def test_web_gpu_answers_as_the_runtime_does(on_gpu, for_gpu):
     assert on_gpu["processor"] == "WebGPU"
+    assert "WebGPU; the tokenizer on WebAssembly" in on_gpu["facts"]
     check_answers(on_gpu["rows"], for_gpu, FP32_TOLERANCE)
 
 

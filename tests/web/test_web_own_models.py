@@ -1,4 +1,4 @@
-"""The page with a model of one's own: unknown texts, several labels, truncated texts, and which words matter."""
+"""The page with other models: unknown texts, several labels, truncated texts, and which words matter."""
 
 import pytest
 
