@@ -13,9 +13,11 @@ if (positionals.length !== 1) {
 try {
   const classifier = await openTextClassifier(positionals[0]);
   for await (const text of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-    const { ranking, unknown } = await classifier.classify(text);
+    const { ranking, labels, unknown } = await classifier.classify(text);
     const [best] = ranking;
-    console.log(values.json ? JSON.stringify({ text, ranking, unknown }) : `${best.label}\t${best.probability.toFixed(4)}`);
+    const given = unknown ?? labels?.join(', ') ?? best.label;
+    const answer = async () => ({ text, ranking, labels, unknown, isTruncated: await classifier.isTruncated(text) });
+    console.log(values.json ? JSON.stringify(await answer()) : `${given}\t${best.probability.toFixed(4)}`);
   }
   classifier.close();
 } catch (error) {

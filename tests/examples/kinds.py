@@ -14,7 +14,7 @@
 | in sentences | `edgedistil …`, `make …`, `--option` | run if it is `convert … -o`, otherwise its options exist |
 | blocks | python | run, statement by statement |
 | | text | each line is in the output of the block before |
-| | js, c | what it calls is in `web_demo/` and the demos |
+| | js, c, swift, ts, dart, kotlin | what it calls is in `web_demo/` and the demos |
 | | mermaid, none | holds no command |
 """
 
@@ -44,7 +44,7 @@ from edgedistil.cli.dashed_texts import TextCommand
 
 from ..conftest import HANG
 from .documents import ROOT, Block, Command, commands, read
-from .other_languages import check_c, check_javascript
+from .other_languages import CHECKS, check_c, check_javascript
 
 GENERATED = "docs/commands.md"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -365,6 +365,7 @@ LANGUAGES: dict[str, Callable[[Reader, Block], None]] = {
     "text": check_output,
     "js": check_javascript,
     "c": check_c,
+    **CHECKS,
     "mermaid": check_drawing,
     "": check_drawing,
 }
