@@ -32,7 +32,7 @@ def test_schemes_of_targets():
         ("gpu", QuantizationPlan("int8", (LayerScheme("logits", "int4"),)), "layers of int4.*logits=int4 in `layers`"),
         ("edgetpu", QuantizationPlan("int8"), "only in int8.*Use one of int8-static, int8-qat"),
         ("edgetpu", QuantizationPlan("int8-static", (LayerScheme("logits", "fp32"),)), "layers of fp32"),
-        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu. Received: 'tpu'"),
+        ("tpu", QuantizationPlan("fp32"), "cpu, gpu, edgetpu, coralboard. Received: 'tpu'"),
     ],
 )
 def test_plans_that_a_target_cannot_run(target, plan, message):

@@ -23,7 +23,7 @@ from edgedistil_runtime.errors import ParityError
 __all__ = ["SIMULATED_CASES", "SIMULATION_TOLERANCE", "check_simulation", "simulated_and_expected"]
 
 SIMULATED_CASES = 3  # of the golden cases; a text of 2 layers, width 128 and 48 tokens takes 3 s on a quiet core
-SIMULATION_TOLERANCE = 4 / 256  # of a probability, in steps of its int8; 2 steps were seen on the bundled preset
+SIMULATION_TOLERANCE = 12 / 256  # of a probability, in steps of its int8
 
 _Row = NDArray[np.float64]
 
