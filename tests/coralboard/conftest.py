@@ -6,22 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from .fake_torq import write_programs
+
 HERE = Path(__file__).parent
-PROGRAMS = ("tosa-converter-for-tflite", "torq-compile", "torq-run-module")
 COMMANDS = tuple(
     f"{verb} the {noun} {end}"
     for verb in ("turn", "play", "is")
     for noun in ("lights", "music", "rain")
     for end in ("on", "off", "?", "")
 )
-
-
-def _write_programs(folder: Path) -> Path:
-    for name in PROGRAMS:
-        program = folder / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake_torq.py"}" "$0" "$@"\n')
-        program.chmod(0o755)
-    return folder
 
 
 @pytest.fixture
@@ -31,7 +24,7 @@ def programs(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.delenv("FAKE_TORQ_MODE", raising=False)
     monkeypatch.setenv("TORQ_TOOLS", str(folder))
-    return _write_programs(folder)
+    return write_programs(folder)
 
 
 @pytest.fixture
@@ -58,7 +51,7 @@ def _convert(classifier, labels, folder: Path) -> Path:
 def _convert_with_programs(classifier, labels, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FAKE_TORQ_MODE", raising=False)
-        patch.setenv("TORQ_TOOLS", str(_write_programs(folder)))
+        patch.setenv("TORQ_TOOLS", str(write_programs(folder)))
         _convert(classifier, labels, folder)
 
 

@@ -28,6 +28,15 @@ FAILURES = {
 }
 
 
+def write_programs(folder: Path) -> Path:
+    """Writes the programs into a folder, for `TORQ_TOOLS`, and returns it."""
+    for name in PROGRAMS:
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "$0" "$@"\n')
+        program.chmod(0o755)
+    return folder
+
+
 def convert(arguments: list[str]) -> None:
     """tosa-converter-for-tflite MODEL --text -o FILE."""
     content = Path(arguments[0]).read_bytes()
@@ -125,7 +134,7 @@ def _fail(program: str) -> None:
         sys.exit(134 if _mode() == "crash" else 1)
 
 
+PROGRAMS = {"tosa-converter-for-tflite": convert, "torq-compile": compile_module, "torq-run-module": run_module}
+
 if __name__ == "__main__":
-    {"tosa-converter-for-tflite": convert, "torq-compile": compile_module, "torq-run-module": run_module}[
-        Path(sys.argv[1]).name
-    ](sys.argv[2:])
+    PROGRAMS[Path(sys.argv[1]).name](sys.argv[2:])

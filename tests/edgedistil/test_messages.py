@@ -18,6 +18,9 @@ EXCEPTIONS = {
     "edgedistil/training/card.py": "a command in the model card, which is a document",
     "edgedistil_converters/targets/edgetpu_compiler.py": "options of Coral's compiler",
     "edgedistil_converters/targets/parts.py": "arrows of a diagram",
+    "edgedistil_converters/targets/coralboard.py": "options of Synaptics' compiler",
+    "edgedistil_converters/targets/torq_report.py": "an option of Synaptics' compiler",
+    "edgedistil_converters/targets/torq_tools.py": "options of Synaptics' simulator",
 }
 
 

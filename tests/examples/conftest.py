@@ -9,6 +9,8 @@ import pytest
 
 from edgedistil.presets.registry import bundled_preset_path
 
+from ..coralboard.fake_torq import write_programs
+
 _TEXTS = {
     "lights": ("turn the lights on", "turn the light off", "lights off !", "the light on", "turn on the lights"),
     "music": ("play some music", "play the music louder", "some music !", "louder music", "play music"),
@@ -26,6 +28,14 @@ def _write_texts(folder: Path) -> None:
     samples = (bundled_preset_path("smart_home_tiny_en") / "samples.jsonl").read_text("utf-8").splitlines()
     with (folder / "smart_home_texts.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["text"], *([json.loads(sample)["text"]] for sample in samples)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def torq_tools(tmp_path_factory):
+    """Stand-ins for the programs of the Coralboard's vendor, which a document converts with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORQ_TOOLS", str(write_programs(tmp_path_factory.mktemp("torq"))))
+        yield
 
 
 def _write_files(folder: Path, tiny_vocabulary: list[str]) -> None:

@@ -41,6 +41,7 @@ from click.testing import CliRunner
 
 from edgedistil.cli import main as edgedistil
 from edgedistil.cli.dashed_texts import TextCommand
+from edgedistil_converters.targets.torq_tools import TORQ_TOOLS
 
 from ..conftest import HANG
 from .documents import ROOT, Block, Command, commands, read
@@ -48,6 +49,7 @@ from .other_languages import CHECKS, check_c, check_javascript
 
 GENERATED = "docs/commands.md"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TORQ_ENVIRONMENT = re.search(r"^TORQ_ENVIRONMENT := (.*)$", MAKEFILE, re.M)[1]
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 READY = re.compile(r"answers at (http://\S+)")
 
@@ -290,6 +292,12 @@ def check_edgetpu_compiler(reader: Reader, command: Command) -> None:
     assert all(f'"{option}"' in source.read_text(encoding="utf-8") for option in options), command.line
 
 
+def check_export(reader: Reader, command: Command) -> None:
+    """The variable is the folder of the programs for the Torq NPU; here stand-ins are used, see conftest.py."""
+    name, _, value = command.words[1].partition("=")
+    assert (name, value) == (TORQ_TOOLS, f"{TORQ_ENVIRONMENT}/bin"), command.line
+
+
 def check_gradle(reader: Reader, command: Command) -> None:
     """A version is that of the wrapper's settings, a task is of a module that the settings include."""
     wrapper = (reader.scripts / "gradle" / "wrapper" / "gradle-wrapper.properties").read_text(encoding="utf-8")
@@ -313,6 +321,7 @@ KINDS: dict[str, Callable[[Reader, Command], None]] = {
     "pre-commit": check_pre_commit,
     ".": check_activate,
     "edgetpu_compiler": check_edgetpu_compiler,
+    "export": check_export,
     "gradle": check_gradle,
     "gradlew": check_gradle,
     **dict.fromkeys(_ON_A_BOARD, check_board),
@@ -338,7 +347,7 @@ def run_python_block(reader: Reader, block: Block) -> None:
                 return  # tests/ray runs it
             raise
         except AcceleratorUnavailable:
-            assert re.search("'(gpu|edgetpu)'", source) and "fallback=True" not in source, source
+            assert re.search("'(gpu|edgetpu|coralboard)'", source) and "fallback=True" not in source, source
 
 
 def check_output(reader: Reader, block: Block) -> None:

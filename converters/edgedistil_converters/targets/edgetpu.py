@@ -37,7 +37,7 @@ from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
 from edgedistil_converters.tflite.quiet import quiet
 from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import TokenizerSettings
-from edgedistil_runtime.contract import ATTENTION_MASK, EDGETPU, EMBEDDINGS, PROBABILITIES
+from edgedistil_runtime.contract import ATTENTION_MASK, CORALBOARD, EDGETPU, EMBEDDINGS, PROBABILITIES
 from edgedistil_runtime.errors import ConversionError
 
 __all__ = ["build_edgetpu_encoder", "build_int8_encoder"]
@@ -155,7 +155,8 @@ def build_int8_encoder(
             f"{TARGETS[target].name} needs the range of every activation, measured on texts like those that the model "
             "will classify. Received: none. Pass `calibration_texts` (for int8-qat, `training`)."
         )
-    model = convert_module(_encoder_module(weights, length, has_batch_matmul), QuantizationPlan("fp32"), {})
+    graph = EdgeTPUGraph(weights, has_batch_matmul, is_unfused=target == CORALBOARD)
+    model = convert_module(_encoder_module(graph, length), QuantizationPlan("fp32"), {})
     measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
     encoder = _for_compiler(_quantize(model, _with_sites(model, measured, ranges or {})))
     return TargetEncoder(encoder, (length,), _encoder_inputs(weights, encoder))
@@ -172,10 +173,9 @@ def _compiled(encoder: bytes) -> tuple[bytes | None, Mapping[str, Any]]:
     return compilation.flatbuffer, compilation.log.to_dict()
 
 
-def _encoder_module(weights: ClassifierWeights, length: int, has_batch_matmul: bool) -> Any:
-    graph = EdgeTPUGraph(weights, has_batch_matmul)
+def _encoder_module(graph: EdgeTPUGraph, length: int) -> Any:
     specs = [
-        tf.TensorSpec([1, 1, length, weights.width], tf.float32, name=EMBEDDINGS),
+        tf.TensorSpec([1, 1, length, graph.weights.width], tf.float32, name=EMBEDDINGS),
         tf.TensorSpec([1, 1, length, 1], tf.float32, name=ATTENTION_MASK),
     ]
     module = tf.Module()

@@ -45,6 +45,8 @@ class EdgeTPUGraph:
         weights: Weights of the classifier; the embedding tables and their layer norm are not read.
         has_batch_matmul: True for attention in BATCH_MATMUL and SOFTMAX, which run on the CPU, instead of MUL and
             convolutions.
+        is_unfused: True for a convolution by the identity between the smallest score of a row and its broadcast:
+            torq-compile 2.3.0 fuses the two and reads the smallest scores of other heads, without an error.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -56,6 +58,7 @@ class EdgeTPUGraph:
 
     weights: ClassifierWeights
     has_batch_matmul: bool = False
+    is_unfused: bool = False
 
     def classify(self, embeddings: Any, attention_mask: Any) -> Any:
         """Returns the probabilities of one text.
@@ -67,7 +70,11 @@ class EdgeTPUGraph:
         Returns:
             float32[1, num_classes].
         """
-        ops = (_MatmulOps if self.has_batch_matmul else _BroadcastOps)(self.weights, attention_mask)
+        ops: _ConvolutionOps
+        if self.has_batch_matmul:
+            ops = _MatmulOps(self.weights, attention_mask)
+        else:
+            ops = _BroadcastOps(self.weights, attention_mask, is_unfused=self.is_unfused)
         logits = classify_normalized(embeddings, self.weights.architecture, ops)
         with scope("probabilities"):
             logits = tf.reshape(logits, [1, self.weights.num_classes])
@@ -100,9 +107,10 @@ class _ConvolutionOps(TensorFlowOps):
 class _BroadcastOps(_ConvolutionOps):
     """Attention in MUL, MEAN and convolutions by constants."""
 
-    def __init__(self, weights: ClassifierWeights, mask: Any) -> None:
+    def __init__(self, weights: ClassifierWeights, mask: Any, *, is_unfused: bool) -> None:
         super().__init__(weights)
         heads = np.eye(weights.num_heads, dtype=np.float32)
+        self._barrier = heads if is_unfused else None
         # [heads, inner width]: ones at the channels of each head.
         self._spread = np.repeat(heads, _inner_width(weights) // weights.num_heads, axis=1)
         self._negated_sums = -self._spread.T
@@ -125,7 +133,11 @@ class _BroadcastOps(_ConvolutionOps):
     def _softmax(self, negated: Any) -> Any:
         """Weights of attention times the length, [1, length, length, heads], from negated scores of that shape."""
         negated = tf.add(negated, self._bias, name="masked")
-        distance = tf.subtract(tf.reduce_min(negated, 2, keepdims=True), negated, name="distance")  # at most 0
+        smallest = tf.reduce_min(negated, 2, keepdims=True)
+        if self._barrier is not None:
+            with tf.name_scope("smallest"):
+                smallest = self.multiply(smallest, self._barrier)
+        distance = tf.subtract(smallest, negated, name="distance")  # at most 0
         below = tf.sigmoid(distance, name="below")
         root = tf.math.rsqrt(1 - below)
         # exp(distance). Masked again, because with a narrow range a saturated score is not far below the others.

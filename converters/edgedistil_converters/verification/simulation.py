@@ -1,7 +1,7 @@
 """Compares an encoder for a Coralboard in the vendor's simulator with LiteRT's reference kernels.
 
-torq-compile was seen to compile an encoder (with BATCH_MATMUL) whose simulated answers are wrong by up to 0.9, without
-an error. So a file is written only if the simulator answers a few golden cases as the flatbuffer does.
+torq-compile was seen to compile encoders whose simulated answers are wrong by up to 0.9, without an error. So a file
+is written only if the simulator answers the golden cases as the flatbuffer does.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,12 @@ from edgedistil_runtime.errors import ParityError
 
 __all__ = ["SIMULATED_CASES", "SIMULATION_TOLERANCE", "check_simulation", "simulated_and_expected"]
 
-SIMULATED_CASES = 3  # of the golden cases; a text of 2 layers, width 128 and 48 tokens takes 3 s on a quiet core
-SIMULATION_TOLERANCE = 4 / 256  # of a probability, in steps of its int8; 2 steps were seen on the bundled preset
+# Every golden case: a defect of the compiler was seen on 17 of 60 texts, and not on the three that were tried first. A
+# text of 2 layers, width 128 and 48 tokens takes 3 s on a quiet core.
+SIMULATED_CASES = 8
+# Of a probability, in steps of its int8. On 60 texts the simulator was within 13 steps of LiteRT's reference kernels,
+# and LiteRT's own XNNPACK kernels were within 14.
+SIMULATION_TOLERANCE = 16 / 256
 
 _Row = NDArray[np.float64]
 

@@ -120,9 +120,9 @@ def _check_part(encoder: EncoderFlatbuffers, part: EncoderPart, hardware: str) -
     # Without the NPU, torq-runtime 2.3 ends the process ("Unsupported TorqHw type").
     if hardware == BOARD and platform.machine() != _BOARD_MACHINE:
         raise AcceleratorUnavailable(
-            f"A Coralboard's processor is {_BOARD_MACHINE}. Received: {platform.machine()}. Use `accelerator`={CPU!r}, "
-            f"allow `fallback`, or see the NPU's results in the vendor's simulator, in seconds a text: "
-            f"`device`={SIMULATOR!r}."
+            f"The accelerator {CORALBOARD!r} is the NPU of a Coralboard, whose processor is {_BOARD_MACHINE}. "
+            f"Received: {platform.machine()}. Use `accelerator`={CPU!r}, allow `fallback`, or see the NPU's results in "
+            f"the vendor's simulator, in seconds a text: `device`={SIMULATOR!r}."
         )
 
 

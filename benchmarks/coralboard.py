@@ -1,0 +1,111 @@
+"""Files for a Coralboard in its vendor's simulator and on this CPU: labels, cycles, and which ops leave the NPU.
+
+    make setup-torq && export TORQ_TOOLS=build/torq/bin
+    python -m datasets.smart_home build/smart_home        # writes train.csv and test.csv
+    python benchmarks/coralboard.py smart_home_tiny_en --data build/smart_home --table docs/coral.md
+
+Nothing here runs on a board. The simulator computes what the NPU computes, in seconds a text; cycles are an estimate of
+the compiler, and milliseconds are these cycles at 800 MHz. Texts are every n-th of test.csv.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy import edgedistil
+
+from edgedistil.data import read_labelled_texts
+from edgedistil_converters.targets.torq_tools import find_torq_tools
+from edgedistil_converters.verification.simulation import simulated_and_expected
+from edgedistil_runtime import TextClassifier
+from edgedistil_runtime.artifact import read_artifact
+
+MARKS = "<!-- coralboard -->\n", "<!-- end of coralboard -->"
+
+
+def convert(preset: str, options: argparse.Namespace, path: Path) -> None:
+    """Writes the file, which the conversion itself simulates on some golden cases."""
+    data = ["--quantize", "int8-static", "--calibration-data", options.data / "train.csv"]
+    length = ["--sequence-length", options.sequence_length]
+    edgedistil("convert", "--preset", preset, "--target", "coralboard", *data, *length, "-o", path, "--force")
+
+
+def measure(name: str, path: Path, texts: Sequence[str]) -> dict[str, Any]:
+    """Answers of the simulator, of LiteRT's reference kernels and of the whole file on this CPU."""
+    artifact = read_artifact(path)
+    part = artifact.metadata.encoder
+    assert part is not None
+    with TextClassifier(path) as classifier:
+        rows = [classifier.tokenize(text) for text in texts]
+        whole = [classifier.classify(text).label for text in texts]
+    pairs = simulated_and_expected(artifact, rows, find_torq_tools())
+    simulated, expected = (np.array(side) for side in zip(*pairs, strict=True))
+    differences = np.abs(simulated - expected).max(axis=1)
+    labels = np.array(artifact.metadata.labels)
+    found = labels[simulated.argmax(1)]
+    mapping = part.mapping
+    return {
+        "preset": name,
+        "texts": len(texts),
+        "as_cpu_file": int((found == np.array(whole)).sum()),
+        "as_reference_kernels": int((simulated.argmax(1) == expected.argmax(1)).sum()),
+        "median_difference": float(np.median(differences)),
+        "largest_difference": float(differences.max()),
+        "vmfb_bytes": len(artifact.encoder().compiled or b""),
+        **{key: mapping[key] for key in ("cycles", "estimated_milliseconds", "mapped", "on_css", "reasons", "busy")},
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
+    """Markdown: a row for each preset, then the ops that leave the NPU."""
+    head = (
+        "| preset | texts | labels as the CPU file | as LiteRT's reference kernels | difference of a probability, "
+        "median and largest | VMFB | cycles | at 800 MHz | ops on the NPU / the CSS |\n|" + "---|" * 9
+    )
+    lines = [
+        f"| `{row['preset']}` | {row['texts']} | {row['as_cpu_file']} | {row['as_reference_kernels']} | "
+        f"{row['median_difference']:.4f} / {row['largest_difference']:.4f} | {row['vmfb_bytes'] / 1e6:.2f} MB | "
+        f"{row['cycles'] / 1e6:.2f} M | {row['estimated_milliseconds']:.1f} ms | {row['mapped']} / {row['on_css']} |"
+        for row in rows
+    ]
+    left = "\n".join(
+        f"* `{row['preset']}`: {', '.join(f'{op.split(chr(58))[0]}: {n}' for op, n in row['reasons'].items())}"
+        for row in rows
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in find_torq_tools().versions().items())
+    provenance = f"{options.sequence_length} tokens, int8-static, {versions}, {platform.machine()}; no board."
+    return f"{head}\n" + "\n".join(lines) + f"\n\n{provenance}\n\nPrograms for the CSS, by op:\n\n{left}\n"
+
+
+def main() -> None:
+    """Converts, simulates, prints the table and then one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("presets", nargs="+", help="presets whose classifiers fit the data")
+    parser.add_argument("--data", required=True, type=Path, help="folder with train.csv and test.csv")
+    parser.add_argument("--texts", type=int, default=24, help="texts to simulate")
+    parser.add_argument("--sequence-length", type=int, default=48)
+    parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
+    options = parser.parse_args()
+    test = read_labelled_texts(options.data / "test.csv").texts
+    chosen = test[:: max(1, len(test) // options.texts)][: options.texts]
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder:
+        for preset in options.presets:
+            path = Path(folder, "coralboard.tflite")
+            convert(preset, options, path)
+            rows.append(measure(Path(preset).name, path, chosen))
+    text = table(rows, options)
+    if options.table:
+        before, _, rest = options.table.read_text("utf-8").partition(MARKS[0])
+        options.table.write_text(f"{before}{MARKS[0]}{text}{MARKS[1]}{rest.partition(MARKS[1])[2]}", "utf-8")
+    print(text)
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
