@@ -56,7 +56,8 @@ def hosts():
         holders = []
         for _ in ADDRESSES:
             holder = subprocess.Popen(["unshare", "--net", "sleep", "600"], stderr=subprocess.DEVNULL)
-            stack.callback(holder.kill)
+            stack.enter_context(holder)
+            stack.callback(holder.kill)  # before it is waited for
             holders.append(holder)
         if not all(is_elsewhere(holder) for holder in holders):
             pytest.skip("this system lets this user make no network namespace")
@@ -94,6 +95,7 @@ def test_two_hosts_train_what_one_process_trains(hosts, tmp_path):
             process = subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
+            stack.enter_context(process)
             stack.callback(process.kill)
             started.append(process)
         outputs = [process.communicate(timeout=LIMIT_SECONDS)[0] for process in started]
