@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -142,3 +143,25 @@ def test_labels_are_read_as_any_zip_reader_does(program, smart_home, tmp_path):
     status, output, _ = run(program, "--all", smart_home, texts=TEXTS)
     assert status == 0
     assert {len(line.split("\t")) for line in output.splitlines()} == {2 + len(labels)}
+
+
+# Lower it with every gain. It was 1.93 million when this was written, with the kernels for AVX2, which are the newest
+# that valgrind knows, whatever the processor is.
+MOST_INSTRUCTIONS = 1_960_000
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the count is that of kernels for x86-64")
+def test_a_text_costs_no_more_instructions_than_it_did(program, smart_home, tmp_path):
+    """Counted by callgrind, which a busy machine does not disturb."""
+    if shutil.which("valgrind") is None:
+        pytest.skip("there is no valgrind")
+
+    def instructions(texts):
+        counted = tmp_path / f"{texts}.out"
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={counted}", program, smart_home]
+        lines = b"turn the kitchen lights off\n" * texts
+        done = subprocess.run(command, input=lines, capture_output=True, check=True, timeout=HANG)
+        assert done.stdout.count(b"light_off") == texts
+        return int(re.findall(r"^(?:summary|totals): (\d+)", counted.read_text(), re.MULTILINE)[-1])
+
+    assert 1_000_000 < (instructions(11) - instructions(1)) / 10 < MOST_INSTRUCTIONS

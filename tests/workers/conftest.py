@@ -44,11 +44,11 @@ def run_workers():
             )
             for index, command in enumerate(commands)
         ]
-        try:
-            outputs = [one.communicate(timeout=LIMIT_SECONDS)[0] for one in started]
-        finally:
+        with ExitStack() as stack:
             for one in started:
-                one.kill()
+                stack.enter_context(one)
+                stack.callback(one.kill)  # before it is waited for
+            outputs = [one.communicate(timeout=LIMIT_SECONDS)[0] for one in started]
         return [(one.returncode, output) for one, output in zip(started, outputs, strict=True)]
 
     return run

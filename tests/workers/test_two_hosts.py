@@ -30,6 +30,7 @@ def test_two_hosts_train_what_one_process_trains(hosts, tmp_path):  # noqa: F811
             process = subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
+            stack.enter_context(process)
             stack.callback(process.kill)
             started.append(process)
         outputs = [process.communicate(timeout=LIMIT_SECONDS)[0] for process in started]
