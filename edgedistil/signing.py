@@ -153,7 +153,10 @@ def _load_private_key(source: PublicKey, password: str | None) -> Any:
     cryptography = import_cryptography()
     content = read_key_file(source, "private_key")
     if b"PUBLIC KEY-----" in content:
-        raise SigningKeyError("`private_key` is a public key, which can check a signature and not make one.")
+        raise SigningKeyError(
+            "`private_key` is a public key, which can check a signature and not make one. Pass the private key that it "
+            "belongs to, or make one: openssl genpkey -algorithm ed25519 -out signing.pem"
+        )
     is_encrypted = is_encrypted_key(content)
     if is_encrypted and password is None:
         raise SigningKeyError("The private key is encrypted. Pass its `password`.")
