@@ -6,7 +6,8 @@ The rows are the texts of the data sets' `train.csv`, over and over, with a numb
 for byte. With --kill, one worker of each run is killed after the first third. Speed is measured between the first and
 the last tenth of the rows, because the workers are ahead of the rows that have come back, and some are idle at the end.
 The seconds until the first rows are those of starting Ray and the workers. Rows per second of processor time are those
-of the labelling processes only, and depend little on what else the machine does. It needs Ray: `make setup-ray`.
+of the labelling processes only, and depend little on what else the machine does; those of this process, which appends
+what they give, are `rows_per_own_cpu_second`. It needs Ray: `make setup-ray`.
 """
 
 import argparse
@@ -24,6 +25,9 @@ from pathlib import Path
 import psutil
 
 from edgedistil.labelling import LabellingRequest, Progress, label_file, label_files
+from edgedistil.labelling.blocks import Reading, read_blocks
+from edgedistil.labelling.input_files import find_input_files
+from edgedistil.labelling.sources import TextColumns
 from edgedistil_runtime import TextClassifier
 
 SETS = ("snips", "clinc150", "banking77", "sms_spam")
@@ -41,6 +45,7 @@ class Watch:
     rows: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    own_cpu: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     spilled: float = 0.0
     killed: int | None = None
@@ -51,6 +56,7 @@ class Watch:
         self.rows.append(progress.rows)
         self.times.append(time.monotonic())
         self.cpu.append(sum(sum(one.cpu_times()[:2]) for one in processes))
+        self.own_cpu.append(sum(psutil.Process().cpu_times()[:2]))
         self.memory.append(max(one.memory_info().rss for one in processes) / 1e6)
         self.spilled = max(self.spilled, spilled_bytes() / 1e6)
         if self.is_killing and self.killed is None and (progress.fraction or 0) > 1 / 3:
@@ -68,6 +74,7 @@ class Watch:
             "first_rows_after": round(next(at for at, n in zip(self.times, self.rows, strict=True) if n) - started, 1),
             "rows_per_second": round(rows / (self.times[last] - self.times[first])),
             "rows_per_cpu_second": None if self.killed else round(rows / (self.cpu[last] - self.cpu[first])),
+            "rows_per_own_cpu_second": round(rows / (self.own_cpu[last] - self.own_cpu[first])),
             "mb_after_a_tenth": round(self.memory[first]),
             "mb_after_nine_tenths": round(self.memory[last]),
             "mb_on_disk": round(self.spilled),
@@ -110,6 +117,15 @@ def write_rows(data: Path, rows: int, path: Path, *, characters: int) -> None:
             writer.writerow([number, text])
 
 
+def rows_read_per_cpu_second(source: Path) -> float:
+    """Rows that a reader makes blocks of in a second of processor time: the most that the workers behind it can get."""
+    [file] = find_input_files(str(source))
+    reading = Reading(TextColumns(), ("label", "score", "is_truncated"))
+    started = time.process_time()
+    rows = sum(block.rows for block in read_blocks(file, reading))
+    return rows / (time.process_time() - started)
+
+
 def main() -> None:
     """Runs the engines one after another and prints a table, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,6 +144,7 @@ def main() -> None:
         watch, started = Watch(), time.monotonic()
         label_file(LabellingRequest(arguments.model, source, local), TextClassifier, on_progress=watch)
         results["local"] = watch.summary(started) | {"is_equal": True}
+        print(f"a reader: {rows_read_per_cpu_second(source):,.0f} rows a processor second")
         for count in arguments.workers:
             output = folder / f"{count}.csv"
             watch, started = Watch(arguments.kill), time.monotonic()
