@@ -5,9 +5,10 @@ r"""Trains with one process and with several workers, and counts steps, seconds 
 
 Every training is `edgedistil train` with the same options and the same batches, and each worker has one thread, so
 that the cores that are used are as many as the workers. Dropout is off: the losses must be equal. The bytes are those
-that the loopback interface has sent, which nobody else uses in a namespace of its own (the second command). What a step
-takes is the difference between a training with more epochs and one with fewer, over the steps between: the start, and
-the weights that worker 0 sends before the first step, are in neither. Seconds need a machine that does nothing else.
+that the loopback interface has sent, which no other program uses in a separate namespace (the second command). What a
+step takes is the difference between a training with more epochs and one with fewer, over the steps between: the start,
+and the weights that worker 0 sends before the first step, are in neither. Seconds need a machine that does nothing
+else.
 """
 
 import argparse

@@ -101,7 +101,7 @@ def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
         environment: The variables; `None` is those of this process.
 
     Returns:
-        The workers, or `None` if the variable names one process that trains at most.
+        The workers, or `None` if the variable names at most one process that trains.
 
     Raises:
         InputError: The variable is malformed.
@@ -119,7 +119,7 @@ def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
     try:
         config = json.loads(content)
     except ValueError as error:
-        raise _malformed(f"it is no JSON ({error})", content) from error
+        raise _malformed(f"it is not JSON ({error})", content) from error
     if not isinstance(config, dict) or not isinstance(config.get("cluster") or {}, dict):
         raise _malformed("it must be a JSON object, and `cluster` in it another one", content)
     jobs: dict[str, list[str]] = {

@@ -1,8 +1,8 @@
 """Waits until all workers of a training are there, before TensorFlow connects them.
 
 TensorFlow waits for missing workers inside a call that no signal ends, and does not say which ones it waits for. So
-each worker first listens at its own address for a moment, and connects to all others. This module imports no
-TensorFlow.
+each worker first listens at its address until all others have connected, and connects to all of them. This module
+imports no TensorFlow.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ __all__ = ["meet"]
 
 _PAUSE_SECONDS = 0.1
 _CONNECT_SECONDS = 10.0
-_MOST_BYTES = 128  # of a greeting
+_MOST_BYTES = 128  # of a message
 _MOST_SHOWN = 8
-_GREETING = "edgedistil-worker"
-_WELCOME, _REFUSAL, _THANKS = b"+", b"-", b"!"
+_MESSAGE = "edgedistil-worker"
+_ACCEPTED, _REFUSED, _CONFIRMED = b"+", b"-", b"!"
 
 
 def meet(cluster: Cluster, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,88 +49,89 @@ def meet(cluster: Cluster, *, seconds: float, clock: Callable[[], float] = time.
     end = clock() + seconds
     others = set(range(cluster.size)) - {cluster.index}
     reached: set[int] = set()
-    with _Reception(cluster) as reception:
-        threading.Thread(target=reception.serve_forever, args=(_PAUSE_SECONDS,), daemon=True).start()
+    with _Server(cluster) as server:
+        threading.Thread(target=server.serve_forever, args=(_PAUSE_SECONDS,), daemon=True).start()
         try:
-            while reached & reception.came != others:
+            while reached & server.connected != others:
                 for other in others - reached:
-                    if _greet(cluster, other):
+                    if _connect(cluster, other):
                         reached.add(other)
-                if reception.has_refused:
+                if server.has_refused:
                     raise WorkerError(_other_cluster(cluster))
                 if clock() > end:
-                    raise WorkerError(_missing(cluster, sorted(others - (reached & reception.came)), seconds))
+                    raise WorkerError(_missing(cluster, sorted(others - (reached & server.connected)), seconds))
                 time.sleep(_PAUSE_SECONDS)
         finally:
-            reception.shutdown()
+            server.shutdown()
 
 
-class _Reception(socketserver.ThreadingTCPServer):
+class _Server(socketserver.ThreadingTCPServer):
     """Listens at this worker's address.
 
     Attributes:
-        came: The workers that have come, and know that they were welcome.
-        has_refused: A worker came that has another list of workers.
+        known: Message of a worker with the same list of workers -> its number.
+        connected: The workers that have connected and received the answer.
+        has_refused: A worker connected that has another list of workers.
     """
 
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, cluster: Cluster) -> None:
-        super().__init__(("", 0), _Visit, bind_and_activate=False)
+        super().__init__(("", 0), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = cluster.listen()
-        self.guests = {_greeting(cluster, number): number for number in range(cluster.size)}
-        self.came: set[int] = set()
+        self.known = {_message(cluster, number): number for number in range(cluster.size)}
+        self.connected: set[int] = set()
         self.has_refused = False
 
 
-class _Visit(socketserver.BaseRequestHandler):
+class _Handler(socketserver.BaseRequestHandler):
     """A connection to this worker."""
 
-    server: _Reception
+    server: _Server
 
     def handle(self) -> None:
-        """Answers a greeting; anything else gets no answer."""
+        """Answers the message of a worker; anything else gets no answer."""
         try:
             self.request.settimeout(_CONNECT_SECONDS)
             content = self.request.recv(_MOST_BYTES)
-            number = self.server.guests.get(content)
+            number = self.server.known.get(content)
             if number is not None:
-                self.request.sendall(_WELCOME)
-                # Only now it is known at both ends: this worker may leave as soon as all have come.
-                if self.request.recv(1) == _THANKS:
-                    self.server.came.add(number)
-            elif content.startswith(_GREETING.encode()):
+                self.request.sendall(_ACCEPTED)
+                # Only now both know: this worker stops listening as soon as all have connected.
+                if self.request.recv(1) == _CONFIRMED:
+                    self.server.connected.add(number)
+            elif content.startswith(_MESSAGE.encode()):
                 self.server.has_refused = True
-                self.request.sendall(_REFUSAL)
+                self.request.sendall(_REFUSED)
         except OSError:
             return
 
 
-def _greet(cluster: Cluster, other: int) -> bool:
-    """Connects to another worker and says who this one is; returns False if nobody answers there."""
+def _connect(cluster: Cluster, other: int) -> bool:
+    """Connects to another worker and sends it this one's number; returns False if nobody answers there."""
     try:
         with socket.create_connection(cluster.host_and_port(other), timeout=_CONNECT_SECONDS) as connection:
-            connection.sendall(_greeting(cluster, cluster.index))
+            connection.sendall(_message(cluster, cluster.index))
             answer = connection.recv(1)
-            if answer == _WELCOME:
-                connection.sendall(_THANKS)
+            if answer == _ACCEPTED:
+                connection.sendall(_CONFIRMED)
     except OSError:
         return False
-    if answer == _REFUSAL:
+    if answer == _REFUSED:
         raise WorkerError(_other_cluster(cluster))
-    return answer == _WELCOME
+    return answer == _ACCEPTED
 
 
-def _greeting(cluster: Cluster, number: int) -> bytes:
+def _message(cluster: Cluster, number: int) -> bytes:
     digest = hashlib.sha256("\n".join(cluster.addresses).encode()).hexdigest()
-    return f"{_GREETING} {number} {digest[:32]}\n".encode()
+    return f"{_MESSAGE} {number} {digest[:32]}\n".encode()
 
 
 def _other_cluster(cluster: Cluster) -> str:
     return (
-        f"All workers must have the same `cluster` in {VARIABLE}, and one of them has another one than "
+        f"All workers must have the same `cluster` in {VARIABLE}, and one of them has other workers than "
         f"{cluster.name()}. Correct it, and start all workers again"
     )
 

@@ -57,7 +57,7 @@ def test_an_index_as_text():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("worker", r"it is no JSON \(.*Received: worker"),
+        ("worker", r"it is not JSON \(.*Received: worker"),
         ("[]", "must be a JSON object"),
         ('{"cluster": 5}', "`cluster` in it another one"),
         ({"cluster": {"worker": "a:1"}}, "a list of addresses for each type"),

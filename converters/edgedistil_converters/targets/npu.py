@@ -38,13 +38,13 @@ def check_npu_form(flatbuffer: bytes) -> None:
     """Checks that a model has the form that Qualcomm's compiler takes whole.
 
     Raises:
-        StructureError: It has not; a kind of ConversionError.
+        StructureError: It has another form; a kind of ConversionError.
     """
     objections = npu_objections(flatbuffer)
     if objections:
         raise StructureError(
             "A file for an NPU must have fixed shapes and ops that compilers take. "
-            f"Received: {'; '.join(objections[:5])}."
+            f"Received: {'; '.join(objections[:5])}. Use the target cpu or gpu (`target`)."
         )
 
 

@@ -1,7 +1,7 @@
 """What torq-compile says about a compiled encoder: cycles by its own model of the chip, and what leaves the NPU.
 
 The profile is a CSV of the option `--torq-dump-profiling`. Its header says microseconds; the numbers are cycles: a
-program on the CSS, the chip's small RISC-V core, is booked with 8000, and the compiler's source (ProfilingPass.cpp)
+program on the CSS, the chip's small RISC-V core, counts 8000, and the compiler's source (ProfilingPass.cpp)
 calls that 10 us at 800 MHz. It is an estimate: no board was measured.
 """
 
@@ -83,7 +83,10 @@ def read_torq_report(tosa: str, profile: Iterable[str]) -> TorqReport:
     wanted = {_ELAPSED, _TIMESTAMP, _EVENT, _LOCATION}
     if not rows or not wanted <= rows[0].keys():
         received = sorted(map(str, rows[0])) if rows else "no rows"
-        raise ConversionError(f"A profile of torq-compile has rows with {sorted(wanted)}. Received: {received}.")
+        raise ConversionError(
+            f"A profile of torq-compile has rows with {sorted(wanted)}. Received: {received}. Use "
+            "the versions that `make setup-torq` installs."
+        )
     lines = tosa.splitlines()
     busy: Counter[str] = Counter()
     css: Counter[str] = Counter()

@@ -87,7 +87,7 @@ class TextClassifier {
     }
   }
 
-  // Of dynamic elements, because the plugin puts lists of its own into them.
+  // Of dynamic elements, because the plugin replaces them by new lists.
   static List<dynamic> _zeros(List<int> shape) =>
       shape.length == 1 ? List<dynamic>.filled(shape[0], 0.0) : <dynamic>[List<dynamic>.filled(shape[1], 0.0)];
 }

@@ -77,7 +77,7 @@ def measure_load(path: Path, text: str, *, accelerator: str = CPU, num_threads: 
         last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise BackendError(
             f"{path.name} could not be opened in a new process, which ended with status {done.returncode}: "
-            f"{last[0][:300]}. Try: edgedistil predict {path.name} hello"
+            f"{last[0][:300]}. Try: edgedistil-runtime classify {path} hello"
         )
     return LoadCost(**json.loads(done.stdout.splitlines()[-1]))
 
