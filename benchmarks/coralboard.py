@@ -1,8 +1,11 @@
-"""Files for a Coralboard in its vendor's simulator and on this CPU: labels, cycles, and which ops leave the NPU.
+r"""Files for a Coralboard in its vendor's simulator and on this CPU: labels, cycles, and which ops leave the NPU.
 
     make setup-torq && export TORQ_TOOLS=build/torq/bin
     python -m datasets.smart_home build/smart_home        # writes train.csv and test.csv
-    python benchmarks/coralboard.py smart_home_tiny_en --data build/smart_home --table docs/coral.md
+    edgedistil train --preset edgedistil_tiny_en --epochs 2 -o build/snips_tiny \
+        --train-data ../shared/data/snips/train.csv --validation-data ../shared/data/snips/validation.csv
+    python benchmarks/coralboard.py smart_home_tiny_en build/snips_tiny \
+        --data build/smart_home --data ../shared/data/snips --table docs/coral.md
 
 Nothing here runs on a board. The simulator computes what the NPU computes, in seconds a text; cycles are an estimate of
 the compiler, and milliseconds are these cycles at 800 MHz. Texts are every n-th of test.csv.
@@ -28,11 +31,10 @@ from edgedistil_runtime.artifact import read_artifact
 MARKS = "<!-- coralboard -->\n", "<!-- end of coralboard -->"
 
 
-def convert(preset: str, options: argparse.Namespace, path: Path) -> None:
+def convert(preset: str, data: Path, length: int, path: Path) -> None:
     """Writes the file, which the conversion itself simulates on some golden cases."""
-    data = ["--quantize", "int8-static", "--calibration-data", options.data / "train.csv"]
-    length = ["--sequence-length", options.sequence_length]
-    edgedistil("convert", "--preset", preset, "--target", "coralboard", *data, *length, "-o", path, "--force")
+    plan = ["--quantize", "int8-static", "--calibration-data", data / "train.csv", "--sequence-length", length]
+    edgedistil("convert", "--preset", preset, "--target", "coralboard", *plan, "-o", path, "--force")
 
 
 def measure(name: str, path: Path, texts: Sequence[str]) -> dict[str, Any]:
@@ -85,19 +87,23 @@ def table(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str
 def main() -> None:
     """Converts, simulates, prints the table and then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="+", help="presets whose classifiers fit the data")
-    parser.add_argument("--data", required=True, type=Path, help="folder with train.csv and test.csv")
+    parser.add_argument("presets", nargs="+", help="presets of classifiers")
+    parser.add_argument(
+        "--data", required=True, type=Path, action="append", help="folder with train.csv and test.csv, for each preset"
+    )
     parser.add_argument("--texts", type=int, default=24, help="texts to simulate")
     parser.add_argument("--sequence-length", type=int, default=48)
     parser.add_argument("--table", type=Path, help="a Markdown file whose part between the two marks is replaced")
-    options = parser.parse_args()
-    test = read_labelled_texts(options.data / "test.csv").texts
-    chosen = test[:: max(1, len(test) // options.texts)][: options.texts]
+    options = parser.parse_intermixed_args()
+    if len(options.data) != len(options.presets):
+        parser.error(f"each preset needs one --data. Received: {len(options.presets)} and {len(options.data)}.")
     rows = []
     with tempfile.TemporaryDirectory(prefix="edgedistil-") as folder:
-        for preset in options.presets:
+        for preset, data in zip(options.presets, options.data, strict=True):
             path = Path(folder, "coralboard.tflite")
-            convert(preset, options, path)
+            convert(preset, data, options.sequence_length, path)
+            test = read_labelled_texts(data / "test.csv").texts
+            chosen = test[:: max(1, len(test) // options.texts)][: options.texts]
             rows.append(measure(Path(preset).name, path, chosen))
     text = table(rows, options)
     if options.table:

@@ -1,9 +1,12 @@
 """A layer that only averages becomes a mean in the file; one that does anything else stays a layer."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil.builder import BackboneSize, build_backbone, build_classifier, build_preprocessor
 from edgedistil.training.pooling import with_mean_pooling
@@ -11,7 +14,12 @@ from edgedistil_converters import QuantizationPlan
 from edgedistil_converters.convert import convert_classifier
 from edgedistil_converters.model.float_outputs import float_probabilities
 from edgedistil_converters.model.keras_hub import read_weights
+from edgedistil_converters.model.keras_token_ids import unpadded_rows
 from edgedistil_converters.model.mean_pooling import fold_mean_pooling
+from edgedistil_converters.model.read_classifier import read_classifier
+from edgedistil_converters.targets.edgetpu import _float_inputs, build_int8_encoder
+from edgedistil_converters.targets.edgetpu_graph import EdgeTPUGraph
+from edgedistil_converters.targets.parts import padded_row
 from edgedistil_runtime import TextClassifier
 
 WORDS = ["turn", "the", "lights", "on", "off", "play", "some", "music", "rain"]
@@ -30,6 +38,11 @@ def _classifier():
         variable.assign(noise + (1.0 if variable.path.endswith("gamma") else 0.0))
     preprocessor = build_preprocessor(vocabulary, sequence_length=16)
     return build_classifier(with_mean_pooling(backbone), 3, preprocessor=preprocessor, activation="softmax")
+
+
+def _sharp(weights):
+    """Larger weights of the last layer, so that texts have different probabilities."""
+    return replace(weights, logits=replace(weights.logits, kernel=80 * weights.logits.kernel))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +75,42 @@ def test_a_file_has_the_mean_and_answers_as_keras(pooled, tmp_path, scheme):
             np.testing.assert_allclose(found, expected, atol=2e-5 if scheme == "fp32" else 0.1)
     names = {tensor.name.decode() for graph in _graphs(path) for tensor in graph.tensors}
     assert {"classify_text/mean_pooling", "classify_text/mean_pooling_norm", "classify_tokens/mean_pooling"} <= names
+
+
+@pytest.mark.parametrize("form", [{}, {"is_for_torq": True}, {"has_batch_matmul": True}], ids=str)
+def test_the_graph_of_int8_encoders_averages_the_tokens(pooled, form):
+    """In float; GELU by a sigmoid is the only approximation."""
+    weights = fold_mean_pooling(_sharp(read_weights(pooled)))
+    graph, rows = EdgeTPUGraph(weights, **form), [[2, 5, 6, 7, 8, 3], [2, 3], [2, *[6] * 13, 10, 3]]
+    due = float_probabilities(weights, rows, 0)
+    assert np.ptp(due, axis=0).max() > 0.12
+    for row, expected in zip(rows, due, strict=True):
+        found = graph.classify(**_float_inputs(weights, padded_row(row, 16, 0), 0)).numpy()[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("target", ["edgetpu", "coralboard"])
+def test_int8_encoders_have_the_mean_and_not_the_layer(pooled, target):
+    """The layer has queries of 0, and with its ranges LiteRT's kernels end the process."""
+    read = read_classifier(pooled)
+    weights, rows = _sharp(read.weights), unpadded_rows(pooled.preprocessor, TEXTS)
+    built = build_int8_encoder(weights, read.settings, QuantizationPlan("int8-static"), rows, target=target)
+    [subgraph] = schema.ModelT.InitFromPackedBuf(built.flatbuffer, 0).subgraphs
+    names = [tensor.name.decode() for tensor in subgraph.tensors]
+    assert any("mean_pooling" in name for name in names) and not any("transformer_layer_2" in name for name in names)
+    interpreter = Interpreter(model_content=built.flatbuffer, num_threads=1)
+    interpreter.allocate_tensors()
+    found = []
+    for row in rows:
+        ids = padded_row(row, 16, 0)[0]
+        values = built.inputs(weights.token_embeddings[ids] + weights.position_embeddings[:16], np.float32(ids != 0))
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], values[detail["name"]].numpy())
+        interpreter.invoke()
+        found.append((interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0] + 128.0) / 256)
+    due = float_probabilities(weights, rows, 0)
+    assert np.ptp(due, axis=0).max() > 0.12
+    np.testing.assert_allclose(np.array(found), due, rtol=0, atol=0.03)
 
 
 def test_fixed_ranges_keep_the_layer(pooled, tmp_path):

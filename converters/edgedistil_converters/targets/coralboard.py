@@ -3,7 +3,7 @@
     encoder.tflite --tosa-converter-for-tflite--> TOSA --torq-compile--> encoder.vmfb
 
 The compiler can be wrong without an error. It compiles the encoder for the Edge TPU, and the vendor's simulator answers
-something else, because a minimum and its broadcast are fused (see `EdgeTPUGraph.is_unfused`). A conversion therefore
+something else, because a minimum and its broadcast are fused (see `EdgeTPUGraph.is_for_torq`). A conversion therefore
 simulates the golden cases (`verification/simulation.py`).
 """
 

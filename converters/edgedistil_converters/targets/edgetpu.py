@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.graph.ops import SingleText
 from edgedistil_converters.graph.transformer import EMBEDDINGS_NORM
+from edgedistil_converters.model.mean_pooling import fold_mean_pooling
 from edgedistil_converters.model.weights import ClassifierWeights
 from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.ranges import GELU_FLOOR, Ranges
@@ -155,7 +156,8 @@ def build_int8_encoder(
             f"{TARGETS[target].name} needs the range of every activation, measured on texts like those that the model "
             "will classify. Received: none. Pass `calibration_texts` (for int8-qat, `training`)."
         )
-    graph = EdgeTPUGraph(weights, has_batch_matmul, is_unfused=target == CORALBOARD)
+    weights = fold_mean_pooling(weights)
+    graph = EdgeTPUGraph(weights, has_batch_matmul, is_for_torq=target == CORALBOARD)
     model = convert_module(_encoder_module(graph, length), QuantizationPlan("fp32"), {})
     measured = _measure(model, (_float_inputs(weights, row, settings.pad_id) for row in rows))
     encoder = _for_compiler(_quantize(model, _with_sites(model, measured, ranges or {})))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from edgedistil_converters.graph.ops import MASKED_SCORE, TensorFlowOps, probabilities, scope
 from edgedistil_converters.graph.tensors import shared_constant
-from edgedistil_converters.graph.transformer import classify_normalized
+from edgedistil_converters.graph.transformer import classify_encoded, encode_normalized, pool_mean
 from edgedistil_converters.model.weights import ClassifierWeights
 
 __all__ = ["EdgeTPUGraph"]
@@ -45,8 +45,7 @@ class EdgeTPUGraph:
         weights: Weights of the classifier; the embedding tables and their layer norm are not read.
         has_batch_matmul: True for attention in BATCH_MATMUL and SOFTMAX, which run on the CPU, instead of MUL and
             convolutions.
-        is_unfused: True for a convolution by the identity between the smallest score of a row and its broadcast:
-            torq-compile 2.3.0 fuses the two and reads the smallest scores of other heads, without an error.
+        is_for_torq: True for a form that torq-compile 2.3.0 compiles rightly and keeps on the NPU, see `_TorqOps`.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -58,7 +57,7 @@ class EdgeTPUGraph:
 
     weights: ClassifierWeights
     has_batch_matmul: bool = False
-    is_unfused: bool = False
+    is_for_torq: bool = False
 
     def classify(self, embeddings: Any, attention_mask: Any) -> Any:
         """Returns the probabilities of one text.
@@ -70,19 +69,27 @@ class EdgeTPUGraph:
         Returns:
             float32[1, num_classes].
         """
-        ops: _ConvolutionOps
-        if self.has_batch_matmul:
-            ops = _MatmulOps(self.weights, attention_mask)
-        else:
-            ops = _BroadcastOps(self.weights, attention_mask, is_unfused=self.is_unfused)
-        logits = classify_normalized(embeddings, self.weights.architecture, ops)
+        ops = self._ops()(self.weights, attention_mask)
+        encoded = encode_normalized(embeddings, self.weights.architecture, ops)
+        if self.weights.mean_pooling is not None:
+            encoded = pool_mean(encoded, ops)
+        logits = classify_encoded(encoded, self.weights.architecture, ops)
         with scope("probabilities"):
             logits = tf.reshape(logits, [1, self.weights.num_classes])
         return probabilities(logits, self.weights)
 
+    def _ops(self) -> "type[_BroadcastOps | _MatmulOps]":
+        if self.has_batch_matmul:
+            return _MatmulOps
+        return _TorqOps if self.is_for_torq else _BroadcastOps
+
 
 class _ConvolutionOps(TensorFlowOps):
-    """The steps that both kinds of attention share: x is an image of one line, [1, 1, length, width]."""
+    """The steps that all kinds of attention share: x is an image of one line, [1, 1, length, width]."""
+
+    def __init__(self, weights: ClassifierWeights, mask: Any) -> None:
+        super().__init__(weights)
+        self._mask = mask
 
     def multiply(self, x: Any, kernel: NDArray[np.float32]) -> Any:
         """Returns a matmul over the last axis, as a 1x1 convolution."""
@@ -91,7 +98,10 @@ class _ConvolutionOps(TensorFlowOps):
     def normalize(self, x: Any, epsilon: float) -> Any:
         """Returns x with mean 0 and variance 1 over its last axis, normalized twice."""
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        scaled = centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon
+        return self._normalize_again(centred * tf.math.rsqrt(variance))
+
+    def _normalize_again(self, scaled: Any) -> Any:
         power = tf.reduce_mean(scaled * scaled, -1, keepdims=True, name="second_power")
         return scaled * tf.math.rsqrt(power, name="second_root")
 
@@ -103,20 +113,39 @@ class _ConvolutionOps(TensorFlowOps):
         with scope(layer):
             return tf.slice(x, [0, 0, 0, 0], [1, 1, 1, x.shape[-1]])
 
+    def mean_position(self, site: str, x: Any) -> Any:
+        """Returns the mean over the tokens, [1, 1, 1, width]: MEAN over all positions, divided by the tokens' share.
+
+        One root of the share divides before MEAN and one after, so that int8 is about equally fine for short and for
+        long texts. Convolutions compute the roots in the shapes that they are multiplied in: torq-compile 2.3.0
+        refuses to broadcast a scalar.
+        """
+        length = x.shape[2]
+        with scope(f"{site}_shares"):
+            mask = tf.reshape(self._mask, [1, 1, 1, length])
+            shares = tf.reshape(mask * self._share_root(mask, length), self._mask.shape)
+            root = self._share_root(mask, x.shape[-1])
+        with scope(site):
+            return tf.reduce_mean(x * shares, 2, keepdims=True) * root
+
+    def _share_root(self, mask: Any, channels: int) -> Any:
+        """Returns 1 / sqrt(share of tokens) in every channel, [1, 1, 1, channels]."""
+        length = mask.shape[-1]
+        return tf.math.rsqrt(self.multiply(mask, np.full((length, channels), 1 / length, np.float32)))
+
 
 class _BroadcastOps(_ConvolutionOps):
     """Attention in MUL, MEAN and convolutions by constants."""
 
-    def __init__(self, weights: ClassifierWeights, mask: Any, *, is_unfused: bool) -> None:
-        super().__init__(weights)
+    def __init__(self, weights: ClassifierWeights, mask: Any) -> None:
+        super().__init__(weights, mask)
         heads = np.eye(weights.num_heads, dtype=np.float32)
-        self._barrier = heads if is_unfused else None
         # [heads, inner width]: ones at the channels of each head.
         self._spread = np.repeat(heads, _inner_width(weights) // weights.num_heads, axis=1)
         self._negated_sums = -self._spread.T
         with scope("padding"):
             # 0 at tokens, 120 at padding. The sum saturates at the end of the scores' range, which stays as it is.
-            self._mask, self._bias = mask, (mask - 1) * MASKED_SCORE
+            self._bias = (mask - 1) * MASKED_SCORE
 
     def attend(self, layer: str, query: Any, key: Any, value: Any, *, is_first_only: bool) -> Any:
         with scope(layer):
@@ -133,10 +162,7 @@ class _BroadcastOps(_ConvolutionOps):
     def _softmax(self, negated: Any) -> Any:
         """Weights of attention times the length, [1, length, length, heads], from negated scores of that shape."""
         negated = tf.add(negated, self._bias, name="masked")
-        smallest = tf.reduce_min(negated, 2, keepdims=True)
-        if self._barrier is not None:
-            with tf.name_scope("smallest"):
-                smallest = self.multiply(smallest, self._barrier)
+        smallest = self._reduced(tf.reduce_min(negated, 2, keepdims=True), "smallest")
         distance = tf.subtract(smallest, negated, name="distance")  # at most 0
         below = tf.sigmoid(distance, name="below")
         root = tf.math.rsqrt(1 - below)
@@ -145,12 +171,34 @@ class _BroadcastOps(_ConvolutionOps):
         root = tf.math.rsqrt(tf.reduce_mean(power, 2, keepdims=True))
         return power * (root * root)
 
+    def _reduced(self, x: Any, name: str) -> Any:
+        """Returns the result of a reduction, before it is broadcast."""
+        return x
+
+
+class _TorqOps(_BroadcastOps):
+    """The same with what torq-compile 2.3.0 needs.
+
+    * A convolution by the identity, which is exact in int8, between a reduction and its broadcast. The compiler fuses
+      the two: it reads the smallest scores of other heads, without an error, and refuses the mean of a layer norm.
+    * Squares as a product of int8: SQUARED_DIFFERENCE multiplies int32, which the compiler leaves to the RISC-V core.
+    """
+
+    def normalize(self, x: Any, epsilon: float) -> Any:
+        centred = x - self._reduced(tf.reduce_mean(x, -1, keepdims=True), "mean")
+        variance = tf.reduce_mean(centred * centred, -1, keepdims=True) + epsilon
+        return self._normalize_again(centred * tf.math.rsqrt(variance))
+
+    def _reduced(self, x: Any, name: str) -> Any:
+        with tf.name_scope(name):
+            return self.multiply(x, np.eye(x.shape[-1], dtype=np.float32))
+
 
 class _MatmulOps(_ConvolutionOps):
     """Attention in BATCH_MATMUL and SOFTMAX, with an added mask."""
 
     def __init__(self, weights: ClassifierWeights, mask: Any) -> None:
-        super().__init__(weights)
+        super().__init__(weights, mask)
         with scope("padding"):
             self._bias = tf.reshape((1 - mask) * MASKED_SCORE, [1, 1, 1, mask.shape[2]])
 
