@@ -1,11 +1,10 @@
-r"""Files for a Coralboard in its vendor's simulator and on this CPU: labels, cycles, and which ops leave the NPU.
+"""Files for a Coralboard in its vendor's simulator and on this CPU: labels, cycles, and which ops leave the NPU.
 
     make setup-torq && export TORQ_TOOLS=build/torq/bin
     python -m datasets.smart_home build/smart_home        # writes train.csv and test.csv
-    edgedistil train --preset edgedistil_tiny_en --epochs 2 -o build/snips_tiny \
-        --train-data ../shared/data/snips/train.csv --validation-data ../shared/data/snips/validation.csv
-    python benchmarks/coralboard.py smart_home_tiny_en build/snips_tiny \
-        --data build/smart_home --data ../shared/data/snips --table docs/coral.md
+    python benchmarks/coralboard.py smart_home_tiny_en --data build/smart_home --table docs/coral.md
+
+Several presets take as many `--data`, in the same order.
 
 Nothing here runs on a board. The simulator computes what the NPU computes, in seconds a text; cycles are an estimate of
 the compiler, and milliseconds are these cycles at 800 MHz. Texts are every n-th of test.csv.
@@ -85,7 +84,7 @@ def table(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str
 
 
 def main() -> None:
-    """Converts, simulates, prints the table and then one line of JSON."""
+    """Converts, simulates, prints a line of JSON for each preset and then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="+", help="presets of classifiers")
     parser.add_argument(
@@ -105,12 +104,12 @@ def main() -> None:
             test = read_labelled_texts(data / "test.csv").texts
             chosen = test[:: max(1, len(test) // options.texts)][: options.texts]
             rows.append(measure(Path(preset).name, path, chosen))
+            print(json.dumps(rows[-1]), flush=True)  # minutes of work, if the next preset is refused
     text = table(rows, options)
     if options.table:
         before, _, rest = options.table.read_text("utf-8").partition(MARKS[0])
         options.table.write_text(f"{before}{MARKS[0]}{text}{MARKS[1]}{rest.partition(MARKS[1])[2]}", "utf-8")
     print(text)
-    print(json.dumps(rows))
 
 
 if __name__ == "__main__":

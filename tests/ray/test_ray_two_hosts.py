@@ -1,9 +1,11 @@
 """A Ray cluster of two hosts that are joined by a cable; see `tests/two_hosts.py`."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgedistil.labelling import LabellingRequest, label_file
@@ -45,7 +47,11 @@ def cluster(hosts, tmp_path_factory):  # noqa: F811
             assert done.returncode == 0, done.stdout + done.stderr
         yield variables
     finally:
-        run(hosts[0], RAY, "stop", "--force")
+        # `ray stop` would end the cluster of the other tests too, and this process with it.
+        for process in psutil.process_iter(["cmdline"]):
+            if str(folder) in " ".join(process.info["cmdline"] or []):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 def test_two_hosts_label_what_one_process_labels(hosts, cluster, model, tmp_path):  # noqa: F811

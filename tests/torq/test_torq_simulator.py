@@ -84,19 +84,20 @@ def test_a_form_that_the_compiler_gets_wrong_is_refused(changed):
     """The Edge TPU's: if this fails, torq-compile computes it rightly, and the Coralboard's may be the same."""
     path = changed(target="edgetpu")
     with pytest.raises(ParityError, match=r"in the vendor's simulator a probability of .* differs by 0\.\d"):
-        check_simulation(path, cases(path))
+        check_simulation(path, cases(path)[:1])
 
 
 def test_the_vendors_runner_answers_as_the_cpu(converted, vendor_python):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [vendor_python, "-c", CLASSIFY, str(converted), *TEXTS]
+    texts = TEXTS[:2]  # each takes seconds
+    command = [vendor_python, "-c", CLASSIFY, str(converted), *texts]
     environment["PYTHONPATH"] = str(ROOT / "runtime")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     backend, labels = json.loads(done.stdout.splitlines()[-1])
     assert backend == "ai-edge-litert and torq-runtime's simulator"
     with TextClassifier(converted) as classifier:
-        assert labels == [classifier.classify(text).label for text in TEXTS]
+        assert labels == [classifier.classify(text).label for text in texts]
 
 
 def test_a_machine_without_the_npu_says_so(converted):
