@@ -9,7 +9,7 @@ export interface Description {
   preparation: { unknown_texts?: { label: string; threshold: number } };
 }
 
-/** What the model says of a text. */
+/** The model's answer for a text. */
 export interface Answer {
   /**
    * The text's labels, the most probable first: one, or those that reach their thresholds in a model that gives
@@ -45,7 +45,10 @@ export class TextClassifier {
       const received = (await classifier.run(text)).probabilities;
       const difference = Math.max(...probabilities.map((value, index) => Math.abs(value - (received[index] ?? NaN))));
       if (!(difference <= description.tolerance)) {
-        throw new Error(`The model computes something else here: ${JSON.stringify(text)} differs by ${difference}.`);
+        throw new Error(
+          `The model computes something else here: ${JSON.stringify(text)} differs by ${difference}. ` +
+            'Use another scheme, such as fp32.',
+        );
       }
     }
     return classifier;
@@ -66,7 +69,9 @@ export class TextClassifier {
 
   private get rowLength(): number {
     const length = this.model.inputs[0]?.shape[0];
-    if (length === undefined || this.model.inputs.length !== 1) throw new Error('The model does not take one text.');
+    if (length === undefined || this.model.inputs.length !== 1) {
+      throw new Error('The model does not take one text. Convert it without --tokenizer.');
+    }
     return length;
   }
 
@@ -78,7 +83,10 @@ export class TextClassifier {
     const place = this.model.outputs.findIndex(({ shape }) => shape.length === 2);
     const probabilities = values[place] ?? [];
     if (probabilities.length !== this.description.labels.length) {
-      throw new Error(`The model gives ${probabilities.length} probabilities for ${this.description.labels.length} labels.`);
+      throw new Error(
+        `The model gives ${probabilities.length} probabilities for ${this.description.labels.length} labels. ` +
+          'Take edgedistil.json out of this model.',
+      );
     }
     return { probabilities, unknownScore: values[1 - place]?.[0] ?? null, isCut };
   }

@@ -3,7 +3,7 @@ import TensorFlowLite
 
 /// A text classifier in a `.tflite` file that EdgeDistil wrote. Instances are not thread-safe, as `Interpreter`'s are not.
 public final class TextClassifier {
-  /// What the model says of a text.
+  /// The model's answer for a text.
   public struct Answer {
     /// The text's labels, the most probable first: one, or those that reach their thresholds in a model that gives
     /// several; none if the text is unknown.

@@ -94,7 +94,7 @@ def run(module: Path, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 class Info:
-    """What the vendor's runner says of a tensor."""
+    """A tensor as the vendor's runner describes it."""
 
     def __init__(self, shape: list[int]) -> None:
         self.shape = shape

@@ -130,7 +130,7 @@ def test_names_differ_and_are_no_whole_paths():
 
 @pytest.mark.parametrize("name", ["runs", "largest_sample", "starts"])
 def test_settings_below_one(name):
-    with pytest.raises(InputError, match=f"{name} must be at least 1. Received: 0"):
+    with pytest.raises(InputError, match=f"`{name}` must be at least 1. Received: 0"):
         BenchmarkSettings(**{name: 0})
 
 

@@ -418,4 +418,4 @@ def known_options() -> frozenset[str]:
     sources = [ROOT / GENERATED, ROOT / "Makefile", ROOT / "demos" / "raspberry_pi" / "classify.py"]
     sources += [path for folder in ("benchmarks", "tools", "web_demo") for path in (ROOT / folder).glob("*.*")]
     texts = [path.read_text(encoding="utf-8") for path in sources if path.suffix in ("", ".md", ".py", ".mjs")]
-    return frozenset(option for text in texts for option in re.findall(r"--[a-z][a-z-]*[a-z]", text))
+    return frozenset(option for text in texts for option in re.findall(r"--[a-z][a-z0-9-]*[a-z0-9]", text))

@@ -59,21 +59,8 @@ def test_two_hosts_label_what_one_process_labels(hosts, cluster, model, tmp_path
     write_rows(source, ROWS)
     label_file(LabellingRequest(model, source, local), TextClassifier)
     before = [host.sent_bytes() for host in hosts]
-    arguments = (
-        "-m",
-        "edgedistil",
-        "predict",
-        model,
-        "--input",
-        source,
-        "-o",
-        output,
-        "--engine",
-        "ray",
-        "--workers",
-        3,
-    )
-    done = run(hosts[0], sys.executable, *arguments, RAY_ADDRESS=HEAD, **cluster)
+    arguments = (model, "--input", source, "-o", output, "--workers", 3)
+    done = run(hosts[0], *PREDICT, *arguments, RAY_ADDRESS=HEAD, **cluster)
     assert done.returncode == 0, done.stdout + done.stderr
     assert output.read_bytes() == local.read_bytes()
     # The model and a third of the blocks, at least, go from the first host to the second; labelled blocks come back.

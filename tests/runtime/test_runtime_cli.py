@@ -107,7 +107,7 @@ def test_only_known_parameters_become_flags():
 
 
 def test_every_flag_is_an_option(capsys):
-    of_another_program = {"target", "tokenizer", "takes_text_pair"}  # `edgedistil convert`
+    of_another_program = {"fixed_lengths", "target", "tokenizer", "takes_text_pair"}  # `edgedistil convert`
     for command in ("classify", "serve"):
         with pytest.raises(SystemExit):
             main([command, "--help"])

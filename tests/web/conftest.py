@@ -27,7 +27,7 @@ needs_npm = pytest.mark.skipif(
 NO_CHROMIUM = 3  # exit code of browse.mjs
 INT8_TOLERANCE = 1e-3  # quantized as it runs: a rounding that falls the other way moves a probability by about 1e-4
 FP32_TOLERANCE = 1e-5
-LARGEST_PAGE = 3_500_000  # bytes over the wire of a first visit, without the model
+LARGEST_PAGE = 3_500_000  # bytes that a first visit downloads, without the model
 
 TEXTS = {
     "command": "turn on the light in the living room",
@@ -77,7 +77,7 @@ def other(tiny_preset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def own(make_tiny_classifier, tmp_path_factory):
-    """Files with more to tell: a rule for texts with no label and calibrated scores; several labels for a text."""
+    """Files of more kinds: a rule for texts with no label and calibrated scores; several labels for a text."""
     from edgedistil_converters import QuantizationPlan, convert_classifier
 
     folder = tmp_path_factory.mktemp("own")

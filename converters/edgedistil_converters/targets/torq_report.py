@@ -1,4 +1,4 @@
-"""What torq-compile says about a compiled encoder: cycles by its own model of the chip, and what leaves the NPU.
+"""Reads the profile that torq-compile writes: cycles by its own model of the chip, and what leaves the NPU.
 
 The profile is a CSV of the option `--torq-dump-profiling`. Its header says microseconds; the numbers are cycles: a
 program on the CSS, the chip's small RISC-V core, counts 8000, and the compiler's source (ProfilingPass.cpp)

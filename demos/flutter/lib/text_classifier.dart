@@ -4,7 +4,7 @@ import 'dart:math';
 import 'package:flutter/services.dart' show rootBundle;
 import 'package:tflite_flutter/tflite_flutter.dart';
 
-/// What the model says of a text.
+/// The model's answer for a text.
 class Answer {
   const Answer(this.labels, this.scores, this.unknown);
 
@@ -72,7 +72,10 @@ class TextClassifier {
     final place = shapes.indexWhere((shape) => shape.length == 2); // unknown_score has one dimension
     final probabilities = List<double>.from((outputs[place]! as List).first as List);
     if (probabilities.length != _labels.length) {
-      throw StateError('The model gives ${probabilities.length} probabilities for ${_labels.length} labels.');
+      throw StateError(
+        'The model gives ${probabilities.length} probabilities for ${_labels.length} labels. '
+        'Take edgedistil.json out of this model.',
+      );
     }
     return (probabilities, shapes.length == 2 ? (outputs[1 - place]! as List).first as double : null);
   }
@@ -83,7 +86,10 @@ class TextClassifier {
     final received = _run(text).$1;
     final difference = [for (final (index, value) in expected.indexed) (value - received[index]).abs()].reduce(max);
     if (!(difference <= (_description['tolerance'] as num))) {
-      throw StateError('The model computes something else here: "$text" differs by $difference.');
+      throw StateError(
+        'The model computes something else here: "$text" differs by $difference. '
+        'Use another scheme, such as fp32.',
+      );
     }
   }
 

@@ -59,7 +59,7 @@ class BenchmarkSettings:
     Example:
         >>> BenchmarkSettings(runs=0)
         Traceback (most recent call last):
-        edgedistil_runtime.errors.InputError: runs must be at least 1. Received: 0.
+        edgedistil_runtime.errors.InputError: `runs` must be at least 1. Received: 0.
     """
 
     runs: int = 5
@@ -71,7 +71,7 @@ class BenchmarkSettings:
     def __post_init__(self) -> None:
         for name in ("runs", "largest_sample", "starts"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
+                raise InputError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)

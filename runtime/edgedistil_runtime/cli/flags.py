@@ -23,6 +23,7 @@ FLAGS: Mapping[str, str] = {
     "public_key": "--public-key",
     **{name: f"--{name.replace('_', '-')}" for name in _LIMITS},
     # Of `edgedistil convert`, after "Convert again with".
+    "fixed_lengths": "--fixed-lengths",
     "takes_text_pair": "--text-pair",
     "target": "--target",
     "tokenizer": "--tokenizer",

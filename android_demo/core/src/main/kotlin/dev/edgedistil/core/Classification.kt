@@ -1,7 +1,7 @@
 package dev.edgedistil.core
 
 /**
- * What a model says of a text.
+ * A model's answer for a text.
  *
  * @property scores all labels, the most probable first.
  * @property isCut whether the end of the text was not read, because it has more than [MAX_TEXT_BYTES] bytes.
