@@ -45,7 +45,7 @@ class EdgeTPUGraph:
         weights: Weights of the classifier; the embedding tables and their layer norm are not read.
         has_batch_matmul: True for attention in BATCH_MATMUL and SOFTMAX, which run on the CPU, instead of MUL and
             convolutions.
-        is_for_torq: True for a form that torq-compile 2.3.0 compiles rightly and keeps on the NPU, see `_TorqOps`.
+        is_for_torq: True for a form that torq-compile 2.3.0 compiles rightly, see `_TorqOps`.
 
     Example:
         >>> from edgedistil.presets.loading import load_classifier
@@ -99,9 +99,7 @@ class _ConvolutionOps(TensorFlowOps):
         """Returns x with mean 0 and variance 1 over its last axis, normalized twice."""
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon
-        return self._normalize_again(centred * tf.math.rsqrt(variance))
-
-    def _normalize_again(self, scaled: Any) -> Any:
+        scaled = centred * tf.math.rsqrt(variance)
         power = tf.reduce_mean(scaled * scaled, -1, keepdims=True, name="second_power")
         return scaled * tf.math.rsqrt(power, name="second_root")
 
@@ -177,17 +175,10 @@ class _BroadcastOps(_ConvolutionOps):
 
 
 class _TorqOps(_BroadcastOps):
-    """The same with what torq-compile 2.3.0 needs.
+    """The same with a convolution by the identity, exact in int8, between the smallest score and its broadcast.
 
-    * A convolution by the identity, which is exact in int8, between a reduction and its broadcast. The compiler fuses
-      the two: it reads the smallest scores of other heads, without an error, and refuses the mean of a layer norm.
-    * Squares as a product of int8: SQUARED_DIFFERENCE multiplies int32, which the compiler leaves to the RISC-V core.
+    torq-compile 2.3.0 fuses the two and reads the smallest scores of other heads, without an error.
     """
-
-    def normalize(self, x: Any, epsilon: float) -> Any:
-        centred = x - self._reduced(tf.reduce_mean(x, -1, keepdims=True), "mean")
-        variance = tf.reduce_mean(centred * centred, -1, keepdims=True) + epsilon
-        return self._normalize_again(centred * tf.math.rsqrt(variance))
 
     def _reduced(self, x: Any, name: str) -> Any:
         with tf.name_scope(name):
