@@ -134,8 +134,8 @@ def test_nothing_is_left_where_a_target_refuses(classifier, tmp_path):
     output = tmp_path / "model.tflite"
     with pytest.raises(ConversionError, match="A GPU cannot run a plan of int8-static"):
         convert_classifier(classifier, LABELS, output, plan=QuantizationPlan("int8-static"), target="gpu")
-    with pytest.raises(ConversionError, match="`target` must be one of cpu, gpu, edgetpu"):
-        convert_classifier(classifier, LABELS, output, target="npu")
+    with pytest.raises(ConversionError, match="`target` must be one of cpu, gpu, edgetpu, coralboard, npu"):
+        convert_classifier(classifier, LABELS, output, target="tpu")
     with pytest.raises(OutputError):
         convert_classifier(classifier, LABELS, tmp_path / "none" / "model.tflite", target="gpu")
     assert list(tmp_path.iterdir()) == []
