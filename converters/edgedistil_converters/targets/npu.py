@@ -26,8 +26,8 @@ COMPILERS: Mapping[str, frozenset[str]] = {
     "qualcomm": _BOTH | {"EQUAL", "GATHER", "LOG", "NEG", "NOT_EQUAL", "PACK", "SELECT", "SELECT_V2"},
     "mediatek": _BOTH,
 }
-"""Compiler -> ops of a classifier that it takes, from the pages about the compilers of Qualcomm and MediaTek in LiteRT's
-sources of 2026, in the folder of each vendor (docs/devices.md).
+"""Compiler -> ops of a classifier that it takes, from the pages about the compilers of Qualcomm and MediaTek in
+LiteRT's sources of 2026, in the folder of each vendor (docs/devices.md).
 """
 
 _TYPES = frozenset(getattr(schema.TensorType, name) for name in ("FLOAT32", "FLOAT16", "INT32", "BOOL"))
