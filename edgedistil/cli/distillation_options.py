@@ -85,7 +85,7 @@ def teacher_options(command: _Command) -> _Command:
         ... @teacher_options
         ... def learn(teacher, **others): ...
         >>> [parameter.name for parameter in learn.params][:3]
-        ['teacher', 'unlabelled', 'augment']
+        ['teacher', 'teacher_answers', 'unlabelled']
     """
     for option in reversed(_OPTIONS):
         command = option(command)
