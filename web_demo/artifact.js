@@ -164,16 +164,14 @@ function check(key, isSound) {
 }
 
 function areThresholds(values, count) {
-  const isThreshold = (value) => isFraction(value) && value > 0 && value < 1;
-  return Array.isArray(values) && values.length === count && values.every(isThreshold);
+  return Array.isArray(values) && values.length === count && values.every((value) => isFraction(value) && value > 0 && value < 1);
 }
 
 function isGoldenCase(item, count) {
   const { text, text_pair: pair, token_ids: ids, probabilities } = item ?? {};
   const areTexts = typeof text === 'string' && (pair == null || typeof pair === 'string');
   const areIds = Array.isArray(ids) && ids.every(Number.isInteger);
-  const areFractions = Array.isArray(probabilities) && probabilities.every(isFraction);
-  return areTexts && areIds && areFractions && probabilities.length === count;
+  return areTexts && areIds && Array.isArray(probabilities) && probabilities.length === count && probabilities.every(isFraction);
 }
 
 function isFilled(value) {

@@ -84,10 +84,7 @@ async function run(litert, compiled, signature, inputs) {
 }
 
 /** The row of token ids; values of no meaning follow after the first run. The row must never be shorter than before. */
-async function tokenize(litert, compiled, row) {
-  // Never the length in the file, with which LiteRT.js cannot read the output of the first run.
-  const text = new Int32Array(row.length + 1);
-  text.set(row);
+async function tokenize(litert, compiled, text) {
   return withOutputs(litert, compiled, TOKENIZE, { text }, (outputs) => outputs.token_ids.data());
 }
 

@@ -1,7 +1,7 @@
 // A model in two parts: text to token ids and embeddings on WebAssembly, the encoder on WebGPU.
 //
 // LiteRT gives a whole model to an accelerator, and WebGPU takes no shapes that depend on the text. A file of
-// `--target gpu --fixed-lengths ...` has a separate encoder, and for each of its lengths N these signatures:
+// `--target gpu --fixed-lengths ...` has an encoder of its own, and for each of its lengths N these signatures:
 //
 //     text -> tokenize_BYTES_N -> token ids -> embed_N -> embeddings -> the encoder's classify_embeddings_N
 

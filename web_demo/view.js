@@ -71,7 +71,7 @@ export function showState({ isReady, hasEngine }) {
 }
 
 /** Shows what is known about the model in use. */
-export function setModel({ artifact, largestDifference, processor }, engine) {
+export function setModel({ artifact, largestDifference }, engine) {
   model = artifact;
   answer = null; // it was the other model's
   const cases = artifact.goldenCases.length;
@@ -82,9 +82,9 @@ export function setModel({ artifact, largestDifference, processor }, engine) {
     Labels: `${artifact.labels.length}, ${artifact.thresholds ? 'several for a text' : 'one for a text'}`,
     Reads: `the first ${artifact.tokenizer.sequenceLength} tokens`,
     Scores: artifact.isCalibrated ? 'calibrated' : 'as trained, not calibrated',
-    'Texts with no label': rule ? `named ${rule.label}, if the score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
+    'Texts with no label': rule ? `named ${rule.label}, if their score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
-    'Runs on': `${processor === 'WebGPU' ? 'WebGPU; the tokenizer on ' : ''}WebAssembly, ${threads(engine)}`,
+    'Runs on': `WebAssembly, ${threads(engine)}`,
   };
   const pairs = Object.entries(facts).map(([name, value]) => {
     const pair = document.createElement('div');
@@ -119,8 +119,7 @@ export function showOffline(isKept) {
 /** Whether threads are on, and why not. */
 function threads({ isThreaded }) {
   if (isThreaded) return `threads on (${navigator.hardwareConcurrency} processors)`;
-  const reason = globalThis.crossOriginIsolated ? 'one processor' : 'the server does not isolate the page';
-  return `threads off: ${reason}`;
+  return globalThis.crossOriginIsolated ? 'threads off: one processor' : 'threads off: the server does not isolate the page';
 }
 
 /** The labels of the answer. */

@@ -64,8 +64,7 @@ test('calibrated scores are told', async () => {
 });
 
 test('tokens that a text may spell out are read', async () => {
-  const added = [{ content: '<b>' }];
-  const settings = { kind: 'builtin', sequence_length: 16, special_tokens: ['[SEP]'], added_tokens: added };
+  const settings = { kind: 'builtin', sequence_length: 16, special_tokens: ['[SEP]'], added_tokens: [{ content: '<b>' }] };
   const { tokenizer } = await readArtifact(artifact(members({ tokenizer: settings })));
   assert.deepEqual(tokenizer.tokensInTexts, ['[SEP]', '<b>']);
 });
