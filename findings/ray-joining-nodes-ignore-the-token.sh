@@ -7,7 +7,7 @@
 # token, although the file is there. So whether two commands work depends on a program that ran once before them.
 # Seen: without the file the node joins; with it, it fails with InvalidAuthToken, and joins with RAY_AUTH_MODE=token.
 set -eu
-folder=$(mktemp -d /tmp/ray-token.XXXXXX)
+folder=$(mktemp -d)
 trap 'HOME=$folder "$folder/venv/bin/ray" stop --force >/dev/null 2>&1; rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check "ray[default]==2.60.0"

@@ -2,8 +2,8 @@
 # torq-compiler 2.3.0: a minimum over an axis, subtracted from what it was taken of, is wrong where the axis is not the last.
 #
 # `min(x, axis 2) - x` of int8[1, 48, 48, 4] compiles without an error. In the vendor's simulator a third of the values of
-# random inputs are wrong, by up to 110 of 256 steps, because the broadcast reads minima of other rows. The minimum alone,
-# and the subtraction alone with the minimum as an input, are right.
+# random inputs are wrong, by up to 110 of 256 steps, because the broadcast reads minima of other rows. The minimum without
+# the subtraction is right, and so is the subtraction with the minimum as an input.
 #
 # The packages are those of tests/torq/requirements.txt, for x86-64 Linux; uv must be on the PATH.
 set -eu

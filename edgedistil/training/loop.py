@@ -87,7 +87,7 @@ def train(
             training, that training goes on, and ends with the weights that it would have had without a break.
         soft_targets: Answers of a teacher, which the classifier is fitted to as well; see `edgedistil.distillation`.
         team: Workers that train it together, each with the same arguments except for `callbacks` and `checkpoint`: the
-            latter is read and written by worker 0. All of them return the same result. `None` is this process alone.
+            latter is read and written by worker 0. All of them return the same result. `None` is only this process.
 
     Returns:
         The trained classifier with its labels, history and metrics.

@@ -199,7 +199,7 @@ class Evaluator:
 
     Args:
         network: The network.
-        team: Workers that divide the texts for `logits` between them; `None` is this process alone.
+        team: Workers that divide the texts for `logits` between them; `None` is only this process.
     """
 
     def __init__(self, network: TrainingNetwork, team: "Team | None" = None) -> None:
