@@ -328,3 +328,21 @@ def embedded(ingredients):
         return found
 
     return embed
+
+
+@pytest.fixture(scope="session")
+def float_model(wide):
+    """The float file of `wide`, without a tokenizer."""
+    from .float_files import float_file
+
+    return float_file(wide)
+
+
+@pytest.fixture(scope="session")
+def ranges(wide, float_model):
+    """Ranges of the activations of `wide` on the verification texts."""
+    from edgedistil_converters.model.keras_token_ids import unpadded_rows
+    from edgedistil_converters.quantization.observed_ranges import activation_ranges
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
+
+    return activation_ranges(float_model, unpadded_rows(wide.preprocessor, VERIFICATION_TEXTS))

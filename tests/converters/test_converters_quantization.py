@@ -1,13 +1,10 @@
 """Quantized files: which weights and activations are integers, with which ranges, and what is refused."""
 
-import logging
 from dataclasses import replace
 
 import flatbuffers
-import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 
 from edgedistil_converters import (
     ConversionOptions,
@@ -16,26 +13,21 @@ from edgedistil_converters import (
     convert_classifier,
     convert_prepared,
 )
-from edgedistil_converters.flatbuffer import convert_module
 from edgedistil_converters.interface import ModelInterface
-from edgedistil_converters.model.keras_hub import read_weights
-from edgedistil_converters.model.keras_token_ids import unpadded_rows
-from edgedistil_converters.quantization.observed_ranges import activation_ranges
 from edgedistil_converters.quantization.plan import LayerScheme
-from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.sites import ACTIVATION_SITES, matmul_sites
 from edgedistil_converters.tflite.structure import read_structure
-from edgedistil_converters.tokenizer.settings import read_tokenizer
 from edgedistil_converters.verification.plan_check import check_structure
 from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
 from edgedistil_runtime import TextClassifier
-from edgedistil_runtime.errors import ConversionError, StructureError
+from edgedistil_runtime.errors import StructureError
+
+from .float_files import TOKENS_ALONE
 
 LAYERS, WIDTH, INTERMEDIATE = 2, 32, 48
 SEQUENCE_LENGTH = 24
 MATMULS = 6 * LAYERS + 2
 SIGNATURES = 2  # that classify
-TOKENS_ALONE = ModelInterface("none")  # without the tokenizer, half of the time of a conversion
 MIXED = QuantizationPlan(
     "int8",
     (
@@ -52,26 +44,6 @@ def fixed(plan, *patterns):
 
 
 MIXED_STATIC = fixed("int8-static", "transformer_layer_0/output", "transformer_layer_1/output", "logits")
-
-
-def float_file(classifier):
-    from edgedistil_converters.signatures import TextClassifierModule
-
-    plan = QuantizationPlan("fp32")
-    module = TextClassifierModule(
-        read_weights(classifier), *read_tokenizer(classifier.preprocessor), plan, TOKENS_ALONE
-    )
-    return convert_module(module, plan, {})
-
-
-@pytest.fixture(scope="module")
-def float_model(wide):
-    return float_file(wide)
-
-
-@pytest.fixture(scope="module")
-def ranges(wide, float_model):
-    return activation_ranges(float_model, unpadded_rows(wide.preprocessor, VERIFICATION_TEXTS))
 
 
 PLANS = {
@@ -261,116 +233,6 @@ def test_ranges_are_really_in_the_file(content, ranges, name, share):
     # classify_tokens masks its attention, in float.
     signatures = SIGNATURES if name == "int8-static" else 1
     assert compared == signatures * (LAYERS * integers + 2) - LAYERS
-
-
-# --- the parts by themselves
-
-
-def probabilities(flatbuffer, rows):
-    run = Interpreter(model_content=flatbuffer, num_threads=1).get_signature_runner("classify_tokens")
-    return np.concatenate([run(token_ids=np.array([row], np.int32))["probabilities"] for row in rows])
-
-
-ROWS = ([2, 3], [2, 5, 9, 30, 3], list(range(2, 26)))
-
-
-def test_a_matmul_of_zeros_stays_finite_in_int4(make_wide):
-    """As pruning leaves them: a block of zeros has no scale of its own."""
-    classifier = make_wide()
-    first, second = classifier.backbone.transformer_layers
-    query, dense = first._self_attention_layer._query_dense, second._feedforward_intermediate_dense
-    query.kernel.assign(0 * query.kernel)
-    dense.kernel.assign(dense.kernel * (np.arange(INTERMEDIATE) > 6))
-    before = float_file(classifier)
-    plan = QuantizationPlan("int4")
-    after = quantize(before, plan, plan.weight_dtypes(LAYERS))
-    difference = np.abs(probabilities(after, ROWS) - probabilities(before, ROWS))
-    assert np.isfinite(difference).all()
-    assert difference.max() < 0.1
-
-
-def test_quantization_is_deterministic(float_model, ranges):
-    for plan in (QuantizationPlan("int4"), STATIC):
-        one, other = (quantize(float_model, plan, plan.weight_dtypes(LAYERS), ranges) for _ in range(2))
-        assert one == other != float_model
-
-
-def test_ranges_of_nothing_are_ranges_still(float_model, ranges):
-    """A step that gave 0 on all calibration texts."""
-    flat = {**ranges, "transformer_layer_0/gelu": (0.0, 0.0)}
-    found = quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), flat)
-    assert np.isfinite(probabilities(found, ROWS)).all()
-
-
-@pytest.mark.parametrize("missing", ["logits", "transformer_layer_1/gelu", "transformer_layer_0/attention"])
-def test_a_missing_range_is_refused_by_name(float_model, ranges, missing):
-    rest = {site: pair for site, pair in ranges.items() if site != missing}
-    with pytest.raises(ConversionError, match=f"a range for every activation .* Missing: {missing}"):
-        quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), rest)
-
-
-def test_no_ranges_at_all_are_refused(float_model):
-    with pytest.raises(ConversionError, match="Missing: transformer_layer_0/query, "):
-        quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS))
-
-
-@pytest.mark.parametrize("pair", [(np.nan, 1.0), (-1.0, np.inf), (0.5, 1.0), (-2.0, -1.0), (1.0, -1.0), (-1.0, np.nan)])
-def test_what_is_no_range_is_refused(float_model, ranges, pair):
-    with pytest.raises(ConversionError, match="finite, and contains 0.* Received: .* for logits"):
-        quantize(float_model, STATIC, STATIC.weight_dtypes(LAYERS), {**ranges, "logits": pair})
-
-
-def test_what_the_quantizer_refuses_is_a_conversion_error(float_model, monkeypatch):
-    from litert_quantizer import quantizer
-
-    def fail(*_):
-        raise ValueError("no such thing")
-
-    plan = QuantizationPlan("int8")
-    monkeypatch.setattr(quantizer.Quantizer, "quantize", fail)
-    with pytest.raises(ConversionError, match="refused a plan of int8: no such thing") as caught:
-        quantize(float_model, plan, plan.weight_dtypes(LAYERS))
-    assert isinstance(caught.value.__cause__, ValueError)
-    monkeypatch.setattr(quantizer.Quantizer, "quantize", lambda *_: quantizer.QuantizationResult([], None))
-    with pytest.raises(ConversionError, match="returned no model"):
-        quantize(float_model, plan, plan.weight_dtypes(LAYERS))
-
-
-# --- what a conversion is given
-
-
-class Stopped(Exception):
-    """The checks before any work have passed."""
-
-
-@pytest.fixture
-def no_work(monkeypatch):
-    def stop(*_):
-        raise Stopped
-
-    monkeypatch.setattr("edgedistil_converters.convert.read_classifier", stop)
-
-
-def test_a_static_plan_without_calibration_texts_is_refused(no_work, wide, labels, tmp_path):
-    with pytest.raises(ConversionError, match="Received: none. Pass `calibration_texts`"):
-        convert_classifier(wide, labels, tmp_path / "m.tflite", plan=STATIC)
-
-
-def test_a_plan_of_learned_ranges_without_any_is_refused(no_work, wide, labels, tmp_path):
-    plan = QuantizationPlan("int8-qat")
-    with pytest.raises(ConversionError, match="ranges that were learned in training. Received: none"):
-        convert_classifier(wide, labels, tmp_path / "m.tflite", plan=plan, calibration_texts=["a"] * 99)
-    with pytest.raises(Stopped):
-        convert_prepared(
-            PreparedClassifier(wide, labels, "m", ranges={}), ConversionOptions(plan), tmp_path / "m.tflite"
-        )
-
-
-@pytest.mark.parametrize(("count", "is_warned"), [(1, True), (31, True), (32, False), (500, False)])
-def test_few_calibration_texts_are_a_warning(no_work, wide, labels, tmp_path, caplog, count, is_warned):
-    with caplog.at_level(logging.WARNING), pytest.raises(Stopped):
-        convert_classifier(wide, labels, tmp_path / "m.tflite", plan=STATIC, calibration_texts=["a"] * count)
-    assert (f"Calibration on {count} texts" in caplog.text) == is_warned
 
 
 # --- structures that do not fit their plan

@@ -180,3 +180,10 @@ def features(rows):
     length = max(map(len, rows))
     ids = np.array([[*row, *[0] * (length - len(row))] for row in rows], np.int32)
     return {"token_ids": ids, "padding_mask": np.array([[1] * len(r) + [0] * (length - len(r)) for r in rows], bool)}
+
+
+def assert_logits(classifier, tensors, kind, **options):
+    """Checks a classifier's logits against those that NumPy computes from the tensors."""
+    found = np.asarray(classifier(features(IDS), training=False))
+    due = [logits(tensors, ids, kind=kind, **options) for ids in IDS]
+    np.testing.assert_allclose(found, due, atol=2e-5)

@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import keras
 import keras_hub
 import ml_dtypes
 import numpy as np
@@ -21,9 +20,9 @@ from .bert_checkpoints import (
     POSITIONS,
     ROWS,
     VOCABULARY,
+    assert_logits,
     features,
     hidden_states,
-    logits,
     make_tensors,
     tokenizer_json,
     write_checkpoint,
@@ -35,16 +34,6 @@ GENERIC = {"tokenizer_class": "PreTrainedTokenizerFast"}
 BUGS = next((p / "shared/bug-inputs" for p in Path(__file__).parents[3:] if (p / "shared/bug-inputs").is_dir()), Path())
 
 
-def loaded(directory):
-    return load_labelled_classifier(directory)
-
-
-def assert_logits(classifier, tensors, kind, **options):
-    found = np.asarray(classifier(features(IDS), training=False))
-    due = [logits(tensors, ids, kind=kind, **options) for ids in IDS]
-    np.testing.assert_allclose(found, due, atol=2e-5)
-
-
 # Layouts of transformers
 
 
@@ -52,7 +41,7 @@ def assert_logits(classifier, tensors, kind, **options):
 @pytest.mark.parametrize("layout", [4, 5])
 def test_layouts_of_transformers_4_and_5(tmp_path, kind, layout):
     tensors = write_checkpoint(tmp_path / "p", kind, layout=layout)
-    found = loaded(tmp_path / "p")
+    found = load_labelled_classifier(tmp_path / "p")
     assert_logits(found.classifier, tensors, kind)
     assert found.labels == LABELS  # whatever the order of id2label
     assert tuple(found.classifier.preprocessor.tokenizer.get_vocabulary()) == tuple(VOCABULARY)
@@ -64,7 +53,7 @@ def test_backbone_has_no_prefix_and_takes_a_new_head(tmp_path, kind):
     tensors = write_checkpoint(tmp_path / "p", kind, has_head=False)
     assert not any(name.startswith(kind) for name in tensors)
     with pytest.raises(NoTrainedHead):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
     classifier = load_classifier(tmp_path / "p", num_classes=4)
     assert type(classifier) is keras_hub.models.DistilBertTextClassifier  # also of a BERT: nothing of it is left
     found = np.asarray(classifier.backbone(features(IDS), training=False))
@@ -77,7 +66,7 @@ def test_backbone_has_no_prefix_and_takes_a_new_head(tmp_path, kind):
 def test_half_and_double_precision_are_read_exactly(tmp_path, kind, dtype, tolerance):
     tensors = {name: values.astype(dtype) for name, values in make_tensors(kind).items()}
     write_checkpoint(tmp_path / "p", kind, tensors=tensors)
-    table = np.asarray(loaded(tmp_path / "p").classifier.backbone.token_embedding.embeddings)
+    table = np.asarray(load_labelled_classifier(tmp_path / "p").classifier.backbone.token_embedding.embeddings)
     due = tensors[f"{kind}.embeddings.word_embeddings.weight"].astype(np.float32)
     np.testing.assert_allclose(table, due, atol=tolerance)
 
@@ -91,10 +80,10 @@ def test_shards(tmp_path):
         save_file({name: tensors[name] for name in own}, tmp_path / "p" / file)
     index = {"metadata": {}, "weight_map": {name: file for file, own in shards.items() for name in own}}
     (tmp_path / "p" / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert_logits(loaded(tmp_path / "p").classifier, tensors, "bert")
+    assert_logits(load_labelled_classifier(tmp_path / "p").classifier, tensors, "bert")
     (tmp_path / "p" / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(PresetError, match=r"half-downloaded.*1 of its 2.*model-00002-of-00002"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 def test_layer_norms_with_the_names_of_tensorflow(tmp_path):
@@ -104,7 +93,7 @@ def test_layer_norms_with_the_names_of_tensorflow(tmp_path):
         for name, values in tensors.items()
     }
     write_checkpoint(tmp_path / "p", "bert", tensors=old)
-    assert_logits(loaded(tmp_path / "p").classifier, tensors, "bert")
+    assert_logits(load_labelled_classifier(tmp_path / "p").classifier, tensors, "bert")
 
 
 @pytest.mark.parametrize(
@@ -128,17 +117,17 @@ def test_case_and_accents(tmp_path, options, normalizer, due):
     tokenizer = tokenizer_json(**normalizer) if normalizer is not None else None
     layout = 4 if normalizer is None else 5
     write_checkpoint(tmp_path / "p", "distilbert", layout=layout, options=options, tokenizer=tokenizer)
-    tokenizer = loaded(tmp_path / "p").classifier.preprocessor.tokenizer
+    tokenizer = load_labelled_classifier(tmp_path / "p").classifier.preprocessor.tokenizer
     assert (tokenizer.lowercase, tokenizer.strip_accents) == due
 
 
 def test_no_normalizer(tmp_path):
     content = {**tokenizer_json(), "normalizer": None}
     write_checkpoint(tmp_path / "generic", "bert", options=GENERIC, tokenizer=content)
-    rules = loaded(tmp_path / "generic").classifier.preprocessor.tokenizer.rules
+    rules = load_labelled_classifier(tmp_path / "generic").classifier.preprocessor.tokenizer.rules
     assert not (rules.lowercase or rules.is_stripped or rules.clean_text or rules.handle_chinese_chars)
     write_checkpoint(tmp_path / "bert", "bert", options={}, tokenizer=content)
-    rules = loaded(tmp_path / "bert").classifier.preprocessor.tokenizer.rules
+    rules = load_labelled_classifier(tmp_path / "bert").classifier.preprocessor.tokenizer.rules
     assert rules.lowercase and rules.is_stripped and rules.clean_text and rules.handle_chinese_chars
 
 
@@ -157,16 +146,16 @@ def test_template_of_a_generic_tokenizer(tmp_path, parts, is_legal):
     content = {**tokenizer_json(), "post_processor": template}
     write_checkpoint(tmp_path / "p", "bert", options=GENERIC, tokenizer=content)
     if is_legal:
-        assert loaded(tmp_path / "p").labels == LABELS
+        assert load_labelled_classifier(tmp_path / "p").labels == LABELS
         return
     received = re.escape(" ".join(name for _, name in parts))
     with pytest.raises(PresetError, match=rf"between \[CLS\] and \[SEP\].*Received: {received}$"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 def test_model_max_length_cuts_texts(tmp_path):
     write_checkpoint(tmp_path / "p", "bert", options={"model_max_length": 9})
-    assert loaded(tmp_path / "p").classifier.preprocessor.sequence_length == 9
+    assert load_labelled_classifier(tmp_path / "p").classifier.preprocessor.sequence_length == 9
 
 
 # What a BERT's config changes
@@ -183,7 +172,7 @@ def test_model_max_length_cuts_texts(tmp_path):
 )
 def test_epsilon_and_gelu_of_the_config_survive_saving(tmp_path, config, options):
     tensors = write_checkpoint(tmp_path / "p", "bert", **config)
-    classifier = loaded(tmp_path / "p").classifier
+    classifier = load_labelled_classifier(tmp_path / "p").classifier
     assert_logits(classifier, tensors, "bert", **options)
     classifier.save_to_preset(str(tmp_path / "saved"))
     again = load_classifier(tmp_path / "saved")
@@ -194,7 +183,7 @@ def test_epsilon_and_gelu_of_the_config_survive_saving(tmp_path, config, options
 
 def test_distil_berts_epsilon_is_a_constant(tmp_path):
     tensors = write_checkpoint(tmp_path / "p", "distilbert", layer_norm_eps=0.05)
-    assert_logits(loaded(tmp_path / "p").classifier, tensors, "distilbert")
+    assert_logits(load_labelled_classifier(tmp_path / "p").classifier, tensors, "distilbert")
 
 
 @pytest.mark.parametrize(
@@ -214,14 +203,14 @@ def test_distil_berts_epsilon_is_a_constant(tmp_path):
 def test_configs_that_are_refused_by_name(tmp_path, kind, config, message):
     write_checkpoint(tmp_path / "p", kind, **config)
     with pytest.raises(PresetError, match=message) as caught:
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
     assert "damaged" not in str(caught.value)
 
 
 def test_regression_is_refused(tmp_path):
     write_checkpoint(tmp_path / "p", "bert", tensors=make_tensors("bert", classes=1), id2label=None)
     with pytest.raises(PresetError, match="one output.*regression"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 # Weights that cannot be read
@@ -232,7 +221,7 @@ def test_weights_in_other_formats(tmp_path, name):
     write_checkpoint(tmp_path / "p", "bert")
     (tmp_path / "p" / "model.safetensors").rename(tmp_path / "p" / name)
     with pytest.raises(PresetError, match=rf"{name}.*Load and save it once with transformers") as caught:
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
     assert "damaged" not in str(caught.value)
 
 
@@ -248,7 +237,7 @@ def test_files_that_are_no_weights(tmp_path, content, message):
     write_checkpoint(tmp_path / "p", "bert")
     (tmp_path / "p" / "model.safetensors").write_bytes(content)
     with pytest.raises(PresetError, match=message):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 def test_half_downloaded_and_quantized_weights(tmp_path):
@@ -257,14 +246,14 @@ def test_half_downloaded_and_quantized_weights(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[:-100])
     with pytest.raises(PresetError, match=rf"incomplete.*{len(content) - 100:,} of {len(content):,} bytes.*again"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
     name = "bert.encoder.layer.0.output.dense.weight"
     save_file({**tensors, name: tensors[name].astype(np.int8)}, path)
     with pytest.raises(PresetError, match=rf"quantized.*{name} of I8"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
     path.unlink()
     with pytest.raises(PresetError, match=r"no weights.*model\.safetensors"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 # Vocabularies
@@ -274,10 +263,10 @@ def test_half_downloaded_and_quantized_weights(tmp_path):
 def test_vocabulary_must_belong_to_its_embeddings(tmp_path, rows, is_legal):
     write_checkpoint(tmp_path / "p", "bert", tensors=make_tensors("bert", rows=rows))
     if is_legal:
-        assert loaded(tmp_path / "p").classifier.backbone.vocabulary_size == rows
+        assert load_labelled_classifier(tmp_path / "p").classifier.backbone.vocabulary_size == rows
         return
     with pytest.raises(PresetError, match=f"does not belong to its embeddings.*{ROWS} pieces, {rows} rows"):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 @pytest.mark.parametrize(
@@ -295,116 +284,14 @@ def test_vocabulary_must_belong_to_its_embeddings(tmp_path, rows, is_legal):
 def test_other_tokenizers_are_refused_by_name(tmp_path, tokenizer, options, message):
     write_checkpoint(tmp_path / "p", "bert", tokenizer=tokenizer, options=options)
     with pytest.raises(PresetError, match=message):
-        loaded(tmp_path / "p")
+        load_labelled_classifier(tmp_path / "p")
 
 
 def test_no_vocabulary(tmp_path):
     write_checkpoint(tmp_path / "p", "bert")
     (tmp_path / "p" / "tokenizer.json").unlink()
     with pytest.raises(PresetError, match=r"no vocabulary.*tokenizer\.json.*vocab\.txt"):
-        loaded(tmp_path / "p")
-
-
-# KerasHub's BERTs
-
-
-def keras_hub_bert(dtype=None):
-    backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=ROWS,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
-        max_sequence_length=POSITIONS,
-        dtype=dtype,
-    )
-    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(
-        keras_hub.models.BertTokenizer(VOCABULARY, lowercase=True), sequence_length=12
-    )
-    classifier = keras_hub.models.BertTextClassifier(backbone, 3, preprocessor=preprocessor, dropout=0.3)
-    random = np.random.default_rng(3)
-    for variable in classifier.weights:
-        noise = random.normal(0, 0.3, variable.shape).astype("float32")
-        variable.assign(noise + (1.0 if variable.path.endswith("gamma") else 0.0))
-    return classifier
-
-
-def test_trained_keras_hub_bert(tmp_path):
-    bert = keras_hub_bert()
-    bert.save_to_preset(str(tmp_path / "p"))
-    classifier = load_classifier(tmp_path / "p")
-    inputs = features(IDS)
-    due = bert({**inputs, "segment_ids": np.zeros_like(inputs["token_ids"])}, training=False)
-    np.testing.assert_allclose(classifier(inputs, training=False), due, atol=1e-5)
-    texts = ["turn the lights on", "Is it raining?"]
-    np.testing.assert_allclose(classifier.predict(texts, verbose=0), bert.predict(texts, verbose=0), atol=1e-5)
-    assert classifier.preprocessor.sequence_length == 12 and classifier.dropout == 0.3
-
-
-def test_keras_hub_bert_backbone_takes_a_new_head(tmp_path):
-    bert = keras_hub_bert()
-    bert.backbone.save_to_preset(str(tmp_path / "p"))
-    bert.preprocessor.save_to_preset(str(tmp_path / "p"))
-    with pytest.raises(NoTrainedHead):
-        load_classifier(tmp_path / "p")
-    classifier = load_classifier(tmp_path / "p", num_classes=2)
-    inputs = features(IDS)
-    due = bert.backbone({**inputs, "segment_ids": np.zeros_like(inputs["token_ids"])}, training=False)
-    found = classifier.backbone(inputs, training=False)
-    for row, expected, ids in zip(found, due["sequence_output"], IDS, strict=True):
-        np.testing.assert_allclose(row[: len(ids)], expected[: len(ids)], atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_mixed_precision_preset_computes_in_float32(tmp_path, kind, make_tiny_classifier):
-    if kind == "bert":
-        source = keras_hub_bert(dtype="mixed_float16")
-    else:
-        tiny = make_tiny_classifier()
-        config = {**tiny.backbone.get_config(), "dtype": "mixed_float16"}
-        backbone = keras_hub.models.DistilBertBackbone.from_config(config)
-        source = keras_hub.models.DistilBertTextClassifier(backbone, 3, preprocessor=tiny.preprocessor)
-    source.save_to_preset(str(tmp_path / "p"))
-    classifier = load_classifier(tmp_path / "p")
-    assert classifier.backbone.compute_dtype == "float32" and classifier.output_dense.compute_dtype == "float32"
-    np.testing.assert_array_equal(
-        np.asarray(classifier.output_dense.kernel), np.asarray(source.output_dense.kernel, np.float32)
-    )
-
-
-# Files of Keras
-
-
-def test_keras_file_of_a_distil_bert(tmp_path, tiny_classifier):
-    path = tmp_path / "model.keras"
-    tiny_classifier.save(path)
-    found = loaded(path)
-    due = tiny_classifier(features(IDS), training=False)
-    np.testing.assert_allclose(found.classifier(features(IDS), training=False), due, atol=1e-6)
-    assert (found.labels, found.name) == (("class_0", "class_1", "class_2"), "model")
-    assert load_classifier(path, num_classes=7).num_classes == 7
-    softmax = load_classifier(path, activation="softmax")
-    np.testing.assert_allclose(np.sum(softmax(features(IDS), training=False), axis=1), 1, atol=1e-6)
-
-
-def test_keras_file_of_a_bert(tmp_path):
-    bert = keras_hub_bert()
-    bert.save(tmp_path / "bert.keras")
-    found = load_classifier(tmp_path / "bert.keras")
-    texts = ["turn the lights on", "Is it raining?"]
-    np.testing.assert_allclose(found.predict(texts, verbose=0), bert.predict(texts, verbose=0), atol=1e-5)
-
-
-def test_keras_files_that_are_refused(tmp_path, tiny_classifier):
-    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(tmp_path / "other.keras")
-    with pytest.raises(PresetError, match=r"must hold a text classifier.*which is a Sequential"):
-        loaded(tmp_path / "other.keras")
-    keras_hub.models.DistilBertTextClassifier(tiny_classifier.backbone, 3).save(tmp_path / "bare.keras")
-    with pytest.raises(PresetError, match="preprocessor=None"):
-        loaded(tmp_path / "bare.keras")
-    (tmp_path / "broken.keras").write_bytes(b"no archive")
-    with pytest.raises(PresetError, match="cannot be read"):
-        loaded(tmp_path / "broken.keras")
+        load_labelled_classifier(tmp_path / "p")
 
 
 # The inputs that people sent
@@ -416,7 +303,7 @@ def test_classifiers_that_were_sent_give_what_transformers_gives(name):
     from edgedistil_converters.verification.keras_answers import answer_with_keras
 
     due = json.loads((BUGS / name / "expected-by-transformers.json").read_text(encoding="utf-8"))
-    found = loaded(BUGS / name)
+    found = load_labelled_classifier(BUGS / name)
     [answer] = answer_with_keras(found.classifier, [due["text"]])
     assert list(answer.token_ids) == due["token_ids"]
     np.testing.assert_allclose(answer.probabilities, due["probabilities"], atol=1e-4)
