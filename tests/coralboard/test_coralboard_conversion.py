@@ -41,6 +41,7 @@ def test_what_a_file_has(converted):
         "texts": len(artifact.metadata.golden_cases),
         "largest_difference": 0.0,
         "tolerance": SIMULATION_TOLERANCE,
+        "beyond_tolerance": 0,
         "label_agreement": 1.0,
     }
     assert json.loads(json.dumps(dict(mapping))) == mapping
@@ -138,6 +139,7 @@ def test_a_text_on_which_the_kernels_of_litert_differ(programs, converted, monke
     else:
         found = simulation.check_simulation(converted, cases)
         assert (found["largest_difference"], found["largest_spread_of_kernels"]) == (30 / 256, 20 / 256)
+        assert found["beyond_tolerance"] == found["texts"] == len(cases)
 
 
 @pytest.mark.parametrize("missing", ["torq-compile", "torq-run-module", "tosa-converter-for-tflite"])
