@@ -4,8 +4,8 @@
     python -m datasets.smart_home build/smart_home        # writes train.csv and test.csv
     python benchmarks/coralboard.py smart_home_tiny_en --data build/smart_home --table docs/coral.md
 
-Several presets take as many `--data` and `--sequence-length`, in the same order. The student of docs/coral.md is trained
-with `edgedistil train --preset edgedistil_tiny_en --epochs 2 --sequence-length 32 --seed 0` on Snips.
+Several presets take as many `--data` and `--sequence-length`, in the same order. The student of docs/coral.md is
+trained on Snips: `edgedistil train --preset edgedistil_tiny_en --epochs 2 --sequence-length 32 --seed 0`.
 
 Nothing here runs on a board. The simulator computes what the NPU computes, in seconds a text; cycles are an estimate of
 the compiler, and milliseconds are these cycles at 800 MHz. Texts are every n-th of test.csv.

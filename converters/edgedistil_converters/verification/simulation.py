@@ -40,8 +40,8 @@ __all__ = [
 # text of 2 layers, width 128 and 48 tokens takes 3 s on a quiet core.
 SIMULATED_CASES = 8
 _STEP = 1 / 256  # of a probability in int8
-# Of a text on which LiteRT's kernels agree. When this was built, the simulator was within 13 steps of LiteRT's reference
-# kernels on 60 texts of the bundled preset, and LiteRT's own XNNPACK kernels were within 14.
+# Of a text on which LiteRT's kernels agree. When this was built, the simulator was within 13 steps of LiteRT's
+# reference kernels on 60 texts of the bundled preset, and LiteRT's own XNNPACK kernels were within 14.
 SIMULATION_TOLERANCE = 16 * _STEP
 # Of any text. A wrong program was seen to be off by 0.9 and 0.59.
 LARGEST_TOLERANCE = 64 * _STEP
