@@ -50,6 +50,13 @@ WORDS = [
     "!",
 ]
 TINY_LABELS = ("lights", "music", "weather")
+# Of the words above; with the built-in texts they are enough to measure ranges on.
+COMMANDS = tuple(
+    f"{verb} the {noun} {end}"
+    for verb in ("turn", "play", "is")
+    for noun in ("lights", "music", "rain")
+    for end in ("on", "off", "?", "")
+)
 TINY_SEQUENCE_LENGTH = 16
 
 
@@ -120,6 +127,22 @@ def make_tiny_classifier(tiny_vocabulary):
 def tiny_classifier(make_tiny_classifier):
     """Shared and not to be changed; a test that trains makes its own with `make_tiny_classifier`."""
     return make_tiny_classifier()
+
+
+def _convert_to_int8(classifier, target, folder):
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
+
+    path = folder / "model.tflite"
+    plan, texts = QuantizationPlan("int8-static"), (*COMMANDS, *VERIFICATION_TEXTS)
+    convert_classifier(classifier, TINY_LABELS, path, plan=plan, calibration_texts=texts, target=target)
+    return path
+
+
+@pytest.fixture(scope="session")
+def convert_tiny(tiny_classifier):
+    """`convert_tiny("edgetpu", folder)`: the path of the tiny classifier, converted to int8 for an accelerator."""
+    return partial(_convert_to_int8, tiny_classifier)
 
 
 def _make_tokenizer_settings(vocabulary, **changes):

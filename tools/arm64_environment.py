@@ -8,9 +8,6 @@ QEMU must be 10 or newer, which Debian 12 has in its backports: version 7.2 cras
 made. Exit code 69 says that this machine cannot get the packages; the reason is on stderr.
 """
 
-import argparse
-import os
-import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from debian_packages import PackagesUnavailable, find_archive, unpack
-from unpacked_environment import digest, package_versions, set_up
+from unpacked_environment import check_machine, clean_environment, digest, package_versions, read_arguments, set_up
 
 QEMU = ("qemu-user",)
 QEMU_PROGRAM = "./usr/bin/qemu-aarch64"
@@ -39,18 +36,9 @@ SMOKE_TEST = "import platform, ai_edge_litert.interpreter; print(platform.machin
 
 def main(arguments: Sequence[str]) -> int:
     """Makes the environment; returns an exit code."""
-    parser = argparse.ArgumentParser(description="Makes a folder with the runtime on Python for 64-bit ARM.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--uv", default="uv", help="the uv to run")
-    chosen = parser.parse_args(arguments)
-    uv = shutil.which(chosen.uv)
-    if uv is None:
-        parser.error(f"--uv must name a program. Received: {chosen.uv}. `make setup-arm` brings one")
-    uv = str(Path(uv).resolve())
+    folder, uv = read_arguments("Makes a folder with the runtime on Python for 64-bit ARM.", arguments)
     requirements = _requirements(uv)
-    tools = [Path(__file__).with_name(f"{name}.py") for name in ("debian_packages", "unpacked_environment")]
-    recipe = digest(requirements, Path(__file__), *tools)
-    return set_up(chosen.folder, recipe, lambda folder: _make(folder, uv, requirements))
+    return set_up(folder, digest(requirements, Path(__file__)), lambda folder: _make(folder, uv, requirements))
 
 
 def _requirements(uv: str) -> str:
@@ -62,10 +50,7 @@ def _requirements(uv: str) -> str:
 
 
 def _make(folder: Path, uv: str, requirements: str) -> dict[str, str]:
-    if platform.machine() != "x86_64":
-        raise PackagesUnavailable(
-            f"QEMU is taken for x86_64. Received: {platform.machine()}. On an ARM machine run `make test-runtime`."
-        )
+    check_machine("QEMU is taken", "On an ARM machine run `make test-runtime`.")
     archive = find_archive()
     qemu = archive.download(QEMU, architecture="amd64", folder=folder / "apt-amd64", has_backports=True)
     python = archive.download(PYTHON, architecture="arm64", folder=folder / "apt-arm64")
@@ -102,12 +87,11 @@ def _write_launcher(path: Path) -> None:
     path.parent.mkdir()
     path.write_text(LAUNCHER)
     path.chmod(0o755)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    machine = subprocess.run([path, "-c", SMOKE_TEST], env=environment, capture_output=True, text=True, check=False)
-    if machine.stdout.strip() != "aarch64":
-        raise RuntimeError(
-            f"LiteRT does not start under QEMU, exit code {machine.returncode}: {machine.stderr[-2000:]}"
-        )
+    done = subprocess.run(
+        [path, "-c", SMOKE_TEST], env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    if done.stdout.strip() != "aarch64":
+        raise RuntimeError(f"LiteRT does not start under QEMU, exit code {done.returncode}: {done.stderr[-2000:]}")
 
 
 if __name__ == "__main__":

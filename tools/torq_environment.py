@@ -8,8 +8,6 @@ them, and their programs and the folder's Python are pointed there: nothing is i
 it. Exit code 69 says that this machine cannot get the packages; the reason is on stderr.
 """
 
-import argparse
-import os
 import platform
 import shutil
 import subprocess
@@ -19,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from debian_packages import PackagesUnavailable, find_archive, unpack
-from unpacked_environment import digest, package_versions, set_up
+from unpacked_environment import check_machine, clean_environment, digest, package_versions, read_arguments, set_up
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "tests" / "torq" / "requirements.txt"
@@ -47,32 +45,21 @@ SMOKE_TESTS = (
 
 def main(arguments: Sequence[str]) -> int:
     """Makes the environment; returns an exit code."""
-    parser = argparse.ArgumentParser(description="Makes a folder with the compiler and the simulator of the Torq NPU.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--uv", default="uv", help="the uv to run")
-    chosen = parser.parse_args(arguments)
-    uv = shutil.which(chosen.uv)
-    if uv is None:
-        parser.error(f"--uv must name a program. Received: {chosen.uv}. `make setup-torq` brings one")
-    uv = str(Path(uv).resolve())
-    tools = [Path(__file__).with_name(f"{name}.py") for name in ("debian_packages", "unpacked_environment")]
+    folder, uv = read_arguments("Makes a folder with the compiler and the simulator of the Torq NPU.", arguments)
     # The folder is part of the recipe because its path is in the programs.
-    recipe = digest(str(chosen.folder.resolve()), REQUIREMENTS, Path(__file__), *tools)
-    return set_up(chosen.folder, recipe, lambda folder: _make(folder, uv))
+    recipe = digest(str(folder.resolve()), REQUIREMENTS, Path(__file__))
+    return set_up(folder, recipe, lambda folder: _make(folder, uv))
 
 
 def _make(folder: Path, uv: str) -> dict[str, str]:
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise PackagesUnavailable(
-            f"torq-compiler has wheels for Linux on x86_64 only. Received: {sys.platform} on {platform.machine()}."
-        )
+    check_machine("torq-compiler has wheels")
     python = _find_python(uv)
     _make_venv(folder, uv, python)
     is_old = _glibc() < NEEDED_GLIBC
     versions = _unpack_libc(folder, python) if is_old else {}
     for program, *options in SMOKE_TESTS:
         command = [str(folder / "bin" / program), *options]
-        done = subprocess.run(command, env=_clean_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{program} does not start, exit code {done.returncode}: {done.stderr[-2000:]}")
     return versions
@@ -147,10 +134,6 @@ def _point_python(folder: Path, original: Path, patchelf: str) -> None:
     command += ["--add-needed", "libm.so.6", "--add-needed", "libstdc++.so.6", str(fresh)]
     subprocess.run(command, check=True)
     fresh.replace(copy)
-
-
-def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 if __name__ == "__main__":

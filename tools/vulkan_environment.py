@@ -10,14 +10,13 @@ Exit code 69 says that this machine cannot get the packages; the reason is on st
 """
 
 import argparse
-import platform
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from debian_packages import PackagesUnavailable, find_archive, unpack
-from unpacked_environment import digest, package_versions, set_up
+from unpacked_environment import check_machine, digest, package_versions, set_up
 
 PACKAGES = ("mesa-vulkan-drivers", "libvulkan1")
 DRIVER = "usr/share/vulkan/icd.d/lvp_icd.json"
@@ -36,14 +35,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Makes a folder with Mesa's Vulkan driver in software.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
-    tools = [Path(__file__).with_name(f"{name}.py") for name in ("debian_packages", "unpacked_environment")]
     # The folder is part of the recipe because its path is in `activate`.
-    return set_up(folder, digest(str(folder.resolve()), Path(__file__), *tools), _make)
+    return set_up(folder, digest(str(folder.resolve()), Path(__file__)), _make)
 
 
 def _make(folder: Path) -> dict[str, str]:
-    if platform.machine() != "x86_64":
-        raise PackagesUnavailable(f"The driver is taken for x86_64. Received: {platform.machine()}.")
+    check_machine("The driver is taken")
     packages = find_archive().download(PACKAGES, architecture="amd64", folder=folder / "apt", has_backports=True)
     versions = package_versions(packages)
     mesa = versions["mesa-vulkan-drivers"]

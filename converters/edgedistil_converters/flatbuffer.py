@@ -11,7 +11,7 @@ from edgedistil_converters.quantization.plan import QuantizationPlan
 from edgedistil_converters.quantization.quantize import quantize
 from edgedistil_converters.quantization.ranges import Ranges
 from edgedistil_converters.sites import EMBEDDING_SITES
-from edgedistil_converters.tflite.buffers import declare_shapes, normalize_flatbuffer, packed
+from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
 from edgedistil_converters.tflite.quiet import quiet
 from edgedistil_converters.tflite.site_names import name_sites
 from edgedistil_runtime.errors import ConversionError
@@ -63,18 +63,16 @@ def convert_module(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         try:
-            model = bytearray(converter.convert())
+            model = bytes(converter.convert())
         except Exception as error:  # the converter's own errors have no common type
             raise ConversionError(f"TensorFlow's converter refused the graph: {_first_line(error)}") from error
-    named = _with_sites(bytes(model))
+    named = _with_sites(model)
     dtypes: Mapping[str, str] = getattr(module, "weight_dtypes", {})
     if {"int8", "int4"} & {dtype for site, dtype in dtypes.items() if site not in EMBEDDING_SITES}:
         ranges = calibrate(named) if plan.is_static and calibrate else None
         rows = sample_rows() if plan.rounding == "gptq" and sample_rows else ()
         named = quantize(named, plan, dtypes, ranges, rows)
-    model = bytearray(normalize_flatbuffer(named))
-    declare_shapes(model, default_shapes)
-    return bytes(model)
+    return normalize_flatbuffer(named, default_shapes)
 
 
 def _check_needs(plan: QuantizationPlan, calibrate: object, sample_rows: object) -> None:

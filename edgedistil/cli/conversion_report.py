@@ -143,8 +143,9 @@ def _report_encoder(encoder: "EncoderPart", target: str) -> None:
             f"{mapping['cycles']:,} cycles, {mapping['estimated_milliseconds']:.1f} ms by the compiler's estimate"
         )
         click.echo(
-            f"simulated: {simulated['texts']} texts, labels equal, largest difference of a probability "
-            f"{simulated['largest_difference']:.2g} from the encoder on this CPU"
+            f"simulated: {simulated['texts']} texts, labels agree on {simulated['label_agreement']:.1%}, largest "
+            f"difference of a probability {simulated['largest_difference']:.2g} from the encoder on this CPU, whose "
+            f"kernels differ by up to {simulated['largest_spread_of_kernels']:.2g}"
         )
     elif mapping:
         left = mapping.get("on_cpu", 0)

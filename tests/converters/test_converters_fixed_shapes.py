@@ -89,6 +89,17 @@ def places_of_scales(flatbuffer):
     return places
 
 
+def places_of_operators(flatbuffer):
+    """Signature -> where the flatbuffer has each of its ops."""
+    root = schema.Model.GetRootAs(flatbuffer, 0)
+    found = {}
+    for signature in map(root.SignatureDefs, range(root.SignatureDefsLength())):
+        subgraph = root.Subgraphs(signature.SubgraphIndex())
+        ops = map(subgraph.Operators, range(subgraph.OperatorsLength()))
+        found[signature.SignatureKey().decode()] = [op._tab.Pos for op in ops]
+    return found
+
+
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "int8", "int4", "int8-static"])
 def test_rows_are_static_and_equal_those_of_open_shapes(convert_fixed, scheme):
     path = convert_fixed(scheme)
@@ -191,6 +202,14 @@ def test_constants_are_stored_once():
         assert len(places) == len(structure.matmuls)
         assert all(len(found) == 1 for found in places.values())
     assert sizes[1] <= 1.02 * sizes[0]
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "int8"])
+def test_lengths_share_their_operators(convert_fixed, scheme):
+    places = places_of_operators(read_artifact(convert_fixed(scheme)).flatbuffer())
+    first, *others = (places[f"classify_tokens_{length}"] for length in LENGTHS)
+    assert others == [first] * len(others)
+    assert set(places["classify_tokens"]).isdisjoint(first)  # another graph, or the check above could not fail
 
 
 def test_the_metadata_name_the_lengths(convert_fixed):

@@ -15,9 +15,11 @@ from edgedistil_converters import (
     fit_unknown_rule,
 )
 from edgedistil_converters.model.keras_logits import keras_logits
+from edgedistil_converters.preparation.prepared import check_unknown_target
 from edgedistil_converters.preparation.unknown_texts import balanced_threshold, energies, threshold_for_share
 from edgedistil_converters.quantization.plan import LayerScheme
 from edgedistil_converters.quantization.schemes import SCHEMES, Bounds
+from edgedistil_converters.targets.plans import TARGETS
 from edgedistil_converters.verification.unknown_check import FLOAT_SCORE_ERROR, check_unknown_scores
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import read_artifact
@@ -160,7 +162,7 @@ def test_other_scores_than_those_of_keras_are_refused(fitted, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target": "gpu"}, "needs the target cpu"),
+        ({"target": "gpu"}, r"needs the target cpu or npu \(`target`\). Received: gpu"),
         ({"interface": ModelInterface("none", metadata="mediapipe")}, "one output"),
     ],
 )
@@ -168,6 +170,17 @@ def test_hosts_that_cannot_have_it(fitted, tmp_path, options, message):
     with pytest.raises(ConversionError, match=message):
         convert(fitted, tmp_path / "m.tflite", **options)
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_refusal_names_every_target_that_can_have_it():
+    refused = {}
+    for target in TARGETS:
+        try:
+            check_unknown_target(target, ModelInterface())
+        except ConversionError as error:
+            refused[target] = str(error)
+    assert set(refused) == {"gpu", "edgetpu", "coralboard"}
+    assert all(f"needs the target cpu or npu (`target`). Received: {name}." in said for name, said in refused.items())
 
 
 @pytest.mark.parametrize(

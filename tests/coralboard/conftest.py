@@ -9,12 +9,6 @@ import pytest
 from .fake_torq import write_programs
 
 HERE = Path(__file__).parent
-COMMANDS = tuple(
-    f"{verb} the {noun} {end}"
-    for verb in ("turn", "play", "is")
-    for noun in ("lights", "music", "rain")
-    for end in ("on", "off", "?", "")
-)
 
 
 @pytest.fixture
@@ -28,36 +22,21 @@ def programs(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def convert(tiny_classifier, tiny_labels, tmp_path):
+def convert(convert_tiny, tmp_path):
     """`convert()`: the path of a file for a Coralboard."""
-    return partial(_convert, tiny_classifier, tiny_labels, tmp_path)
+    return partial(convert_tiny, "coralboard", tmp_path)
 
 
-def _convert(classifier, labels, folder: Path) -> Path:
-    from edgedistil_converters import QuantizationPlan, convert_classifier
-    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
-
-    convert_classifier(
-        classifier,
-        labels,
-        folder / "model.tflite",
-        plan=QuantizationPlan("int8-static"),
-        calibration_texts=(*COMMANDS, *VERIFICATION_TEXTS),
-        target="coralboard",
-    )
-    return folder / "model.tflite"
-
-
-def _convert_with_programs(classifier, labels, folder: Path) -> None:
+def _convert_with_programs(convert_tiny, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FAKE_TORQ_MODE", raising=False)
         patch.setenv("TORQ_TOOLS", str(write_programs(folder)))
-        _convert(classifier, labels, folder)
+        convert_tiny("coralboard", folder)
 
 
 @pytest.fixture(scope="session")
-def converted(tiny_classifier, tiny_labels, made_once) -> Path:
-    return made_once("coralboard", partial(_convert_with_programs, tiny_classifier, tiny_labels)) / "model.tflite"
+def converted(convert_tiny, made_once) -> Path:
+    return made_once("coralboard", partial(_convert_with_programs, convert_tiny)) / "model.tflite"
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 from edgedistil_converters.targets.coralboard import compile_for_torq
 from edgedistil_converters.targets.torq_report import read_torq_report
 from edgedistil_converters.targets.torq_tools import find_torq_tools, simulate
-from edgedistil_converters.verification.simulation import SIMULATION_TOLERANCE
+from edgedistil_converters.verification.simulation import LARGEST_TOLERANCE, SIMULATION_TOLERANCE, SimulatedText
 from edgedistil_runtime import TextClassifier
 from edgedistil_runtime.artifact import read_artifact
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ConversionError, ParityError
 
 HEADER = "taskId, elapsed_time(us), timestamp(us), event, location, bytes"
@@ -34,10 +35,13 @@ def test_what_a_file_has(converted):
     )
     assert (mapping["mapped"], mapping["cycles"], mapping["busy"]) == (1, 17_000, {"DMA In": 100, "CSS": 16_000})
     assert mapping["reasons"] == {"mul i32[1,4,4,2] x i32[1,4,1,2] (line 6): on the CSS, the small core of the chip": 2}
-    assert mapping["simulated"] == {
+    simulated = dict(mapping["simulated"])
+    assert 0 <= simulated.pop("largest_spread_of_kernels") < LARGEST_TOLERANCE
+    assert simulated == {
         "texts": len(artifact.metadata.golden_cases),
         "largest_difference": 0.0,
         "tolerance": SIMULATION_TOLERANCE,
+        "beyond_tolerance": 0,
         "label_agreement": 1.0,
     }
     assert json.loads(json.dumps(dict(mapping))) == mapping
@@ -79,6 +83,63 @@ def test_a_small_difference_is_allowed(programs, converted, monkeypatch):
     metadata = read_artifact(converted).metadata
     found = simulation.check_simulation(converted, metadata.golden_cases)
     assert found["largest_difference"] == pytest.approx(1 / 256)
+
+
+def simulated_text(simulated, *kernels):
+    """Of steps of 1/256: the first class of two, in the simulator and in each of LiteRT's sets of kernels."""
+    rows = [np.array([steps, 256 - steps]) / 256 for steps in (simulated, *kernels)]
+    return SimulatedText(rows[0], tuple(rows[1:]))
+
+
+@pytest.mark.parametrize(
+    ("simulated", "kernels", "is_allowed"),
+    [
+        (200, (184, 184, 184), True),  # 16 steps are rounding for every text
+        (201, (184, 184, 184), False),
+        (201, (184, 184, 192), False),  # as is twice what LiteRT's kernels differ by, if that is more
+        (201, (184, 184, 193), True),
+        (184 + 28, (184, 180, 184 + 14), True),
+        (184 + 37, (184, 180, 184 + 14), False),
+        (190 + 64, (190, 130, 190), True),  # but never more than 64
+        (190 + 65, (190, 130, 190), False),
+        (126, (130, 130, 130), False),  # another label, of which LiteRT is sure
+        (126, (130, 130, 133), False),
+        (126, (130, 130, 135), True),  # and one of which it is not: its kernels are further apart than the two labels
+        (100, (150, 150, 120), False),  # sure of the label, although the difference is allowed
+    ],
+)
+def test_what_a_text_allows(simulated, kernels, is_allowed):
+    text = simulated_text(simulated, *kernels)
+    assert text.is_allowed(Decision()) is is_allowed
+
+
+def test_labels_of_several_at_once():
+    """A threshold decides each: the simulator may cross one only where LiteRT's kernels are as far apart."""
+    rows = [np.array(row) / 256 for row in ([126, 40], [130, 40], [134, 40])]
+    decision = Decision((0.5, 0.5))
+    assert SimulatedText(rows[0], (rows[1], rows[2])).is_allowed(decision)
+    assert not SimulatedText(rows[0], (rows[1], rows[1])).is_allowed(decision)
+
+
+@pytest.mark.parametrize(("spread", "is_refused"), [(0, True), (20, False)])
+def test_a_text_on_which_the_kernels_of_litert_differ(programs, converted, monkeypatch, spread, is_refused):
+    """The simulator is 30 steps off on every text: a defect, unless LiteRT's own kernels are far apart there."""
+    from edgedistil_converters.verification import simulation
+
+    def texts(artifact, rows, tools):
+        return [simulated_text(200 - 30, 200, 200 - spread) for _ in rows]
+
+    monkeypatch.setattr(simulation, "simulate_texts", texts)
+    cases = read_artifact(converted).metadata.golden_cases
+    if is_refused:
+        with pytest.raises(
+            ParityError, match=r"at most 0.0625 is allowed where LiteRT's own kernels differ by 0, and 0"
+        ):
+            simulation.check_simulation(converted, cases)
+    else:
+        found = simulation.check_simulation(converted, cases)
+        assert (found["largest_difference"], found["largest_spread_of_kernels"]) == (30 / 256, 20 / 256)
+        assert found["beyond_tolerance"] == found["texts"] == len(cases)
 
 
 @pytest.mark.parametrize("missing", ["torq-compile", "torq-run-module", "tosa-converter-for-tflite"])

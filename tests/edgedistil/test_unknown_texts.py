@@ -102,7 +102,7 @@ def test_a_share_is_kept(preset, tmp_path, texts):
     [
         (("--in-scope-kept", 0.9), "Pass --unknown-label too"),
         (("--unknown-label", "none", "--in-scope-kept", 97), "--in-scope-kept must be a share"),
-        (("--unknown-label", "none", "--target", "gpu"), "--unknown-label needs the target cpu (--target)"),
+        (("--unknown-label", "none", "--target", "gpu"), "--unknown-label needs the target cpu or npu (--target)"),
     ],
 )
 def test_what_the_command_line_refuses(preset, tmp_path, options, message):

@@ -34,12 +34,6 @@ TEXTS = (
     "größer 日本 👍",
     "turn the light off and on and on and on and on and on and on and on and on",
 )
-CALIBRATION_TEXTS = tuple(
-    f"{verb} the {noun} {end}"
-    for verb in ("turn", "play", "is")
-    for noun in ("lights", "music", "rain")
-    for end in ("on", "off", "?", "")
-)
 
 
 @pytest.fixture(scope="session")
@@ -119,28 +113,18 @@ def run_compiler(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def converted(tiny_classifier, tiny_labels, made_once) -> Path:
+def converted(convert_tiny, made_once) -> Path:
     """An artefact as a conversion writes it where a program `edgetpu_compiler` is on the PATH; its table is empty."""
-    return made_once("edgetpu", partial(_convert, tiny_classifier, tiny_labels)) / "model.tflite"
+    return made_once("edgetpu", partial(_convert_with_compiler, convert_tiny)) / "model.tflite"
 
 
-def _convert(tiny_classifier, tiny_labels, folder: Path) -> None:
-    from edgedistil_converters import QuantizationPlan, convert_classifier
-    from edgedistil_converters.verification.texts import VERIFICATION_TEXTS
-
+def _convert_with_compiler(convert_tiny, folder: Path) -> None:
     program = folder / "edgetpu_compiler"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake_edgetpu_compiler.py"}" "$@"\n')
     program.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        convert_classifier(
-            tiny_classifier,
-            tiny_labels,
-            folder / "model.tflite",
-            plan=QuantizationPlan("int8-static"),
-            calibration_texts=(*CALIBRATION_TEXTS, *VERIFICATION_TEXTS),
-            target="edgetpu",
-        )
+        convert_tiny("edgetpu", folder)
 
 
 class RecordingEncoder:

@@ -208,10 +208,10 @@ def check_unknown_target(target: str, interface: ModelInterface) -> None:
     Example:
         >>> check_unknown_target("gpu", ModelInterface())
         Traceback (most recent call last):
-        edgedistil_runtime.errors.ConversionError: `unknown_label` needs the target cpu (`target`). Received: gpu.
+        edgedistil_runtime.errors.ConversionError: `unknown_label` needs the target cpu or npu (`target`). ...
     """
     if target not in (CPU, NPU):
-        raise ConversionError(f"`unknown_label` needs the target {CPU} (`target`). Received: {target}.")
+        raise ConversionError(f"`unknown_label` needs the target {CPU} or {NPU} (`target`). Received: {target}.")
     if interface.metadata is not None:
         raise ConversionError(
             f"A host that reads {interface.metadata} metadata takes a model with one output. Received: `unknown_label` "

@@ -8,11 +8,12 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistil_converters.tflite.sharing import SharingBuilder
 from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 from edgedistil_runtime.fixed_shapes import is_fixed
 
-__all__ = ["called_subgraphs", "declare_shapes", "normalize_flatbuffer", "packed"]
+__all__ = ["called_subgraphs", "normalize_flatbuffer", "packed"]
 
 _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
 # The version for float activations and per-channel int8 weights, from GetBuiltinOperatorVersion in TFLite's
@@ -21,23 +22,26 @@ _FULLY_CONNECTED = schema.BuiltinOperator.FULLY_CONNECTED
 _NEW_KERNEL_VERSION = 12
 
 
-def packed(content: Any, size: int) -> bytes:
+def packed(content: Any, size: int, builder: type[flatbuffers.Builder] = flatbuffers.Builder) -> bytes:
     """Return the bytes of a `ModelT`.
 
     Args:
         content: The model.
         size: Approximate number of bytes.
+        builder: What writes them: `SharingBuilder` for bytes that nobody changes in place.
 
     Example:
         >>> packed(schema.ModelT(), size=100)[4:8]
         b'TFL3'
     """
-    builder = flatbuffers.Builder(size + 1024)
-    builder.Finish(content.Pack(builder), file_identifier=FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    writer = builder(size + 1024)
+    writer.Finish(content.Pack(writer), file_identifier=FILE_IDENTIFIER)
+    return bytes(writer.Output())
 
 
-def normalize_flatbuffer(model: bytes) -> bytes:
+def normalize_flatbuffer(
+    model: bytes, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]] | None = None
+) -> bytes:
     """Return a flatbuffer that every supported runtime reads, and that is equal for equal classifiers.
 
     Repairs five things:
@@ -48,12 +52,13 @@ def normalize_flatbuffer(model: bytes) -> bytes:
       such a file and applies the first scale to all channels. The matmuls get the version that TFLite gives them.
     * TensorFlow names and orders the branches of an IF by the number of functions that the process has traced. They
       are put in the order in which ops call them and named by their index, and the names of their tensors are removed.
-    * litert-quantizer 0.11 repeats the scales of a matmul's channels, 12 bytes for each, in every signature. They are
-      stored once, as the weights are.
+    * Every signature repeats what describes its graph: operators, shapes, the scales of a matmul's channels. Equal
+      parts are stored once, as the weights are.
     * Signatures of fixed shapes repeat the graph for each length. What no reader needs is removed from them.
 
     Args:
         model: A flatbuffer from TensorFlow's converter or litert-quantizer.
+        default_shapes: Signature -> input -> shape, for resizable inputs. Others keep the shapes from the converter.
 
     Example:
         >>> from edgedistil_runtime import read_artifact
@@ -78,31 +83,8 @@ def normalize_flatbuffer(model: bytes) -> bytes:
             subgraph.name = f"branch_{index}".encode()
             for tensor in subgraph.tensors:
                 tensor.name = b""
-    _share_scales(content)
-    return packed(content, len(model))
-
-
-class _PackedOnce:
-    """Quantization parameters of one constant, which all tensors with that constant refer to."""
-
-    def __init__(self, parameters: Any) -> None:
-        self._parameters, self._offset = parameters, None
-
-    def Pack(self, builder: Any) -> Any:  # the name that flatbuffers calls
-        """Returns the place of the parameters in the flatbuffer that is being built."""
-        if self._offset is None:
-            self._offset = self._parameters.Pack(builder)
-        return self._offset
-
-
-def _share_scales(content: Any) -> None:
-    found: dict[tuple[int, bytes], _PackedOnce] = {}
-    for subgraph in content.subgraphs:
-        for tensor in subgraph.tensors:
-            scales = tensor.quantization.scale if tensor.quantization is not None else None
-            if scales is not None and len(scales) > 1:
-                key = int(tensor.buffer), np.asarray(scales, np.float32).tobytes()
-                tensor.quantization = found.setdefault(key, _PackedOnce(tensor.quantization))
+    _declare_shapes(content, default_shapes or {})
+    return packed(content, len(model), builder=SharingBuilder)
 
 
 def _strip_fixed(content: Any) -> None:
@@ -177,19 +159,11 @@ def _needs_a_new_kernel(subgraph: Any, op: Any) -> bool:
     return activations.type == schema.TensorType.FLOAT32 and (is_per_channel or weights.type == schema.TensorType.INT4)
 
 
-def declare_shapes(model: bytearray, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
-    """Set the default shapes of resizable inputs, in place.
-
-    Args:
-        model: A flatbuffer.
-        default_shapes: Signature -> input -> shape. Other inputs keep the shapes from the converter.
-    """
-    root = schema.Model.GetRootAs(model, 0)
-    for i in range(root.SignatureDefsLength()):
-        signature = root.SignatureDefs(i)
-        subgraph = root.Subgraphs(signature.SubgraphIndex())
-        shapes = default_shapes.get(signature.SignatureKey().decode(), {})
-        for k in range(signature.InputsLength()):
-            shape = shapes.get(signature.Inputs(k).Name().decode())
+def _declare_shapes(content: Any, default_shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
+    for signature in content.signatureDefs:
+        subgraph = content.subgraphs[signature.subgraphIndex]
+        shapes = default_shapes.get(signature.signatureKey.decode(), {})
+        for entry in signature.inputs:
+            shape = shapes.get(entry.name.decode())
             if shape is not None:
-                subgraph.Tensors(signature.Inputs(k).TensorIndex()).ShapeAsNumpy()[:] = shape
+                subgraph.tensors[entry.tensorIndex].shape = np.array(shape, np.int32)

@@ -1,10 +1,16 @@
-"""Compares an encoder for a Coralboard in the vendor's simulator with LiteRT's reference kernels.
+"""Compares an encoder for a Coralboard in the vendor's simulator with LiteRT's kernels.
 
 torq-compile was seen to compile encoders whose simulated answers are wrong by up to 0.9, without an error. So a file
 is written only if the simulator answers the golden cases as the flatbuffer does.
+
+How near that must be depends on the text. LiteRT has three sets of int8 kernels that round differently. On texts like
+those that a classifier was trained on, they are within a few steps of each other; on others, a step before a layer norm
+can become thirty after it. The simulator rounds in a fourth way, so it may be further from LiteRT where LiteRT's own
+kernels are far apart, and nowhere else.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,18 +24,89 @@ from edgedistil_converters.targets.torq_tools import TorqTools, find_torq_tools,
 from edgedistil_runtime.artifact import Artifact, CompiledTensor, GoldenCase, read_artifact
 from edgedistil_runtime.backends.choice import default_backend
 from edgedistil_runtime.contract import EMBED, TOKEN_IDS, VMFB_MEMBER
+from edgedistil_runtime.decision import Decision
 from edgedistil_runtime.errors import ParityError
 
-__all__ = ["SIMULATED_CASES", "SIMULATION_TOLERANCE", "check_simulation", "simulated_and_expected"]
+__all__ = [
+    "LARGEST_TOLERANCE",
+    "SIMULATED_CASES",
+    "SIMULATION_TOLERANCE",
+    "SimulatedText",
+    "check_simulation",
+    "simulate_texts",
+]
 
 # Every golden case: a defect of the compiler was seen on 17 of 60 texts, and not on the three that were tried first. A
 # text of 2 layers, width 128 and 48 tokens takes 3 s on a quiet core.
 SIMULATED_CASES = 8
-# Of a probability, in steps of its int8. On 60 texts the simulator was within 13 steps of LiteRT's reference kernels,
-# and LiteRT's own XNNPACK kernels were within 14.
-SIMULATION_TOLERANCE = 16 / 256
+_STEP = 1 / 256  # of a probability in int8
+# Of a text on which LiteRT's kernels agree. When this was built, the simulator was within 13 steps of LiteRT's
+# reference kernels on 60 texts of the bundled preset, and LiteRT's own XNNPACK kernels were within 14.
+SIMULATION_TOLERANCE = 16 * _STEP
+# Of any text. A wrong program was seen to be off by 0.9 and 0.59.
+LARGEST_TOLERANCE = 64 * _STEP
+_SPREADS = (
+    2  # no further from the nearest set of kernels than these are from each other, so twice that from any of them
+)
+_KERNELS = (
+    OpResolverType.BUILTIN_REF,
+    OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    OpResolverType.AUTO,  # XNNPACK
+)
 
 _Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SimulatedText:
+    """Probabilities of one text.
+
+    Attributes:
+        simulated: Those of the simulator.
+        kernels: Those of LiteRT's sets of kernels; the reference kernels are first.
+
+    Example:
+        >>> text = SimulatedText(np.array([0.5, 0.5]), (np.array([0.6, 0.4]), np.array([0.75, 0.25])))
+        >>> round(text.difference, 2), round(text.spread, 2), text.tolerance
+        (0.1, 0.15, 0.25)
+    """
+
+    simulated: _Row
+    kernels: tuple[_Row, ...]
+
+    @property
+    def expected(self) -> _Row:
+        """Probabilities of LiteRT's reference kernels."""
+        return self.kernels[0]
+
+    @property
+    def difference(self) -> float:
+        """Largest difference of a probability between the simulator and LiteRT's reference kernels."""
+        return float(np.abs(self.simulated - self.expected).max())
+
+    @property
+    def spread(self) -> float:
+        """Largest difference of a probability between two of LiteRT's sets of kernels."""
+        return float(np.ptp(np.stack(self.kernels), axis=0).max())
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference that is allowed."""
+        return min(max(SIMULATION_TOLERANCE, _SPREADS * self.spread), LARGEST_TOLERANCE)
+
+    def has_label(self, decision: Decision) -> bool:
+        """Return True if the simulator gives the labels of LiteRT's reference kernels."""
+        return decision.is_same(self.expected, self.simulated)
+
+    def is_allowed(self, decision: Decision) -> bool:
+        """Return True if the simulator is near enough.
+
+        Other labels are allowed only where LiteRT's own kernels are further apart than the labels are.
+        """
+        undecided_by = min(self.spread, LARGEST_TOLERANCE)
+        return self.difference <= self.tolerance and (
+            self.has_label(decision) or decision.is_close_call(self.expected, self.simulated, undecided_by)
+        )
 
 
 def check_simulation(path: Path, cases: Sequence[GoldenCase]) -> dict[str, Any]:
@@ -43,36 +120,44 @@ def check_simulation(path: Path, cases: Sequence[GoldenCase]) -> dict[str, Any]:
         The result, as plain data for metadata.
 
     Raises:
-        ParityError: A probability differs by more than `SIMULATION_TOLERANCE`, or a label.
+        ParityError: A probability differs by more than the text's tolerance, or a label that LiteRT's kernels agree on.
         ConversionError: The simulator is missing or refuses the encoder.
     """
     artifact = read_artifact(path)
     rows = [case.token_ids for case in cases[:SIMULATED_CASES]]
-    found = simulated_and_expected(artifact, rows, find_torq_tools())
-    differences = [float(np.abs(simulated - expected).max()) for simulated, expected in found]
+    found = simulate_texts(artifact, rows, find_torq_tools())
     decision = artifact.metadata.decision
-    same = [decision.is_same(expected, simulated) for simulated, expected in found]
-    if max(differences) > SIMULATION_TOLERANCE or not all(same):
-        worst = int(np.argmax(differences))
-        raise ParityError(
-            f"The compiled encoder computes something else than the one that was compiled: in the vendor's simulator "
-            f"a probability of {cases[worst].text!r} differs by {differences[worst]:.3g} from LiteRT's reference "
-            f"kernels, at most {SIMULATION_TOLERANCE:.3g} is allowed, and {same.count(False)} of {len(same)} texts "
-            "have another label. This is a defect of the compiler or the simulator, not of the classifier. Use the "
-            "target cpu (`target`), or another version of torq-compiler."
-        )
+    same = [text.has_label(decision) for text in found]
+    if not all(text.is_allowed(decision) for text in found):
+        worst = max(range(len(found)), key=lambda number: _excess(found[number], decision))
+        raise ParityError(_refusal(cases[worst].text, found[worst], f"{same.count(False)} of {len(same)}"))
     return {
         "texts": len(found),
-        "largest_difference": max(differences),
+        "largest_difference": max(text.difference for text in found),
         "tolerance": SIMULATION_TOLERANCE,
-        "label_agreement": 1.0,
+        "beyond_tolerance": sum(text.difference > SIMULATION_TOLERANCE for text in found),
+        "largest_spread_of_kernels": max(text.spread for text in found),
+        "label_agreement": same.count(True) / len(same),
     }
 
 
-def simulated_and_expected(
-    artifact: Artifact, rows: Sequence[Sequence[int]], tools: TorqTools
-) -> list[tuple[_Row, _Row]]:
-    """Returns probabilities of each row of token ids: those of the simulator, and those of LiteRT's reference kernels.
+def _excess(text: SimulatedText, decision: Decision) -> tuple[bool, float]:
+    """Orders texts by how far they are from what is allowed."""
+    return not text.is_allowed(decision), text.difference / text.tolerance
+
+
+def _refusal(name: str, text: SimulatedText, other_labels: str) -> str:
+    return (
+        f"The compiled encoder computes something else than the one that was compiled: in the vendor's simulator "
+        f"a probability of {name!r} differs by {text.difference:.3g} from LiteRT's reference kernels, at most "
+        f"{text.tolerance:.3g} is allowed where LiteRT's own kernels differ by {text.spread:.3g}, and {other_labels} "
+        "texts have another label. This is a defect of the compiler or the simulator, not of the classifier. Use the "
+        "target cpu (`target`), or another version of torq-compiler."
+    )
+
+
+def simulate_texts(artifact: Artifact, rows: Sequence[Sequence[int]], tools: TorqTools) -> list[SimulatedText]:
+    """Returns the probabilities of each row of token ids, by the simulator and by LiteRT.
 
     Args:
         artifact: A file for a Coralboard.
@@ -86,10 +171,7 @@ def simulated_and_expected(
     assert part is not None
     assert encoder.compiled is not None
     *inputs, output = part.tensors
-    reference = Interpreter(
-        model_content=encoder.model, num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-    )
-    reference.allocate_tensors()
+    interpreters = [_interpreter(encoder.model, kernels) for kernels in _KERNELS]
     host = default_backend(artifact.model)
     found = []
     with TemporaryDirectory(prefix="edgedistil-") as folder:
@@ -100,10 +182,17 @@ def simulated_and_expected(
                 padded = padded_row(row, part.lengths[-1], artifact.metadata.tokenizer.pad_id)
                 values = host.run(EMBED, {TOKEN_IDS: padded})
                 simulated = simulate(tools, module, [values[tensor.name] for tensor in inputs])
-                found.append((_numbers(simulated, output), _numbers(_run(reference, values), output)))
+                kernels = tuple(_numbers(_run(interpreter, values), output) for interpreter in interpreters)
+                found.append(SimulatedText(_numbers(simulated, output), kernels))
         finally:
             host.close()
     return found
+
+
+def _interpreter(model: bytes, kernels: Any) -> Any:
+    interpreter = Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=kernels)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def _run(interpreter: Any, values: Any) -> NDArray[Any]:
