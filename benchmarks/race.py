@@ -148,11 +148,11 @@ def export(folder: Path) -> None:
     classifier.export(str(folder / "keras_hub.tflite"), format="litert", verbose=False, optimizations=optimizations)
 
 
-def make_texts(folder: Path, texts: Sequence[str], lengths: tuple[int, int], count: int) -> list[str]:
+def make_texts(vocabulary: Path, texts: Sequence[str], lengths: tuple[int, int], count: int) -> list[str]:
     """Texts with a number of tokens within bounds: as they are, or joined."""
     from tokenizers import BertWordPieceTokenizer
 
-    tokenizer = BertWordPieceTokenizer(str(folder / "checkpoint" / "vocab.txt"))
+    tokenizer = BertWordPieceTokenizer(str(vocabulary))
     least, most = lengths
     draw, found = random.Random(0), []
     while len(found) < count:
@@ -179,11 +179,12 @@ def race(shape: str, threads: int, options: argparse.Namespace) -> list[dict[str
         answers = given[one.name]
         rows[one.name]["accuracy"] = share(names[i] == label for i, label in zip(answers, labels, strict=True))
         rows[one.name]["same"] = share(i == k for i, k in zip(answers, given.get(REFERENCE, answers), strict=True))
+    vocabulary = folder / "checkpoint" / "vocab.txt"
     for length, bounds in LENGTHS.items():
-        texts = make_texts(folder, test.texts, bounds, options.block * options.rounds)
+        texts = make_texts(vocabulary, test.texts, bounds, options.block * options.rounds)
         blocks = [texts[start : start + options.block] for start in range(0, len(texts), options.block)]
         take_turns(entered, blocks, rows, length, is_together=False)
-    together = [[*make_texts(folder, test.texts, (8, 40), options.bulk)] for _ in range(max(3, options.rounds // 3))]
+    together = [[*make_texts(vocabulary, test.texts, (8, 40), options.bulk)] for _ in range(max(3, options.rounds // 3))]
     take_turns(entered, together, rows, "bulk", is_together=True)
     for one in entered:
         rows[one.name]["megabytes"] = one.ask(texts=asked[:1], together=False)["megabytes"]
