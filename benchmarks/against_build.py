@@ -46,7 +46,10 @@ with TextClassifier(sys.argv[1], num_threads=1, weight_cache=False) as classifie
     for text in sys.argv[2:]:
         classifier.classify(text)
 """
-COUNTED_TEXT = {20: "where is my new card", 96: "I would like to know where my new card is now and why it takes so long"}
+COUNTED_TEXTS = (
+    "where is my new card",
+    "I would like to know where my new card is now and why it takes you so long to send it",
+)
 REPEATED = 5  # texts that are counted
 
 
@@ -117,7 +120,7 @@ def compare(preset: str, before: Path, options: argparse.Namespace) -> dict[str,
         row["predict"] = predict(builds, test, options)
     if options.instructions:
         row["instructions"] = {
-            size: {name: count(build, text) for name, build in builds.items()} for size, text in COUNTED_TEXT.items()
+            len(text): {name: count(build, text) for name, build in builds.items()} for text in COUNTED_TEXTS
         }
     return row
 

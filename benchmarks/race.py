@@ -184,8 +184,8 @@ def race(shape: str, threads: int, options: argparse.Namespace) -> list[dict[str
         texts = make_texts(vocabulary, test.texts, bounds, options.block * options.rounds)
         blocks = [texts[start : start + options.block] for start in range(0, len(texts), options.block)]
         take_turns(entered, blocks, rows, length, is_together=False)
-    together = [[*make_texts(vocabulary, test.texts, (8, 40), options.bulk)] for _ in range(max(3, options.rounds // 3))]
-    take_turns(entered, together, rows, "bulk", is_together=True)
+    together = make_texts(vocabulary, test.texts, (8, 40), options.bulk)
+    take_turns(entered, [together] * max(3, options.rounds // 3), rows, "bulk", is_together=True)
     for one in entered:
         rows[one.name]["megabytes"] = one.ask(texts=asked[:1], together=False)["megabytes"]
         one.close()
