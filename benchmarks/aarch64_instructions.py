@@ -75,7 +75,7 @@ class Arm:
 
 
 def count_executed(log: Iterable[bytes]) -> int:
-    """Counts the instructions of the executed blocks in QEMU's log of what it translates and runs (`in_asm`, `exec`)."""
+    """Counts the instructions of the executed blocks in QEMU's log of what it translates and executes."""
     lengths: dict[bytes, int] = {}  # address of a block, 16 hexadecimal digits -> its instructions
     executed, block = 0, b""
     for line in log:

@@ -48,7 +48,7 @@ with TextClassifier(sys.argv[1], num_threads=1, weight_cache=False) as classifie
 """
 COUNTED_TEXTS = (
     "where is my new card",
-    "I would like to know where my new card is now and why it takes you so long to send it",
+    "I would like to know where my new card is now and why it takes you so long to send it to me",
 )
 REPEATED = 5  # texts that are counted
 
