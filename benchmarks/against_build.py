@@ -35,7 +35,7 @@ from without_avx512 import environment_without_avx512
 from edgedistil.data import read_labelled_texts
 from edgedistil_runtime.benchmarking.machine import read_machine
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).parent
 NAME = "EdgeDistil int8"
 BUNDLED = "smart_home_tiny_en"
 PRESETS = {BUNDLED: "2 × 128", "edgedistil_tiny_en": "2 × 128, mean of the tokens", "all_minilm_l6_v2_en": "MiniLM"}
@@ -68,7 +68,7 @@ class Build:
 
     def command(self, *arguments: str | Path) -> list[str]:
         """An `edgedistil` command of this build."""
-        return [str(self.python.with_name("edgedistil")), *map(str, arguments)]
+        return [str(self.python), "-P", "-m", "edgedistil", *map(str, arguments)]  # -P: nothing of this folder
 
 
 def prepare(preset: str, before: Path, options: argparse.Namespace) -> tuple[Path, dict[str, Build]]:
