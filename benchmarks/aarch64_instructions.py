@@ -5,8 +5,8 @@
 
 QEMU runs the program of another processor and counts no time, but it can write every block of instructions that it
 translates, and every block that it executes. It does so here for the code of LiteRT's library only; Python, NumPy and
-the C library are not counted. A count is that of one more run less the runs before it, so that loading does not count.
-*repeated* is a text after itself, *changed* the same text after one that is longer by a word.
+the C library are not counted. The program writes a mark into the same log before each run. *repeated* is a text after
+itself, *changed* the same text after one that is longer by a word.
 
 The processor is a Cortex-A76, that of a Raspberry Pi 5, which multiplies int8 by dot products. --before also takes the
 runtime of that build, which encodes the text as it did. Prints a table, then one line of JSON.
@@ -22,14 +22,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "libpywrap_litert_common.so"  # has LiteRT and XNNPACK
+MARK = "MARK"
 CHILD = f"""
-import sys
+import os, sys
 from ai_edge_litert.interpreter import Interpreter
 from edgedistil_runtime.text_bytes import encode_text
 if sys.argv[1]:
     run = Interpreter(model_path=sys.argv[1], num_threads=1).get_signature_runner("classify_text")
-    for text in sys.argv[2:]:
-        run(text=encode_text(text))
+    for text in sys.argv[3:]:
+        row = encode_text(text)
+        os.write(int(sys.argv[2]), b"{MARK}\\n")
+        run(text=row)
 else:
     print(next(line for line in open("/proc/self/maps") if "{LIBRARY}" in line and " r-xp " in line))
 """
@@ -49,8 +52,8 @@ class Arm:
         first, end = re.findall(r"^([0-9a-f]+)-([0-9a-f]+)", shown.stdout)[0]
         self._code = f"0x{first}..0x{int(end, 16) - 1:x}"
 
-    def count(self, model: Path, texts: Sequence[str]) -> int:
-        """Returns the instructions of LiteRT that a process executes to load a model and classify texts."""
+    def count(self, model: Path, texts: Sequence[str]) -> list[int]:
+        """Returns the instructions of LiteRT for each of some texts that a process classifies."""
         reader, writer = os.pipe()
         traced = {
             "QEMU_DFILTER": self._code,
@@ -58,7 +61,7 @@ class Arm:
             "QEMU_LOG_FILENAME": f"/dev/fd/{writer}",
         }
         child = subprocess.Popen(
-            [*self._command, str(model), *texts],
+            [*self._command, str(model), str(writer), *texts],
             env=self._variables | traced,
             pass_fds=(writer,),
             stdout=subprocess.DEVNULL,
@@ -71,16 +74,16 @@ class Arm:
         _, errors = child.communicate()
         if child.returncode:
             raise ChildProcessError(f"{model} under QEMU ended with {child.returncode}: {errors[-500:]}")
-        return found
+        return found[1:]  # loading comes first
 
 
-def count_executed(log: Iterable[bytes]) -> int:
-    """Counts the instructions of the executed blocks in QEMU's log of what it translates and executes."""
+def count_executed(log: Iterable[bytes]) -> list[int]:
+    """Counts the instructions of the executed blocks in QEMU's log of what it translates and executes, by mark."""
     lengths: dict[bytes, int] = {}  # address of a block, 16 hexadecimal digits -> its instructions
-    executed, block = 0, b""
+    executed, block, mark = [0], b"", MARK.encode()
     for line in log:
         if line.startswith(b"Trace"):  # Trace 0: HOST [FLAGS/ADDRESS/FLAGS/FLAGS]
-            executed += lengths[line.split(b"/", 2)[1]]
+            executed[-1] += lengths[line.split(b"/", 2)[1]]
         elif line.startswith(b"0x"):  # 0xADDRESS:  CODE  INSTRUCTION
             if not block:
                 block = line[2:].split(b":", 1)[0].rjust(16, b"0")
@@ -88,6 +91,8 @@ def count_executed(log: Iterable[bytes]) -> int:
             lengths[block] += 1
         elif line.startswith(b"IN:"):
             block = b""
+        elif line.startswith(mark):
+            executed.append(0)
     return executed
 
 
@@ -109,10 +114,8 @@ def main() -> None:
         longer = f"{text} please"
         base: dict[str, float] = {}
         for name, (file, arm) in builds.items():
-            counts = {
-                "repeated": arm.count(file, [text] * 3) - arm.count(file, [text] * 2),
-                "changed": arm.count(file, [text, longer, text]) - arm.count(file, [text, longer]),
-            }
+            _, repeated, _, changed = arm.count(file, [text, text, longer, text])
+            counts = {"repeated": repeated, "changed": changed}
             base = base or counts
             rows.append({"file": str(file), "characters": len(text), "build": name, **counts})
             cells = [f"{count / 1e6:.2f} | {count / base[key]:.2f}" for key, count in counts.items()]
