@@ -43,6 +43,13 @@ PLANS = {  # name of a file -> scheme, and which int4 weights share a scale
     "int4_channel": ("int4", "channel"),
     "fp32": ("fp32", "block"),
 }
+FILES = {  # name of a file -> its contestant
+    "int8": OWN,
+    "int4": "EdgeDistil int4",
+    "int4_channel": "EdgeDistil int4, a scale per channel",
+    "fp32": "EdgeDistil fp32",
+}
+EXPORT = "KerasHub export, 128 tokens"
 LENGTHS = {"8 to 16 tokens": (8, 16), "32 tokens": (28, 34), "128 tokens": (118, 128)}
 FLOAT32, SAME = "fp32", 1e-3
 TOKENS = 128  # of every text in KerasHub's export
@@ -109,10 +116,10 @@ def prepare(shape: str, options: argparse.Namespace) -> Path:
         ]
         subprocess.run([*map(str, command), "--out", str(folder)], check=True)
         shutil.copy(options.data / "train.csv", folder / "train.csv")
-    for name in PLANS:
-        if not (folder / f"edgedistil_{name}.tflite").is_file():
+    for name, contestant in FILES.items():
+        if contestant in options.contestants and not (folder / f"edgedistil_{name}.tflite").is_file():
             convert(folder, name)
-    if not (folder / "keras_hub.tflite").is_file():
+    if EXPORT in options.contestants and not (folder / "keras_hub.tflite").is_file():
         export(folder)
     return folder
 
@@ -196,7 +203,7 @@ def enter(folder: Path, threads: int, options: argparse.Namespace) -> list[Conte
     """Starts the contestants; one that does not start is named and left out."""
     found = []
     variables = kernels(options)
-    for name in CONTESTANTS:
+    for name in options.contestants:
         if options.without_avx512 and name == SEES_AVX512:
             continue
         python = Path(sys.executable) if name.startswith(IN_PROJECT) else options.race_python
@@ -291,6 +298,9 @@ def main() -> None:
     parser.add_argument("shapes", nargs="+", choices=["base", "minilm", "small", "tiny"])
     parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and test.csv")
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument(
+        "--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS), metavar="NAME"
+    )
     parser.add_argument("--texts", type=int, default=300, help="test texts for accuracy and agreement")
     parser.add_argument("--block", type=int, default=20, help="texts in a block")
     parser.add_argument("--rounds", type=int, default=9)
@@ -301,6 +311,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/race"), help="folder for checkpoints and files")
     parser.add_argument("--table", type=Path, help="a Markdown file whose parts between marks are replaced")
     options = parser.parse_args()
+    if OWN not in options.contestants:
+        parser.error(f"--contestants must have {OWN!r}, with which the others are compared.")
     rows = []
     for shape in options.shapes:
         found = [row for threads in options.threads for row in race(shape, threads, options)]
