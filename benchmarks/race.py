@@ -43,6 +43,13 @@ PLANS = {  # name of a file -> scheme, and which int4 weights share a scale
     "int4_channel": ("int4", "channel"),
     "fp32": ("fp32", "block"),
 }
+FILES = {  # name of a file -> its contestant
+    "int8": OWN,
+    "int4": "EdgeDistil int4",
+    "int4_channel": "EdgeDistil int4, a scale per channel",
+    "fp32": "EdgeDistil fp32",
+}
+EXPORT = "KerasHub export, 128 tokens"
 LENGTHS = {"8 to 16 tokens": (8, 16), "32 tokens": (28, 34), "128 tokens": (118, 128)}
 FLOAT32, SAME = "fp32", 1e-3
 TOKENS = 128  # of every text in KerasHub's export
@@ -109,10 +116,10 @@ def prepare(shape: str, options: argparse.Namespace) -> Path:
         ]
         subprocess.run([*map(str, command), "--out", str(folder)], check=True)
         shutil.copy(options.data / "train.csv", folder / "train.csv")
-    for name in PLANS:
-        if not (folder / f"edgedistil_{name}.tflite").is_file():
+    for name, contestant in FILES.items():
+        if contestant in options.contestants and not (folder / f"edgedistil_{name}.tflite").is_file():
             convert(folder, name)
-    if not (folder / "keras_hub.tflite").is_file():
+    if EXPORT in options.contestants and not (folder / "keras_hub.tflite").is_file():
         export(folder)
     return folder
 
@@ -148,11 +155,11 @@ def export(folder: Path) -> None:
     classifier.export(str(folder / "keras_hub.tflite"), format="litert", verbose=False, optimizations=optimizations)
 
 
-def make_texts(folder: Path, texts: Sequence[str], lengths: tuple[int, int], count: int) -> list[str]:
+def make_texts(vocabulary: Path, texts: Sequence[str], lengths: tuple[int, int], count: int) -> list[str]:
     """Texts with a number of tokens within bounds: as they are, or joined."""
     from tokenizers import BertWordPieceTokenizer
 
-    tokenizer = BertWordPieceTokenizer(str(folder / "checkpoint" / "vocab.txt"))
+    tokenizer = BertWordPieceTokenizer(str(vocabulary))
     least, most = lengths
     draw, found = random.Random(0), []
     while len(found) < count:
@@ -179,12 +186,13 @@ def race(shape: str, threads: int, options: argparse.Namespace) -> list[dict[str
         answers = given[one.name]
         rows[one.name]["accuracy"] = share(names[i] == label for i, label in zip(answers, labels, strict=True))
         rows[one.name]["same"] = share(i == k for i, k in zip(answers, given.get(REFERENCE, answers), strict=True))
+    vocabulary = folder / "checkpoint" / "vocab.txt"
     for length, bounds in LENGTHS.items():
-        texts = make_texts(folder, test.texts, bounds, options.block * options.rounds)
+        texts = make_texts(vocabulary, test.texts, bounds, options.block * options.rounds)
         blocks = [texts[start : start + options.block] for start in range(0, len(texts), options.block)]
         take_turns(entered, blocks, rows, length, is_together=False)
-    together = [[*make_texts(folder, test.texts, (8, 40), options.bulk)] for _ in range(max(3, options.rounds // 3))]
-    take_turns(entered, together, rows, "bulk", is_together=True)
+    together = make_texts(vocabulary, test.texts, (8, 40), options.bulk)
+    take_turns(entered, [together] * max(3, options.rounds // 3), rows, "bulk", is_together=True)
     for one in entered:
         rows[one.name]["megabytes"] = one.ask(texts=asked[:1], together=False)["megabytes"]
         one.close()
@@ -195,7 +203,7 @@ def enter(folder: Path, threads: int, options: argparse.Namespace) -> list[Conte
     """Starts the contestants; one that does not start is named and left out."""
     found = []
     variables = kernels(options)
-    for name in CONTESTANTS:
+    for name in options.contestants:
         if options.without_avx512 and name == SEES_AVX512:
             continue
         python = Path(sys.executable) if name.startswith(IN_PROJECT) else options.race_python
@@ -290,6 +298,9 @@ def main() -> None:
     parser.add_argument("shapes", nargs="+", choices=["base", "minilm", "small", "tiny"])
     parser.add_argument("--data", type=Path, required=True, help="folder with train.csv and test.csv")
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument(
+        "--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS), metavar="NAME"
+    )
     parser.add_argument("--texts", type=int, default=300, help="test texts for accuracy and agreement")
     parser.add_argument("--block", type=int, default=20, help="texts in a block")
     parser.add_argument("--rounds", type=int, default=9)
@@ -300,6 +311,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/race"), help="folder for checkpoints and files")
     parser.add_argument("--table", type=Path, help="a Markdown file whose parts between marks are replaced")
     options = parser.parse_args()
+    if OWN not in options.contestants:
+        parser.error(f"--contestants must have {OWN!r}, with which the others are compared.")
     rows = []
     for shape in options.shapes:
         found = [row for threads in options.threads for row in race(shape, threads, options)]

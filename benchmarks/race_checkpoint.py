@@ -31,6 +31,10 @@ from transformers import (
 
 SHAPES = {"base": (6, 768, 12), "minilm": (6, 384, 12), "small": (4, 256, 4), "tiny": (2, 128, 2)}
 FITTED_ON = 3000  # texts
+# The inverse of the regularization of the last layer. With random weights the features say little, and a layer that is
+# sure of each of them would turn a rounding error of int4 into another label with a probability of 1.
+CERTAINTY = {"minilm": 1.0}
+UNCERTAIN = 0.01
 CALIBRATED_ON = 300  # of them, for OpenVINO's ranges
 
 
@@ -68,8 +72,8 @@ def make_model(shape: str, encoder: Path, labels: list[str]) -> Any:
     return BertForSequenceClassification(config)
 
 
-def fit_head(model: Any, tokenizer: Any, texts: list[str], numbers: list[int]) -> None:
-    """Replaces the last layer by a logistic regression of what it reads."""
+def fit_head(model: Any, tokenizer: Any, texts: list[str], numbers: list[int], *, certainty: float) -> None:
+    """Replaces the last layer by a logistic regression of what it reads; certainty is scikit-learn's `C`."""
     seen: list[Any] = []
     hook = model.classifier.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numpy()))
     with torch.inference_mode():
@@ -78,7 +82,7 @@ def fit_head(model: Any, tokenizer: Any, texts: list[str], numbers: list[int]) -
     hook.remove()
     features = np.concatenate(seen)
     center, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
-    fitted = LogisticRegression(max_iter=300, C=1.0).fit((features - center) / scale, numbers)
+    fitted = LogisticRegression(max_iter=300, C=certainty).fit((features - center) / scale, numbers)
     kernel = fitted.coef_ / scale
     bias = fitted.intercept_ - kernel @ center
     model.classifier.weight.data = torch.tensor(kernel, dtype=torch.float32)
@@ -209,7 +213,9 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(options.encoder)
     model = make_model(options.shape, options.encoder, names).eval()
     chosen = np.random.default_rng(0).permutation(len(texts))[:FITTED_ON]
-    fit_head(model, tokenizer, [texts[i] for i in chosen], [names.index(labels[i]) for i in chosen])
+    numbers = [names.index(labels[i]) for i in chosen]
+    certainty = CERTAINTY.get(options.shape, UNCERTAIN)
+    fit_head(model, tokenizer, [texts[i] for i in chosen], numbers, certainty=certainty)
     model.save_pretrained(options.out / "checkpoint")
     tokenizer.save_pretrained(options.out / "checkpoint")
     shutil.copy(options.encoder / "vocab.txt", options.out / "checkpoint" / "vocab.txt")

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from edgedistil.cli import main
 from edgedistil_runtime import FakeBackend, Signature, TextClassifier
+from edgedistil_runtime.benchmarking import load_cost as load_cost_module
 from edgedistil_runtime.benchmarking import speed as speed_module
 from edgedistil_runtime.benchmarking import timing as timing_module
 from edgedistil_runtime.benchmarking.load_cost import LoadCost, measure_load, peak_memory
@@ -151,6 +152,14 @@ def test_a_process_that_fails_says_why(artifact):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(BackendError, match=r"echo.tflite could not be opened .* status 1: .*ArtifactError"):
         measure_load(path, "hello")
+
+
+def test_a_process_that_does_not_end_is_named_with_a_next_step(artifact, monkeypatch):
+    monkeypatch.setattr(load_cost_module, "_LONGEST_WAIT", 0.001)
+    with pytest.raises(
+        BackendError, match=r"within 0 s .* Received: echo.tflite, .* edgedistil-runtime classify \S+ hello"
+    ):
+        measure_load(artifact(), "hello")
 
 
 def test_the_child_brings_no_tensorflow(artifact, monkeypatch, tmp_path):

@@ -74,7 +74,9 @@ def test_benchmark_of_no_texts(content, message, echo_path, tmp_path, capsys):
     if content is not None:
         texts.write_text(content, encoding="utf-8")
     assert main(["benchmark", str(echo_path), "--texts", str(texts)]) == 1
-    assert message in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "leave --texts out to time built-in texts" in printed
 
 
 def test_info_as_json(echo_path, capsys):

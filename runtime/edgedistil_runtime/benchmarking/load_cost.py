@@ -72,7 +72,10 @@ def measure_load(path: Path, text: str, *, accelerator: str = CPU, num_threads: 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendError(f"{path.name} gave no label within {_LONGEST_WAIT:.0f} s in a new process.") from error
+        raise BackendError(
+            f"A file must give its first label within {_LONGEST_WAIT:.0f} s in a new process. Received: {path.name}, "
+            f"which gave none. See whether it runs here: edgedistil-runtime classify {path} hello"
+        ) from error
     if done.returncode:
         last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise BackendError(

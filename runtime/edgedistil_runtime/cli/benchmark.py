@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []  # `cli.main` calls `add_parser` and `run`
 
 _HEAD = ("model", "MB", "p50 ms", "p90 ms", "p99 ms", "texts/s", "batch texts/s", "load ms", "peak MB")
+_NEXT = "Give another file with --texts, or leave --texts out to time built-in texts."
 
 
 def add_parser(commands: Any) -> None:
@@ -70,10 +71,12 @@ def _read(path: Path) -> list[str]:
     try:
         lines = path.read_bytes().decode("utf-8-sig", "replace").splitlines()
     except OSError as error:
-        raise DataError(f"The texts must be in a file that can be read. Received: {path}: {error.strerror}.") from error
+        raise DataError(
+            f"The texts must be in a file that can be read. Received: {path}: {error.strerror}. {_NEXT}"
+        ) from error
     texts = [line for line in lines if line.strip()]
     if not texts:
-        raise DataError(f"The file must have a text on each line. Received: {path}, which has none.")
+        raise DataError(f"The file must have a text on each line. Received: {path}, which has none. {_NEXT}")
     return texts
 
 
