@@ -6,7 +6,16 @@ import { DemoError } from './errors.js';
 import { explain } from './explanation.js';
 import { openVerified } from './gpu.js';
 import { keepForOffline } from './offline.js';
-import { setExamples, setModel, showAnswer, showError, showLoading, showState, showTruncated } from './view.js';
+import {
+  setExamples,
+  setModel,
+  showAnswer,
+  showChecking,
+  showError,
+  showLoading,
+  showState,
+  showTruncated,
+} from './view.js';
 import { clearExplanation, showExplanation, showProgress } from './view_explanation.js';
 
 const BUNDLED = './model.tflite';
@@ -52,19 +61,17 @@ function answer() {
 
 async function classify(content) {
   showAnswer(await session.classifier.classify(content), content);
+  await turn();
+  if (isAnswerDue) return; // the text has changed
   showTruncated(await session.classifier.isTruncated(content));
 }
 
 /** Explains the answer to the text as it stands; stops when the text changes. */
 function explainText() {
   const content = text.value;
-  let rested = performance.now();
+  const step = stepsWith(showProgress);
   const goesOn = async (done, count) => {
-    if (performance.now() - rested > RESPONSIVE) {
-      showProgress(done, count);
-      await new Promise((resolve) => setTimeout(resolve)); // so that the page can be used meanwhile
-      rested = performance.now();
-    }
+    await step(done, count);
     return text.value === content;
   };
   enqueue(async () => {
@@ -80,14 +87,14 @@ function take(files) {
     if (files.length > 1) throw new DemoError('Drop one file at a time.');
     checkSize(files[0].size);
     showLoading(files[0].name);
-    await use(new Uint8Array(await files[0].arrayBuffer()));
+    await use(await contentOf(files[0]));
   }, `${files[0].name} was not used.`);
 }
 
 async function use(content) {
   if (!session.engine) throw new DemoError('LiteRT, which runs the model, is not there. Reload the page.');
   const artifact = await readArtifact(content);
-  const classifier = await openVerified(artifact, session.engine);
+  const classifier = await openVerified(artifact, session.engine, stepsWith(showChecking));
   session.classifier?.close();
   session.classifier = classifier;
   clearExplanation();
@@ -97,6 +104,22 @@ async function use(content) {
     answer();
   });
   await classify(text.value);
+}
+
+/** What to call before each part of a long task: it shows how far that is, and lets the page be used meanwhile. */
+function stepsWith(show) {
+  let rested = performance.now();
+  return async (done, count) => {
+    if (performance.now() - rested <= RESPONSIVE) return;
+    show(done, count);
+    await turn();
+    rested = performance.now();
+  };
+}
+
+/** Lets the browser paint and pass on what a person did. */
+function turn() {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 function enqueue(task, context = '') {
@@ -122,6 +145,15 @@ async function fetched(url) {
     throw new DemoError('The bundled model could not be fetched. Check the connection and reload the page.', {
       cause: error,
     });
+  }
+}
+
+async function contentOf(chosen) {
+  try {
+    return new Uint8Array(await chosen.arrayBuffer());
+  } catch (error) {
+    const message = 'It cannot be read: it is a folder, or it was moved or changed meanwhile. Choose a file again.';
+    throw new DemoError(message, { cause: error });
   }
 }
 

@@ -20,6 +20,13 @@ const REQUIRED = [METADATA, LABELS, 'vocab.txt'];
 const ENCODER = 'encoder.tflite';
 const ALLOWED = [ENCODER, 'encoder_edgetpu.tflite', 'encoder.vmfb']; // for accelerators that a browser has not
 
+// What cannot run here at all. LiteRT.js refuses a file with a signature that takes or gives int8.
+const DEVICES = {
+  npu: 'an NPU: it takes token ids and no text',
+  edgetpu: 'an Edge TPU: it has int8 signatures, which LiteRT.js does not take',
+  coralboard: 'a Coralboard: it has int8 signatures, which LiteRT.js does not take',
+};
+
 /**
  * @typedef {object} GoldenCase a text, with what the Keras classifier answered
  * @property {string} text
@@ -118,6 +125,11 @@ function fromMetadata(metadata) {
   check('tokenizer', isFilled(tokenizer?.kind) && isLength(tokenizer.sequence_length));
   const thresholds = metadata.schema_version === MULTI_LABEL_SCHEMA_VERSION ? metadata.thresholds : null;
   check('thresholds', thresholds === null || areThresholds(thresholds, labels.length));
+  if (Object.hasOwn(DEVICES, metadata.target)) {
+    throw new ArtifactError(
+      `The model was converted for ${DEVICES[metadata.target]}. Convert again without \`--target ${metadata.target}\`.`,
+    );
+  }
   if (tokenizer.kind !== 'builtin') {
     throw new ArtifactError(
       `The model's tokenizer is \`${tokenizer.kind}\`, which a browser cannot run. ` +
@@ -164,14 +176,16 @@ function check(key, isSound) {
 }
 
 function areThresholds(values, count) {
-  return Array.isArray(values) && values.length === count && values.every((value) => isFraction(value) && value > 0 && value < 1);
+  const isThreshold = (value) => isFraction(value) && value > 0 && value < 1;
+  return Array.isArray(values) && values.length === count && values.every(isThreshold);
 }
 
 function isGoldenCase(item, count) {
   const { text, text_pair: pair, token_ids: ids, probabilities } = item ?? {};
   const areTexts = typeof text === 'string' && (pair == null || typeof pair === 'string');
   const areIds = Array.isArray(ids) && ids.every(Number.isInteger);
-  return areTexts && areIds && Array.isArray(probabilities) && probabilities.length === count && probabilities.every(isFraction);
+  const areFractions = Array.isArray(probabilities) && probabilities.every(isFraction);
+  return areTexts && areIds && areFractions && probabilities.length === count;
 }
 
 function isFilled(value) {

@@ -61,14 +61,19 @@ export class TextClassifier {
    *
    * @param {import('./artifact.js').Artifact} artifact
    * @param {Model} model
+   * @param {(done: number, count: number) => Promise<void>} [onCase] called before each golden case
    * @returns {Promise<TextClassifier>}
    * @throws {EngineError} the model does not take text, or a run failed
    * @throws {MismatchError} this browser computes other probabilities than the model was verified with
    */
-  static async verified(artifact, model) {
+  static async verified(artifact, model, onCase = async () => {}) {
     const classifier = new TextClassifier(artifact, model);
     try {
-      for (const goldenCase of artifact.goldenCases) await classifier.#replay(goldenCase);
+      const cases = artifact.goldenCases;
+      for (const [index, goldenCase] of cases.entries()) {
+        await onCase(index, cases.length);
+        await classifier.#replay(goldenCase);
+      }
       await classifier.classify(''); // also where there are no golden cases: does it run at all?
     } catch (error) {
       model.close();

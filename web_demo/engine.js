@@ -6,6 +6,7 @@ import { declareRowLength } from './flatbuffer.js';
 import { withEncoder } from './gpu.js';
 
 const TOKENIZE = 'tokenize';
+const MOST_MODELS = 2; // at once: the one in use, and the one that may replace it
 
 /**
  * Loads LiteRT.js and its WebAssembly.
@@ -15,15 +16,15 @@ const TOKENIZE = 'tokenize';
  * @throws {EngineError} the browser is too old, or a file could not be fetched
  *
  * @typedef {object} Engine
- * @property {boolean} isThreaded
+ * @property {number} threads of a model on WebAssembly; 1 without cross-origin isolation
  * @property {(flatbuffer: Uint8Array) => Promise<import('./classifier.js').Model>} load
  * @property {() => boolean} hasGpu whether the browser has a WebGPU device
  * @property {(artifact: import('./artifact.js').Artifact) => Promise<import('./classifier.js').Model>} loadOnGpu
  */
 export async function loadEngine(folder) {
-  const isThreaded = Boolean(globalThis.crossOriginIsolated) && navigator.hardwareConcurrency > 1;
+  const processors = globalThis.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   try {
-    return await startEngine(await import(`${folder}/core.js`), `${folder}/wasm/`, isThreaded);
+    return await startEngine(await import(`${folder}/core.js`), `${folder}/wasm/`, processors);
   } catch (error) {
     throw new EngineError(
       'LiteRT, which runs the model, could not be started. Check the connection and reload the page; ' +
@@ -38,25 +39,39 @@ export async function loadEngine(folder) {
  *
  * @param {object} litert the module `@litertjs/core`
  * @param {string} wasm folder of its WebAssembly
- * @param {boolean} isThreaded
+ * @param {number} processors that it may use
  * @returns {Promise<Engine>}
  */
-export async function startEngine(litert, wasm, isThreaded) {
-  const { liteRtWasm } = await litert.loadLiteRt(wasm, { threads: isThreaded });
+export async function startEngine(litert, wasm, processors) {
+  const { liteRtWasm } = await litert.loadLiteRt(wasm, { threads: processors > 1 });
+  const threads = threadsOfModel(processors);
   // LiteRT.js 2.5 compares an input with the shape in the file, in which a length that is open is -1, and so refuses
   // every row. The interpreter behind it does resize its inputs. `load` below checks what there is to check.
   liteRtWasm.checkTensorBufferCompatible = () => {};
-  const load = (flatbuffer) => loadModel(litert, flatbuffer);
+  const load = (flatbuffer) => loadModel(litert, flatbuffer, threads);
   const hasGpu = () => Boolean(litert.getWebGpuDevice());
   const loadOnGpu = async ({ flatbuffer, encoder }) => withEncoder(litert, await load(flatbuffer), encoder);
-  return { isThreaded, load, hasGpu, loadOnGpu };
+  return { threads, load, hasGpu, loadOnGpu };
 }
 
-async function loadModel(litert, flatbuffer) {
+/**
+ * How many threads a model gets: `MOST_MODELS` must fit into the workers that LiteRT.js starts with, one a processor.
+ *
+ * A model has a worker for each of its threads but the first. A worker beyond those of the start runs only after the
+ * page has returned to its event loop, and closing a model waits, without returning there, for each of its threads to
+ * run and end. A page that closed a model with such a worker at once would wait for ever.
+ *
+ * @param {number} processors
+ */
+export function threadsOfModel(processors) {
+  return processors > 1 ? 1 + Math.floor(processors / MOST_MODELS) : 1;
+}
+
+async function loadModel(litert, flatbuffer, numThreads) {
   let compiled;
   const restoreLength = declareRowLength(flatbuffer, TOKENIZE, LONGEST_SEQUENCE);
   try {
-    compiled = await litert.loadAndCompile(flatbuffer, { accelerator: 'wasm' });
+    compiled = await litert.loadAndCompile(flatbuffer, { accelerator: 'wasm', cpuOptions: { numThreads } });
   } catch (error) {
     throw new EngineError(
       'LiteRT.js cannot load this model: it may need more memory than a tab has, or ops that the browser lacks. ' +
@@ -84,7 +99,10 @@ async function run(litert, compiled, signature, inputs) {
 }
 
 /** The row of token ids; values of no meaning follow after the first run. The row must never be shorter than before. */
-async function tokenize(litert, compiled, text) {
+async function tokenize(litert, compiled, row) {
+  // Never the length in the file, with which LiteRT.js cannot read the output of the first run.
+  const text = new Int32Array(row.length + 1);
+  text.set(row);
   return withOutputs(litert, compiled, TOKENIZE, { text }, (outputs) => outputs.token_ids.data());
 }
 

@@ -1,12 +1,12 @@
 // A model in two parts: text to token ids and embeddings on WebAssembly, the encoder on WebGPU.
 //
 // LiteRT gives a whole model to an accelerator, and WebGPU takes no shapes that depend on the text. A file of
-// `--target gpu --fixed-lengths ...` has an encoder of its own, and for each of its lengths N these signatures:
+// `--target gpu --fixed-lengths ...` has a separate encoder, and for each of its lengths N these signatures:
 //
 //     text -> tokenize_BYTES_N -> token ids -> embed_N -> embeddings -> the encoder's classify_embeddings_N
 
 import { CLASSIFY_TEXT, TextClassifier } from './classifier.js';
-import { DemoError, EngineError } from './errors.js';
+import { DemoError, EngineError, MismatchError } from './errors.js';
 
 const TOKENIZE = /^tokenize_([1-9]\d*)_([1-9]\d*)$/;
 
@@ -16,21 +16,26 @@ const TOKENIZE = /^tokenize_([1-9]\d*)_([1-9]\d*)$/;
  *
  * @param {import('./artifact.js').Artifact} artifact
  * @param {import('./engine.js').Engine} engine
- * @returns {Promise<TextClassifier>} with `processor`: `WebGPU` or `WebAssembly`
+ * @param {(done: number, count: number) => Promise<void>} [onCase] called before each test case
+ * @returns {Promise<TextClassifier>} with `processor`: `WebGPU` or `WebAssembly`, and `whyNotGpu` where the file has a
+ *   part for WebGPU that is not used
  * @throws {DemoError} the file does not run on WebAssembly either
  */
-export async function openVerified(artifact, engine) {
-  if (artifact.encoder && engine.hasGpu()) {
+export async function openVerified(artifact, engine, onCase) {
+  let whyNotGpu = null;
+  if (artifact.encoder) {
     try {
-      const classifier = await TextClassifier.verified(artifact, await engine.loadOnGpu(artifact));
-      return Object.assign(classifier, { processor: 'WebGPU' });
+      if (!engine.hasGpu()) throw new EngineError('this browser has no WebGPU device');
+      const classifier = await TextClassifier.verified(artifact, await engine.loadOnGpu(artifact), onCase);
+      return Object.assign(classifier, { processor: 'WebGPU', whyNotGpu });
     } catch (error) {
       if (!(error instanceof DemoError)) throw error;
       console.warn('WebAssembly runs the model, because WebGPU does not:', error);
+      whyNotGpu = error instanceof MismatchError ? 'its answers differ from those that were verified' : error.message;
     }
   }
-  const classifier = await TextClassifier.verified(artifact, await engine.load(artifact.flatbuffer));
-  return Object.assign(classifier, { processor: 'WebAssembly' });
+  const classifier = await TextClassifier.verified(artifact, await engine.load(artifact.flatbuffer), onCase);
+  return Object.assign(classifier, { processor: 'WebAssembly', whyNotGpu });
 }
 
 /**
@@ -47,7 +52,8 @@ export async function withEncoder(litert, host, encoder) {
   let compiled;
   try {
     if (shapes.length === 0) throw new Error('convert with `--fixed-lengths`');
-    compiled = await litert.loadAndCompile(encoder, { accelerator: 'webgpu' });
+    // One thread: what WebGPU runs needs no more, and the workers are for models on WebAssembly (engine.js).
+    compiled = await litert.loadAndCompile(encoder, { accelerator: 'webgpu', cpuOptions: { numThreads: 1 } });
     if (!compiled.isFullyAccelerated) throw new Error('a part of the encoder would run on WebAssembly');
   } catch (error) {
     compiled?.delete();

@@ -6,6 +6,7 @@
 // as the text goes.
 
 import { encodeText } from './encoding.js';
+import { EngineError } from './errors.js';
 
 export const TOKENIZE = 'tokenize';
 
@@ -80,19 +81,26 @@ export class TokenReader {
     return Array.from(row.slice(1, 1 + this.#room));
   }
 
-  /** Two fillers with one id each, which differ; null for a tokenizer that has none. */
+  /** Two fillers with one id each, which differ; null for a tokenizer that has none or cannot be run here. */
   async #chooseFillers() {
-    if (this.#fillers !== null) return this.#fillers.length === 2 ? this.#fillers : null;
+    if (this.#fillers === null) this.#fillers = await this.#findFillers();
+    return this.#fillers.length === 2 ? this.#fillers : null;
+  }
+
+  async #findFillers() {
     const known = new Map(); // id -> filler
-    if (this.#room > 0 && this.#settings.split && this.#model.signatures.includes(TOKENIZE)) {
+    if (this.#room < 1 || !this.#settings.split || !this.#model.signatures.includes(TOKENIZE)) return [];
+    try {
       for (const filler of FILLERS) {
         const [id, ...others] = await this.#row('', filler);
         if (others.every((other) => other === id) && !known.has(id)) known.set(id, filler);
         if (known.size === 2) break;
       }
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      return []; // the probabilities are replayed all the same
     }
-    this.#fillers = [...known.values()];
-    return this.#fillers.length === 2 ? this.#fillers : null;
+    return [...known.values()];
   }
 }
 

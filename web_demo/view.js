@@ -50,6 +50,11 @@ export function showLoading(name) {
   find('result').setAttribute('aria-busy', 'true');
 }
 
+/** Shows how far the replay of a model's test cases is. */
+export function showChecking(done, count) {
+  find('label').textContent = `Checking the model: ${done} of ${count} test cases…`;
+}
+
 /** Shows an error in plain words; an empty message takes it away. */
 export function showError(message) {
   const box = find('error');
@@ -71,7 +76,7 @@ export function showState({ isReady, hasEngine }) {
 }
 
 /** Shows what is known about the model in use. */
-export function setModel({ artifact, largestDifference }, engine) {
+export function setModel({ artifact, largestDifference, processor, whyNotGpu }, engine) {
   model = artifact;
   answer = null; // it was the other model's
   const cases = artifact.goldenCases.length;
@@ -82,9 +87,10 @@ export function setModel({ artifact, largestDifference }, engine) {
     Labels: `${artifact.labels.length}, ${artifact.thresholds ? 'several for a text' : 'one for a text'}`,
     Reads: `the first ${artifact.tokenizer.sequenceLength} tokens`,
     Scores: artifact.isCalibrated ? 'calibrated' : 'as trained, not calibrated',
-    'Texts with no label': rule ? `named ${rule.label}, if their score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
+    'Texts with no label': rule ? `named ${rule.label}, if the score is above ${rule.threshold.toPrecision(3)}` : 'no rule',
     Verified: `here, on ${cases} test cases; largest difference ${largestDifference.toPrecision(2)}`,
-    'Runs on': `WebAssembly, ${threads(engine)}`,
+    'Runs on': `${processor === 'WebGPU' ? 'WebGPU; the tokenizer on ' : ''}WebAssembly, ${threadsOf(engine)}`,
+    ...(whyNotGpu && { 'Part for WebGPU': `not used: ${whyNotGpu}` }),
   };
   const pairs = Object.entries(facts).map(([name, value]) => {
     const pair = document.createElement('div');
@@ -117,9 +123,10 @@ export function showOffline(isKept) {
 }
 
 /** Whether threads are on, and why not. */
-function threads({ isThreaded }) {
-  if (isThreaded) return `threads on (${navigator.hardwareConcurrency} processors)`;
-  return globalThis.crossOriginIsolated ? 'threads off: one processor' : 'threads off: the server does not isolate the page';
+function threadsOf({ threads }) {
+  if (threads > 1) return `threads on (${threads} of ${navigator.hardwareConcurrency} processors)`;
+  const reason = globalThis.crossOriginIsolated ? 'one processor' : 'the server does not isolate the page';
+  return `threads off: ${reason}`;
 }
 
 /** The labels of the answer. */

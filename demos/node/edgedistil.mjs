@@ -31,7 +31,7 @@ export async function startLiteRt() {
   const core = fileURLToPath(import.meta.resolve('@litertjs/core'));
   globalThis.self ??= globalThis; // as in a browser's worker, from which LiteRT.js takes `importScripts`
   globalThis.importScripts = loadScript;
-  return startEngine(await import('@litertjs/core'), path.join(path.dirname(core), '..', 'wasm'), false);
+  return startEngine(await import('@litertjs/core'), path.join(path.dirname(core), '..', 'wasm'), 1);
 }
 
 /** Runs Emscripten's script, which defines `ModuleFactory` and asks for `require` when it finds Node.js. */

@@ -63,8 +63,17 @@ test('calibrated scores are told', async () => {
   assert.equal((await readArtifact(calibrated)).isCalibrated, true);
 });
 
+test('a file for a device that no browser has is refused with the option that made it so', async () => {
+  for (const [target, kind] of [['npu', 'none'], ['edgetpu', 'builtin'], ['coralboard', 'builtin']]) {
+    const content = artifact(members({ target, tokenizer: { kind, sequence_length: 16 } }));
+    await assert.rejects(readArtifact(content), new RegExp(`Convert again without \`--target ${target}\``));
+  }
+  await readArtifact(artifact(members({ target: 'toString' }))); // one that this page does not know
+});
+
 test('tokens that a text may spell out are read', async () => {
-  const settings = { kind: 'builtin', sequence_length: 16, special_tokens: ['[SEP]'], added_tokens: [{ content: '<b>' }] };
+  const added = [{ content: '<b>' }];
+  const settings = { kind: 'builtin', sequence_length: 16, special_tokens: ['[SEP]'], added_tokens: added };
   const { tokenizer } = await readArtifact(artifact(members({ tokenizer: settings })));
   assert.deepEqual(tokenizer.tokensInTexts, ['[SEP]', '<b>']);
 });

@@ -9,13 +9,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createRequire } from 'node:module';
 
-import chromium from '@sparticuz/chromium';
-import puppeteer from 'puppeteer-core';
+import { fallback, webgpu } from './gpu.mjs';
+import { PATIENCE, PLAIN, answerOf, drop, errorOf, explanationOf, facts, isReady, launch, open, settle } from './page.mjs';
+import { kinds, processors, switching, typing } from './use.mjs';
 
-const PATIENCE = 1_800_000; // milliseconds; as HANG in tests/conftest.py: a busy machine is no fault
-// Not chromium.args: those switch off web security, site isolation and the sandboxing of origins, which are tested here.
-const PLAIN = ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--font-render-hinting=none'];
-const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const SCREENS = [
   { name: 'desktop', width: 1280, height: 900, scheme: 'light', scale: 1 },
@@ -38,11 +35,16 @@ const scenarios = {
   looks,
   keyboard,
   weight,
-  fallback,
-  webgpu,
+  kinds: () => kinds(place),
+  typing: () => typing(place),
+  switching: () => switching(place),
+  processors: () => processors(place),
+  fallback: () => fallback(place),
+  webgpu: () => webgpu(place),
 };
 const browser = await launch(PLAIN);
 const shared = await serve();
+const place = { plan, visit, address: shared.address }; // for the scenarios of other modules
 const found = {};
 for (const [name, scenario] of Object.entries(scenarios)) {
   try {
@@ -281,7 +283,7 @@ async function keyboard() {
     await settle(page);
     const text = await page.$eval('#text', (field) => field.value);
     await page.focus('#text');
-    await page.evaluate("document.execCommand('insertText', false, 'on '.repeat(10_000))");
+    await page.evaluate("document.execCommand('insertText', false, 'on '.repeat(33_334))");
     await settle(page);
     const length = await page.$eval('#text', (field) => field.value.length);
     return { reached, example, text, length, isCut: await page.$eval('#limit', (note) => !note.hidden) };
@@ -317,73 +319,8 @@ async function weight() {
   }
 }
 
-/** A file with a part for WebGPU, dropped where there is no WebGPU: WebAssembly answers. */
-async function fallback() {
-  return visit(async ({ page }) => {
-    await drop(page, [plan.gpu]);
-    const processor = await page.evaluate("import('./app.js').then(({ session }) => session.classifier.processor)");
-    return { processor, row: await answerOf(page, plan.texts[0]), error: await errorOf(page) };
-  });
-}
-
-/**
- * On a software adapter: the table, of a file with a part for WebGPU; the same where the part computes something else;
- * rows of token ids, of a file for NPUs; and what LiteRT.js says to classify_text.
- */
-async function webgpu() {
-  const other = await launch([...PLAIN, ...SWIFTSHADER]);
-  try {
-    const page = await other.newPage();
-    await open(page, shared.address);
-    if (!(await page.evaluate("import('./litert/core.js').then((litert) => Boolean(litert.getWebGpuDevice()))"))) {
-      return { hasAdapter: false };
-    }
-    const told = { rows: [] };
-    const processor = () => page.evaluate("import('./app.js').then(({ session }) => session.classifier.processor)");
-    await drop(page, [plan.gpu]);
-    told.processor = await processor();
-    for (const text of plan.texts) told.rows.push(await answerOf(page, text));
-    await drop(page, [plan.wrongGpu]);
-    told.wrong = { processor: await processor(), row: await answerOf(page, plan.texts[0]) };
-    told.fixed = await page.evaluate(runRows, fs.readFileSync(plan.npu).toString('base64'), plan.rows);
-    await drop(page, [plan.bundled]);
-    const refusal = await page.evaluate(async () => {
-      const { session } = await import('./app.js');
-      const litert = await import('./litert/core.js');
-      if (!litert.getWebGpuDevice()) return { hasAdapter: false };
-      try {
-        await litert.loadAndCompile(session.classifier.artifact.flatbuffer, { accelerator: 'webgpu' });
-        return { hasAdapter: true, isRefused: false };
-      } catch (error) {
-        return { hasAdapter: true, isRefused: true, error: String(error) };
-      }
-    });
-    return { ...told, ...refusal };
-  } finally {
-    await other.close();
-  }
-}
-
-/** In the page: rows of token ids on WebGPU, in signatures of fixed shapes that take them. */
-async function runRows(content, rows) {
-  const litert = await import('./litert/core.js');
-  const flatbuffer = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
-  const model = await litert.loadAndCompile(flatbuffer, { accelerator: 'webgpu' });
-  const lengths = Object.keys(model.signatures).map((name) => Number(name.split('_').at(-1)));
-  const found = [];
-  for (const ids of rows) {
-    const length = Math.min(...lengths.filter((each) => each >= ids.length));
-    const row = new Int32Array(length);
-    row.set(ids);
-    const tensor = new litert.Tensor(row, [1, length]);
-    const { probabilities } = await model.run(`classify_tokens_${length}`, { token_ids: tensor });
-    found.push(Array.from(await probabilities.data()));
-    tensor.delete();
-  }
-  return { isWhole: model.isFullyAccelerated, lengths, rows: found };
-}
-
-async function visit(scenario) {
+/** Opens the page for a scenario; `prepare` is called before. */
+async function visit(scenario, prepare = async () => {}) {
   const context = await browser.createBrowserContext();
   try {
     const page = await context.newPage();
@@ -393,104 +330,11 @@ async function visit(scenario) {
     // Chromium reports what the content security policy stops in the console. LiteRT writes its log there too.
     page.on('console', (message) => /Content Security Policy/.test(message.text()) && log.errors.push(message.text()));
     page.on('request', (request) => request.url().startsWith(origin) || log.foreign.push(request.url()));
+    await prepare(page);
     await open(page, shared.address);
     return await scenario({ page, log });
   } finally {
     await context.close();
-  }
-}
-
-async function open(page, address) {
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(address);
-  await isReady(page);
-}
-
-async function isReady(page) {
-  await page.waitForFunction("document.body.dataset.state !== 'loading'");
-  const state = await page.evaluate('document.body.dataset.state');
-  if (state !== 'ready') throw new Error(`the page is ${state}: ${await errorOf(page)}`);
-}
-
-async function answerOf(page, units) {
-  return page.evaluate(async (codes) => {
-    const { session } = await import('./app.js');
-    const more = document.querySelector('#more');
-    if (!more.hidden && more.getAttribute('aria-expanded') === 'false') more.click();
-    const text = document.querySelector('#text');
-    text.value = String.fromCharCode(...codes);
-    text.dispatchEvent(new Event('input', { bubbles: true }));
-    await session.settled();
-    const bars = [...document.querySelectorAll('#bars li')];
-    return {
-      label: document.querySelector('#label').textContent,
-      probabilities: Object.fromEntries(
-        bars.map((bar) => [bar.firstElementChild.textContent, Number(bar.querySelector('data').value)]),
-      ),
-      isCut: !document.querySelector('#limit').hidden,
-      truncated: (({ hidden, textContent }) => (hidden ? false : textContent.startsWith('Truncated') ? true : null))(
-        document.querySelector('#truncated'),
-      ),
-      unknown: (({ hidden, textContent }) => (hidden ? null : textContent))(document.querySelector('#unknown')),
-      given: [...document.querySelectorAll('#bars .is-given > :first-child')].map(({ textContent }) => textContent),
-    };
-  }, units);
-}
-
-/** What the button shows: words with their effects, or the error. */
-async function explanationOf(page) {
-  await page.click('#explain');
-  await settle(page);
-  return page.evaluate(() => ({
-    isShown: !document.querySelector('#explanation').hidden,
-    error: document.querySelector('#error').textContent,
-    text: document.querySelector('#words').textContent,
-    words: [...document.querySelectorAll('#words .word')].map(({ textContent, dataset }) => [
-      textContent,
-      Number(dataset.effect),
-    ]),
-    table: [...document.querySelectorAll('#effects tr')].map((row) => [...row.children].map((cell) => cell.textContent)),
-  }));
-}
-
-/** Drops files as a person does: the page sees a drag, then a drop. */
-async function drop(page, files) {
-  const contents = files.map((file) => [path.basename(file), fs.readFileSync(file).toString('base64')]);
-  await page.evaluate(async (given) => {
-    const dataTransfer = new DataTransfer();
-    for (const [name, content] of given) {
-      dataTransfer.items.add(new File([Uint8Array.from(atob(content), (char) => char.charCodeAt(0))], name));
-    }
-    for (const type of ['dragover', 'drop']) {
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
-    }
-  }, contents);
-  await settle(page);
-}
-
-function settle(page) {
-  return page.evaluate("import('./app.js').then(({ session }) => session.settled())");
-}
-
-function facts(page) {
-  return page.$eval('#facts', (list) => list.innerText);
-}
-
-function errorOf(page) {
-  return page.$eval('#error', (box) => (box.hidden ? '' : box.textContent));
-}
-
-async function launch(args) {
-  try {
-    return await puppeteer.launch({
-      args,
-      executablePath: await chromium.executablePath(),
-      headless: 'shell',
-      protocolTimeout: PATIENCE,
-    });
-  } catch (error) {
-    console.error(String(error).slice(0, 600));
-    process.exit(3);
   }
 }
 

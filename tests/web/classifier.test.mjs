@@ -4,6 +4,7 @@ import test from 'node:test';
 
 import { rank, TextClassifier } from '../../web_demo/classifier.js';
 import { encodeText } from '../../web_demo/encoding.js';
+import { threadsOfModel } from '../../web_demo/engine.js';
 import { EngineError, MismatchError } from '../../web_demo/errors.js';
 
 const bytesOf = (text) => Array.from(encodeText(text)).slice(0, Buffer.byteLength(text));
@@ -61,6 +62,21 @@ test('a model that agrees is used', async () => {
   const { ranking, milliseconds } = await classifier.classify('anything');
   assert.equal(ranking[0].label, 'ham');
   assert.ok(milliseconds >= 0);
+});
+
+test('each test case is announced before it is replayed', async () => {
+  const used = model([0.75, 0.25]);
+  const told = [];
+  const twice = { ...ARTIFACT, goldenCases: [...ARTIFACT.goldenCases, ...ARTIFACT.goldenCases] };
+  await TextClassifier.verified(twice, used, async (...given) => told.push([...given, used.calls.length]));
+  assert.deepEqual(told, [[0, 2, 0], [1, 2, 1]]);
+});
+
+test('two models at once have no more workers than there are processors', () => {
+  for (let processors = 1; processors <= 64; processors += 1) {
+    const threads = threadsOfModel(processors);
+    assert.ok(threads >= Math.min(2, processors) && 2 * (threads - 1) <= processors, `${processors}`);
+  }
 });
 
 test('a score above the threshold is unknown, and the ranking stays', async () => {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ..conftest import HANG
-from .test_web_demo import FP32_TOLERANCE, TEXTS, bundled, convert
+from .conftest import FP32_TOLERANCE, TEXTS, convert
 
 DEMO = Path(__file__).parents[2] / "demos" / "node"
 README_TEXTS = ("turn the lights off", "play some jazz", "how warm is it outside")
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (DEMO / "node_modules").is_dir(),
     reason="node or demos/node/node_modules is missing; run `make setup-web`",
 )
-__all__ = ["bundled"]
 
 
 def run(*arguments, texts=()):
@@ -70,3 +69,20 @@ def test_files_that_are_refused(bundled, tmp_path):
         assert errors.startswith(f"error: {path}: ")
         assert "    at " not in errors  # no stack trace
     assert run()[0] == 2
+
+
+def test_a_model_whose_first_row_has_the_length_in_the_file(tiny_vocabulary, tmp_path):
+    """For 128 tokens, the row that tells the fillers apart has 256 integers, for which LiteRT.js reads no token ids."""
+    from edgedistil.builder import BackboneSize, build_backbone, build_classifier, build_preprocessor
+    from edgedistil_converters import QuantizationPlan, convert_classifier
+
+    length, path = 128, tmp_path / "long.tflite"
+    size = BackboneSize(num_layers=1, hidden_dim=16, num_heads=2, intermediate_dim=32)
+    backbone = build_backbone(size, vocabulary_size=len(tiny_vocabulary), max_sequence_length=length)
+    preprocessor = build_preprocessor(tiny_vocabulary, sequence_length=length)
+    classifier = build_classifier(backbone, 3, preprocessor=preprocessor)
+    convert_classifier(classifier, ("a", "b", "c"), path, plan=QuantizationPlan("fp32"))
+    texts = ["turn " * count for count in (126, 127)]
+    status, output, errors = run("--json", path, texts=texts)
+    assert status == 0, errors
+    assert [json.loads(line)["isTruncated"] for line in output.splitlines()] == [False, True]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import HANG
-from .test_web_demo import FP32_TOLERANCE, TEXTS, bundled, own
+from .conftest import FP32_TOLERANCE, TEXTS
 
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "demos" / "react_native"
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not all(folder.is_dir() for folder in NEEDED),
     reason=f"node, or one of {', '.join(map(str, NEEDED))}, is missing; run `make setup-web`",
 )
-__all__ = ["bundled", "own"]
 
 
 def compile_typescript(*arguments):

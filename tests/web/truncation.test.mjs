@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { EngineError } from '../../web_demo/errors.js';
 import { beforeNul, lastCut, mostTokenIds, TokenReader } from '../../web_demo/truncation.js';
 
 const SETTINGS = { sequenceLength: 6, split: true, splitOnCjk: true, tokensInTexts: [] };
@@ -53,6 +54,11 @@ test('without the signature, or words that end at blanks, only short texts are c
     assert.equal(await reader.isTruncated('bbbb'), false);
     assert.equal(await reader.isTruncated('bbbbb'), null);
   }
+});
+
+test('a tokenizer that cannot be run leaves ids unknown', async () => {
+  const broken = { signatures: ['tokenize'], tokenize: () => Promise.reject(new EngineError('no')) };
+  assert.equal(await new TokenReader(broken, SETTINGS).idsOf('b'), null);
 });
 
 test('cuts are before words and at punctuation, or only after blanks where tokens are spelled out', () => {
