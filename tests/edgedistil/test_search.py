@@ -364,6 +364,7 @@ def test_a_budget_below_all_layers_is_refused_before_any_training(data, settings
     with pytest.raises(BudgetError, match=r"the layers of narrow, the smallest, need 0.00 MB .* Raise `budget_mb`"):
         find_student(data, replace(settings, budget_mb=0.001), tmp_path / "new")
     assert trainings == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_students_that_cannot_be_small_enough_are_not_trained(found, data, settings, more, trainings):
@@ -390,6 +391,7 @@ def test_a_teacher_with_other_labels_is_refused(data, settings, tmp_path):
     other = TrainingData(LabelledTexts(data.training.texts, labels))
     with pytest.raises(DataError, match="`teacher`.*without 'heating' and with also 'weather'"):
         find_student(other, settings, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_texts_in_another_language_are_named(found, data, settings):
@@ -490,6 +492,14 @@ def test_an_error_names_flags(presets, tmp_path):
     shown = command(presets, str(tmp_path / "new"), "--budget-mb", "0.0001")
     assert shown.exit_code == 1
     assert "Raise --budget-mb, or start from smaller --student" in shown.output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("flag", ["--teacher", "--student"])
+def test_a_preset_that_cannot_be_found_leaves_nothing(presets, tmp_path, flag):
+    shown = command(presets, str(tmp_path / "new"), flag, str(tmp_path / "missing"))
+    assert shown.exit_code == 1 and "missing" in shown.output
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("content", ["", "text\n", "text\n \n"])
