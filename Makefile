@@ -60,7 +60,7 @@ test-tflite-runtime: setup setup-tflite-runtime ## The same files in tflite-runt
 	$(RUN) -m pytest tests/converters/test_converters_tokenizer_runtimes.py
 
 test-ray: | uv ## Labels by several processes with Ray, which only see loopback, beside the local engine's.
-	@$(call or_skip_ray,$(MAKE) setup-ray); set -ex; \
+	@$(call or_skip,$(PYTHON) tools/fetching.py $(MAKE) setup-ray); set -ex; \
 	sh tools/loopback_only.sh $(RAY_ENVIRONMENT)/bin/python -m pytest tests/ray
 
 test-workers: setup ## Training by several processes, which only see loopback, beside one process; by two hosts where that is allowed.
@@ -238,8 +238,6 @@ or_skip = status=0; $(1) || status=$$?; \
 	if [ $$status != 0 ]; then exit $$status; fi
 
 or_skip_torch = if ! $(1); then echo "$@: SKIPPED, pip could not install PyTorch, for the reason above"; exit 0; fi
-
-or_skip_ray = if ! $(1); then echo "$@: SKIPPED, uv could not install Ray, for the reason above"; exit 0; fi
 
 or_skip_npm = if ! command -v npm >/dev/null; then echo "$@: SKIPPED, there is no npm here"; exit 0; fi; \
 	if ! $(1); then echo "$@: SKIPPED, npm could not fetch its packages, for the reason above"; exit 0; fi

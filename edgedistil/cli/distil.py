@@ -158,10 +158,9 @@ def _require_one_label(path: Path, label_column: str) -> None:
 
 
 def _find(data: "TrainingData", settings: SearchSettings, output: Path, unlabelled: list[str]) -> "Distillation":
-    from edgedistil.search.stages import open_stages
+    from edgedistil.search.stages import opened_stages
 
-    open_stages(output)  # before TensorFlow is loaded
-    with stage_line() as show:
+    with opened_stages(output), stage_line() as show:  # before TensorFlow is loaded
         show("starting TensorFlow")
         import_quietly("edgedistil.search.run")
         from edgedistil.search.run import find_student

@@ -47,7 +47,8 @@ def from_teacher(
             all single characters.
 
     Raises:
-        PresetError: the student would be larger than its teacher, or the width is no multiple of a head's.
+        PresetError: the student would have more layers than its teacher or be wider, or the width is no multiple of a
+            head's.
         ConversionError: the vocabulary is too small.
 
     Example:
@@ -95,6 +96,11 @@ def _as_long_as(sequence_length: int, classifier: Any) -> Any:
 
 
 def _backbone_size(teacher: Any, num_layers: int, hidden_dim: int) -> BackboneSize:
+    if num_layers > teacher.num_layers or hidden_dim > teacher.hidden_dim:
+        raise PresetError(
+            "The size of a student (`from_teacher`) may be at most that of its teacher, "
+            f"{teacher.num_layers}x{teacher.hidden_dim}. Received: {num_layers}x{hidden_dim}"
+        )
     head, factor = teacher.hidden_dim // teacher.num_heads, teacher.intermediate_dim / teacher.hidden_dim
     if hidden_dim % head:
         raise PresetError(

@@ -39,7 +39,7 @@ from edgedistil.search.record import (
     write_record,
 )
 from edgedistil.search.settings import SearchSettings
-from edgedistil.search.stages import open_stages
+from edgedistil.search.stages import opened_stages
 from edgedistil.search.starts import read_starts
 from edgedistil_converters.files import atomic_directory, atomic_path, sole_use
 from edgedistil_runtime.benchmarking.speed import BenchmarkSettings
@@ -218,8 +218,7 @@ def find_student(
     if unlabelled and not usable:
         on_warning(f"None of the {len(unlabelled):,} texts without labels is used: all are in the data, or repeated")
     search = _Search(data, usable, len(unlabelled) - len(usable), settings, Path(directory), benchmark, on_stage)
-    stages = open_stages(search.target)
-    with sole_use(stages.folder) as is_ours:
+    with opened_stages(search.target) as stages, sole_use(stages.folder) as is_ours:
         if not is_ours:
             raise OutputError(f"Another search is running in {directory}. Wait for its end, or choose another `output`")
         earlier = search.finished()

@@ -12,16 +12,17 @@ of the same inputs, and after.
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgedistil.conversion import checkpoints_folder
-from edgedistil_converters.files import atomic_path
+from edgedistil_converters.files import LOCK_FILE, atomic_path
 from edgedistil_runtime.errors import OutputError
 
-__all__ = ["Stages", "open_stages"]
+__all__ = ["Stages", "open_stages", "opened_stages"]
 
 _FOLDER, _MARK = "stages", "stages.json"
 _CONTENT = {"kind": "stages of edgedistil distil", "schema_version": 1}
@@ -84,6 +85,11 @@ class Stages:
             _remove(self.checkpoint(name))
         return dict(self._read(name)["facts"])
 
+    def is_empty(self) -> bool:
+        """True if nothing was made: no product, no facts and no state of a training."""
+        others = (path for path in self.folder.iterdir() if path.name not in (_MARK, LOCK_FILE))
+        return not any(path.suffix != ".json" or "facts" in self._read(path.stem) for path in others)
+
     def _read(self, name: str) -> dict[str, Any]:
         try:
             mark = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -128,6 +134,37 @@ def open_stages(directory: Path) -> Stages:
     if not (folder / _MARK).is_file():
         _write_json(folder / _MARK, _CONTENT)
     return Stages(folder)
+
+
+@contextmanager
+def opened_stages(directory: Path) -> Iterator[Stages]:
+    """Opens the stages in a directory; if the block ends with an error and made nothing, what is new is removed again.
+
+    Args:
+        directory: Directory of a search.
+
+    Raises:
+        OutputError: the directory holds something else, or cannot be made.
+
+    Example:
+        >>> with opened_stages(Path("refused")):
+        ...     raise ValueError("another teacher")
+        Traceback (most recent call last):
+        ValueError: another teacher
+        >>> Path("refused").exists()
+        False
+    """
+    new = [path for path in (directory / _FOLDER, directory) if not path.exists()]
+    stages = open_stages(directory)
+    try:
+        yield stages
+    except BaseException:
+        if new and stages.is_empty():
+            _remove(stages.folder)
+            for path in new:
+                if path.exists() and not any(path.iterdir()):
+                    path.rmdir()
+        raise
 
 
 def _write_json(path: Path, content: Facts) -> None:

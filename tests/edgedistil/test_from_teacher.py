@@ -72,8 +72,8 @@ def test_the_number_of_pieces_can_be_given(tiny_classifier, data):
 @pytest.mark.parametrize(
     ("size", "changes", "message"),
     [
-        ((3, 16), {}, "num_layers up to 2. Received: num_layers=3"),
-        ((2, 24), {}, "hidden_dim up to 16"),
+        ((3, 16), {}, "`from_teacher`.* at most that of its teacher, 2x16. Received: 3x16"),
+        ((2, 24), {}, "`from_teacher`.* at most that of its teacher, 2x16. Received: 2x24"),
         ((2, 12), {}, "`from_teacher`.* multiple of 8.* Received: 12"),
         ((2, 16), {"sequence_length": 17}, "at most its 16 positions.*`sequence_length`. Received: 17"),
     ],
@@ -112,6 +112,7 @@ def test_the_command_trains_a_student_of_its_teacher(csv_file, tmp_path, tiny_pr
         (["--teacher", "TEACHER", "--from-teacher", "1x8", "--num-layers", "2"], 2, "--num-layers need --from-scratch"),
         (["--teacher", "TEACHER", "--from-teacher", "tiny"], 1, "--from-teacher) is LAYERSxWIDTH"),
         (["--teacher", "TEACHER", "--from-teacher", "1x9"], 1, "multiple of 8"),
+        (["--teacher", "TEACHER", "--from-teacher", "9x8"], 1, "(--from-teacher) may be at most that of its teacher"),
     ],
 )
 def test_wrong_use_is_explained(csv_file, tmp_path, tiny_preset, options, status, message):

@@ -50,6 +50,14 @@ def test_an_error_names_flags(presets, tmp_path):
     shown = command(presets, str(tmp_path / "new"), "--budget-mb", "0.0001")
     assert shown.exit_code == 1
     assert "Raise --budget-mb, or start from smaller --student" in shown.output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("flag", ["--teacher", "--student"])
+def test_a_preset_that_cannot_be_found_leaves_nothing(presets, tmp_path, flag):
+    shown = command(presets, str(tmp_path / "new"), flag, str(tmp_path / "missing"))
+    assert shown.exit_code == 1 and "missing" in shown.output
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("content", ["", "text\n", "text\n \n"])

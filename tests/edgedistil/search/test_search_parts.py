@@ -7,7 +7,7 @@ import pytest
 from edgedistil.search.choosing import Candidate, Limits, explain_failure, smallest_within
 from edgedistil.search.digests import digest_of
 from edgedistil.search.settings import SearchSettings
-from edgedistil.search.stages import open_stages
+from edgedistil.search.stages import open_stages, opened_stages
 from edgedistil.search.starts import read_starts
 from edgedistil_runtime.errors import DataError, OutputError
 
@@ -32,6 +32,47 @@ def test_products_are_made_once_for_each_digest(tmp_path):
     assert not stages.checkpoint("a").exists()
     assert stages.make("facts", "1", lambda _: {"made": False}) == {"made": False}
     assert stages.is_made("facts", "1")
+
+
+def refuse(_):
+    raise DataError("other labels")
+
+
+def refuse_after_text(path):
+    path.write_text("x")
+    raise DataError("another encoder")
+
+
+def refuse_after_state(path):
+    path.with_name(f"{path.name}.training.npz").write_text("x")
+    raise DataError("the loss is not finite")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_error_before_anything_is_made_leaves_what_was_there(tmp_path, is_there):
+    target = tmp_path / "new"
+    if is_there:
+        target.mkdir()
+    with pytest.raises(DataError), opened_stages(target), opened_stages(target) as stages:
+        stages.make("teacher", "1", refuse)
+    assert sorted(tmp_path.rglob("*")) == ([target] if is_there else [])
+
+
+@pytest.mark.parametrize("make", [refuse_after_text, refuse_after_state])
+def test_what_was_made_before_an_error_is_kept(tmp_path, make):
+    with pytest.raises(DataError), opened_stages(tmp_path / "new") as stages:
+        stages.make("teacher", "1", make)
+    assert len(list((tmp_path / "new" / "stages").iterdir())) == 3  # with two marks
+
+
+def test_facts_that_were_found_before_an_error_are_kept(tmp_path):
+    stages = open_stages(tmp_path / "new")
+    assert stages.is_empty()
+    stages.make("teacher", "1", lambda _: {"vocabulary": 5})
+    assert not stages.is_empty()
+    with pytest.raises(DataError), opened_stages(tmp_path / "new"):
+        refuse(None)
+    assert stages.is_made("teacher", "1")
 
 
 @pytest.mark.parametrize("content", ["file", "folder", "stages"])

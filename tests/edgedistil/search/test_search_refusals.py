@@ -35,6 +35,7 @@ def test_a_budget_below_all_layers_is_refused_before_any_training(data, settings
     with pytest.raises(BudgetError, match=r"the layers of narrow, the smallest, need 0.00 MB .* Raise `budget_mb`"):
         find_student(data, replace(settings, budget_mb=0.001), tmp_path / "new")
     assert trainings == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_students_that_cannot_be_small_enough_are_not_trained(found, data, settings, more, trainings):
@@ -61,6 +62,7 @@ def test_a_teacher_with_other_labels_is_refused(data, settings, tmp_path):
     other = TrainingData(LabelledTexts(data.training.texts, labels))
     with pytest.raises(DataError, match="`teacher`.*without 'heating' and with also 'weather'"):
         find_student(other, settings, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_texts_in_another_language_are_named(found, data, settings):
