@@ -167,7 +167,6 @@ class TeacherOptions:
 
             return read_teacher_answers(self.teacher_answers, data, text_column=columns[0], delimiter=columns[1])
         from edgedistil.distillation.answer_cache import AnswerCache
-        from edgedistil.distillation.shared_teacher import SharedTeacher
         from edgedistil.distillation.soft_targets import ask_teacher
         from edgedistil.distillation.teacher import Teacher
         from edgedistil.training.record import file_record
@@ -175,7 +174,7 @@ class TeacherOptions:
         assert self.teacher is not None
         teacher = Teacher.load(self.teacher, long_texts=settings.long_texts)
         if team is not None:
-            teacher = SharedTeacher(teacher, team)
+            teacher.share(team)
         with text_progress(f"teacher {teacher.name}") as show:
             answers = ask_teacher(
                 teacher,

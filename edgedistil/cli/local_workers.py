@@ -1,4 +1,8 @@
-"""Starts the workers of a training on this machine, and watches them until all have ended."""
+"""Starts the workers of a training on this machine, and watches them until all have ended.
+
+The workers watch this process too: they read from a pipe that nobody writes to, and which the system closes when this
+process ends, also by a signal that it cannot handle.
+"""
 
 import os
 import signal
@@ -6,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,9 +25,10 @@ from edgedistil.training.cluster import VARIABLE, local_cluster_variable
 from edgedistil_runtime.child_process import python_environment, python_module_command
 from edgedistil_runtime.errors import WorkerError
 
-__all__ = ["Worker", "explain", "train_locally"]
+__all__ = ["Worker", "end_with_starter", "explain", "train_locally"]
 
 _THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+_PIPE_VARIABLE = "EDGEDISTIL_STARTER_PIPE"  # file descriptor that a worker reads from
 _POLL_SECONDS = 0.1
 # The others notice within two minutes that a worker does not answer, and at once that it has ended.
 _GRACE_SECONDS = 150.0
@@ -84,6 +90,9 @@ def train_locally(arguments: Sequence[str], count: int, state: Path) -> None:
     """
     with ExitStack() as stack:
         workers: list[Worker] = []
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        stack.callback(os.close, writing)  # no worker has this end
         stack.callback(_end, workers)
         ports = _free_ports(count)
         for index in range(count):
@@ -91,7 +100,7 @@ def train_locally(arguments: Sequence[str], count: int, state: Path) -> None:
             command = python_module_command("edgedistil", "train", *arguments)
             environment = _environment(ports, index)
             output: dict[str, Any] = {"stdout": log, "stderr": log} if log else {}
-            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **output)
+            process = subprocess.Popen(command, env=environment, stdin=reading, **output)
             workers.append(Worker(process, log))
         _watch(workers)
         first = workers[0].code
@@ -101,6 +110,25 @@ def train_locally(arguments: Sequence[str], count: int, state: Path) -> None:
         if reasons:
             next_step = "The same command with --resume goes on after the last whole epoch"
             raise WorkerError(f"{reasons}. {next_step if state.exists() else 'No epoch was done: train again'}.")
+
+
+def end_with_starter() -> None:
+    """Makes this process end when the process that started it as a worker has ended; of another process, nothing."""
+    descriptor = os.environ.pop(_PIPE_VARIABLE, None)
+    if descriptor is not None:
+        threading.Thread(target=_wait_for_end, args=(int(descriptor),), daemon=True).start()
+
+
+def _wait_for_end(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 1):
+            pass
+    except OSError:
+        return
+    # Files are cleaned up by the main thread, if it is not in a call of TensorFlow that waits for another worker.
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_END_SECONDS)
+    os._exit(EXIT_WORKER)
 
 
 def explain(workers: Sequence[Worker]) -> str:
@@ -149,7 +177,12 @@ def _watch(workers: Sequence[Worker]) -> None:
 def _environment(ports: list[int], index: int) -> dict[str, str]:
     # With all cores for each, the threads of the workers would wait for each other.
     threads = max(1, _cores() // len(ports))
-    return {_THREADS_VARIABLE: str(threads), **python_environment(), VARIABLE: local_cluster_variable(ports, index)}
+    return {
+        _THREADS_VARIABLE: str(threads),
+        **python_environment(),
+        VARIABLE: local_cluster_variable(ports, index),
+        _PIPE_VARIABLE: "0",
+    }
 
 
 def _cores() -> int:

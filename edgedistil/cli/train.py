@@ -12,7 +12,7 @@ import click
 from edgedistil.cli.data_options import data_options
 from edgedistil.cli.distillation_options import TeacherOptions, teacher_options
 from edgedistil.cli.label_set_options import label_set_options, read_any_examples
-from edgedistil.cli.local_workers import train_locally
+from edgedistil.cli.local_workers import end_with_starter, train_locally
 from edgedistil.cli.output import console, import_quietly, print_json
 from edgedistil.cli.progress import training_progress
 from edgedistil.cli.start_options import DEFAULT_VOCABULARY_SIZE, Start
@@ -210,6 +210,7 @@ def train(
     """  # noqa: D301 (click reads the backspace itself)
     from edgedistil_converters.files import check_directory, check_not_an_input
 
+    end_with_starter()
     cluster = cluster_of(workers)
     start, teaching = Start.take(options), TeacherOptions.take(options)
     # The preset is no input in this sense: a classifier trained from it may replace it.

@@ -1,8 +1,12 @@
-"""What all teachers have in common: labels, and answers to many texts, which are kept in files."""
+"""What all teachers have in common: labels, and answers to many texts, which are kept in files.
+
+Several workers have one of them ask, and get its answers: those of several machines would differ in their last digits,
+and no two workers may train on different targets.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +17,9 @@ from edgedistil.distillation.answer_cache import AnswerCache, texts_digest
 from edgedistil.distillation.coverage import Coverage
 from edgedistil.training.tasks import AnyTrainingData
 from edgedistil_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from edgedistil.training.team import Team
 
 __all__ = ["HIDDEN", "AnyTeacher", "OnProgress", "evenly_chosen"]
 
@@ -43,6 +50,7 @@ class AnyTeacher(ABC):
     num_layers: int = 0
     thresholds: tuple[float, ...] = ()
     calibration: float = 1.0
+    _team: "Team | None" = None
 
     @property
     @abstractmethod
@@ -56,6 +64,18 @@ class AnyTeacher(ABC):
     @abstractmethod
     def _answer(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
         """Answers some texts, float32[texts, width]; the kind is `logits`, `features`, or `HIDDEN` and layers."""
+
+    def share(self, team: "Team") -> None:
+        """Has worker 0 of a team answer from now on; the others get its answers.
+
+        Args:
+            team: The workers, which all have this teacher.
+
+        Raises:
+            WorkerError: Another worker has another teacher, or was lost.
+        """
+        team.check_equal({"the teacher (`teacher`)": self.digest.encode()})
+        self._team = team
 
     def check_data(self, data: AnyTrainingData) -> None:
         """Checks that the teacher has the labels of the data, and gives a text as many as the data do.
@@ -211,6 +231,22 @@ class AnyTeacher(ABC):
         on_progress: OnProgress | None,
     ) -> NDArray[np.float32]:
         """Logits in the order of the teacher's labels, or another kind of answer, float32[texts, width]."""
+        if self._team is None:
+            return self._own_answers(texts, kind, width, cache, on_progress)
+        found = np.zeros((0, width), "float32")
+        if self._team.is_chief:
+            found = self._own_answers(texts, kind, width, cache, on_progress)
+        return self._team.array_from_chief(found)
+
+    def _own_answers(
+        self,
+        texts: Sequence[str],
+        kind: str,
+        width: int,
+        cache: AnswerCache | None,
+        on_progress: OnProgress | None,
+    ) -> NDArray[np.float32]:
+        """The same, of this process."""
         digest = texts_digest(f"{self.digest} {kind}", texts)
         none = np.zeros((0, width), "float32")
         found = cache.read(digest, (len(texts), width)) if cache else none

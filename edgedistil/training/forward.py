@@ -8,6 +8,7 @@ written out. Dropout is at KerasHub's places.
 import math
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from edgedistil_converters.graph.transformer import POOLED
@@ -127,7 +128,7 @@ def attention_bias(padding_mask: Any) -> Any:
         >>> attention_bias(tf.constant([[1, 0]])).numpy().astype(int).tolist()
         [[[[0, -10000]]]]
     """
-    return (1.0 - tf.cast(padding_mask[:, None, None, :], tf.float32)) * _MASKED_SCORE
+    return (1.0 - tf.cast(padding_mask[:, None, None, :], keras.config.floatx())) * _MASKED_SCORE
 
 
 def mean_over_tokens(hidden: Any, padding_mask: Any) -> Any:
@@ -141,7 +142,7 @@ def mean_over_tokens(hidden: Any, padding_mask: Any) -> Any:
         >>> mean_over_tokens(tf.constant([[[2.0], [4.0], [9.0]]]), tf.constant([[1, 1, 0]])).numpy().tolist()
         [[3.0]]
     """
-    weights = tf.cast(padding_mask, tf.float32)[:, :, None]
+    weights = tf.cast(padding_mask, hidden.dtype)[:, :, None]
     return tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
 
 

@@ -138,7 +138,7 @@ class TrainingNetwork(keras.Model):  # type: ignore[misc]
                 loss += self._vector_map.loss(encoded, vectors)
             if self._hidden_maps:
                 loss += self._hidden_loss(ops, inputs["padding_mask"], hidden)
-            of_batch = loss * (tf.cast(count, tf.float32) / tf.cast(total, tf.float32))
+            of_batch = loss * (tf.cast(count, loss.dtype) / tf.cast(total, loss.dtype))
         self._loss_tracker.update_state(loss, sample_weight=count)
         self.compute_metrics(inputs, targets, logits, sample_weight=weights)
         return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(of_batch, self.trainable_weights)]

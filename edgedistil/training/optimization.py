@@ -79,13 +79,13 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates a variable."""
         index = self._get_variable_index(variable)
-        step = keras.ops.cast(self.iterations, "float32") + 1.0
+        step = keras.ops.cast(self.iterations, gradient.dtype) + 1.0
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
             m=_handle(self._momentums[index]),
             v=_handle(self._velocities[index]),
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
+            beta1_power=tf.pow(tf.constant(self.beta_1, step.dtype), step),
+            beta2_power=tf.pow(tf.constant(self.beta_2, step.dtype), step),
             lr=self._rate(index, learning_rate),
             beta1=self.beta_1,
             beta2=self.beta_2,
@@ -102,7 +102,8 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
                 variable.assign(variable.value * (1.0 - rate * self.weight_decay))
 
     def _rate(self, index: int, learning_rate: Any) -> Any:
-        return tf.cast(learning_rate, tf.float32) * self._rate_of(self._trainable_variables[index].path)
+        variable = self._trainable_variables[index]
+        return tf.cast(learning_rate, variable.dtype) * self._rate_of(variable.path)
 
 
 def build_optimizer(settings: TrainingSettings, *, steps_per_epoch: int, num_layers: int = 0) -> Any:

@@ -48,7 +48,7 @@ class Team:
             name: tf.function(
                 lambda values: self._add_up(values, seconds=0.0), input_signature=[tf.TensorSpec([None], name)]
             )
-            for name in ("float32", "int32", "int64")
+            for name in ("float32", "float64", "int32", "int64")
         }
 
     @classmethod
@@ -114,7 +114,7 @@ class Team:
         """Returns the sum of the workers' values; waits for the others as long as they live.
 
         Args:
-            values: Array of float32, int32 or int64.
+            values: Array of float32, float64, int32 or int64.
 
         Raises:
             WorkerError: One of them was lost.

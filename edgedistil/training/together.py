@@ -92,7 +92,7 @@ def step_of(network: TrainingNetwork, team: Team, signature: Any, batch_size: in
         values = tf.cond(
             tf.shape(weights)[0] > 0,
             lambda: own((inputs, targets, weights), total),
-            lambda: [tf.zeros(shape) for shape in shapes],
+            lambda: [tf.zeros(shape, one.dtype) for shape, one in zip(shapes, (*variables, *metrics), strict=True)],
         )
         # As one tensor: the time of a sum over all workers hardly depends on its size while it is small.
         whole = team.add_up(tf.concat([tf.reshape(value, [-1]) for value in values], 0))
@@ -109,5 +109,6 @@ def _build_metrics(network: TrainingNetwork, signature: Any) -> None:
     """Makes the variables of the metrics, which Keras makes when they first get values."""
     _, targets, weights, _ = signature
     some = tf.zeros((1, *targets.shape[1:]), targets.dtype)
-    network.compute_metrics({}, some, tf.zeros((1, network.num_classes)), sample_weight=tf.ones(1, weights.dtype))
+    logits = tf.zeros((1, network.num_classes), keras.config.floatx())
+    network.compute_metrics({}, some, logits, sample_weight=tf.ones(1, weights.dtype))
     network.reset_metrics()

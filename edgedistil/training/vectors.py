@@ -65,5 +65,5 @@ class VectorMap(keras.layers.Layer):  # type: ignore[misc]
 
     def loss(self, student: Any, teacher: Any) -> Any:
         """Returns the loss of vectors, float32[batch, width] each: the mean over the texts."""
-        difference = tf.matmul(student, self._kernel) + self._bias - teacher
+        difference = tf.matmul(student, self._kernel) + self._bias - tf.cast(teacher, student.dtype)
         return self._scale * tf.reduce_mean(tf.reduce_sum(tf.square(difference), axis=-1))

@@ -155,3 +155,41 @@ def test_outputs_of_shares_make_up_all(tokenized):
     shares = [network.outputs_of(run, tokenized, share=(index, 2)) for index in range(2)]
     np.testing.assert_array_equal(sum(shares), whole)
     assert not shares[1].any()  # 29 texts are one batch, of worker 0
+
+
+class StandInTeam:
+    """A team whose worker 0 sends sevens."""
+
+    def __init__(self, *, is_chief):
+        self.is_chief, self.sent, self.compared = is_chief, [], {}
+
+    def check_equal(self, facts):
+        self.compared |= facts
+
+    def array_from_chief(self, values):
+        self.sent.append(values)
+        return values if self.is_chief else np.full((2, 3), 7, "float32")
+
+
+@pytest.mark.parametrize("is_chief", [True, False])
+def test_one_worker_asks_a_shared_teacher(is_chief):
+    from edgedistil.distillation.answering import AnyTeacher
+
+    class Ones(AnyTeacher):
+        name, labels, digest = "ones", ("a", "b", "c"), "of it"
+        asked = 0
+
+        def coverage(self, texts):
+            return None
+
+        def _answer(self, texts, kind):
+            self.asked += len(texts)
+            return np.ones((len(texts), 3), "float32")
+
+    teacher, team = Ones(), StandInTeam(is_chief=is_chief)
+    teacher.share(team)
+    assert team.compared == {"the teacher (`teacher`)": b"of it"}
+    answers = teacher.logits(["x", "y"], ["c", "a", "b"])
+    assert (answers == (1 if is_chief else 7)).all()
+    assert teacher.asked == (2 if is_chief else 0)
+    assert [len(values) for values in team.sent] == [2 if is_chief else 0]

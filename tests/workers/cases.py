@@ -8,6 +8,7 @@ process.
 
 import json
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,34 +27,51 @@ class Case:
     Attributes:
         has_sets: Texts have several labels.
         is_taught: It learns a teacher's answers too, to the texts and to some without labels.
+        texts: Number of training texts.
+        longest: Words of the longest ones, at least.
+        precision: Type of the weights. Sums of float64 in another order are equal for all epochs; those of float32 may
+            differ after an activation of 0 within rounding, where the gradient of ReLU jumps.
         changes: Settings.
     """
 
     has_sets: bool = False
     is_taught: bool = False
+    texts: int = 29
+    longest: int = 4
+    precision: str = "float32"
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-# 29 texts in batches of 7: the last batch has one text, so that one of two workers has none.
+# 29 texts in batches of 7: the last batch has one text, so that one of two workers has none. In the long ones, batches
+# are sorted in groups of 100, of which an epoch has two, and a batch has more tokens than are computed at once.
+_LONG = {"token_dropout": 0.2, "class_weights": "balanced", "learning_rate": 3e-3}
 CASES = {
     "one label": Case(changes={"token_dropout": 0.2, "class_weights": "balanced", "accumulated_batches": 2}),
     "early end": Case(changes={"learning_rate": 1e-2, "monitor": "loss", "patience": 1, "epochs": 25}),
     "several labels": Case(has_sets=True, changes={"monitor": "micro_f1"}),
-    "teacher": Case(is_taught=True, changes={"vector_loss": 0.5, "hidden_loss": 0.5, "temperature": 2.0}),
+    "teacher": Case(
+        is_taught=True,
+        precision="float64",
+        changes={"vector_loss": 0.5, "hidden_loss": 0.5, "temperature": 2.0, "epochs": 6},
+    ),
+    "many batches": Case(texts=320, precision="float64", changes=_LONG | {"batch_size": 3, "epochs": 2}),
+    "large batches": Case(
+        texts=201, longest=60, precision="float64", changes=_LONG | {"batch_size": 50, "sequence_length": 48}
+    ),
     "dropout": Case(changes={"dropout": 0.1, "epochs": 6}),
 }
 
 
-def texts_of(seed, count):
-    """Texts of three labels, two words of a label and one of any."""
+def texts_of(seed, count, longest=4):
+    """Texts of three labels, two words of a label, one of any, a number, and words of any up to the longest."""
     generator = np.random.default_rng(seed)
     labels = [list(WORDS)[number] for number in generator.integers(0, len(WORDS), count)]
     words = [WORDS[label].split() for label in labels]
     anything = " ".join(WORDS.values()).split()
-    texts = [
-        " ".join([*generator.choice(own, 2), generator.choice(anything), str(number)])
-        for number, own in enumerate(words)
-    ]
+    texts = []
+    for number, own in enumerate(words):
+        text = [*generator.choice(own, 2), generator.choice(anything), str(number)]
+        texts.append(" ".join([*text, *generator.choice(anything, generator.integers(0, longest - 3))]))
     return tuple(texts), tuple(labels)
 
 
@@ -63,7 +81,7 @@ def prepare(case):
     from edgedistil.training import FROM_SCRATCH
     from edgedistil.training.objective import SoftTargets
 
-    parts = [texts_of(seed, count) for seed, count in ((0, 29), (1, 70))]
+    parts = [texts_of(seed, count, case.longest) for seed, count in ((0, case.texts), (1, 70))]
     if case.has_sets:
         further = {"lights": "music", "music": "weather", "weather": "weather"}
         sets = [
@@ -87,8 +105,28 @@ def prepare(case):
     return data, settings, soft
 
 
+@contextmanager
+def precision(name):
+    """Computes in another type."""
+    import keras
+
+    before = keras.config.floatx()
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
+
+
 def run(case, team=None, checkpoint=None):
     """Trains, and returns losses of steps and epochs, decisions and the sum of the weights."""
+    with precision(case.precision):
+        return _run(case, team, checkpoint)
+
+
+def _run(case, team, checkpoint):
     from edgedistil.sizes import BackboneSize
     from edgedistil.training.callbacks import ProgressReporter
     from edgedistil.training.loop import train

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,17 +43,19 @@ def history(directory):
     return json.loads((directory / "training.json").read_text(encoding="utf-8"))["history"]
 
 
-def worker(started, number):
-    """Process id of one of the workers that a command has started."""
+def workers_of(started):
+    """Process ids of the workers that a command has started, by their number."""
+    found = {}
     for process in filter(lambda path: path.name.isdigit(), Path("/proc").iterdir()):
         try:
             parent = int((process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
             environment = (process / "environ").read_bytes()
         except OSError:
             continue
-        if parent == started.pid and f'"index": {number}'.encode() in environment:
-            return int(process.name)
-    raise AssertionError(f"there is no worker {number}")
+        number = re.search(rb'"index": (\d+)', environment)
+        if parent == started.pid and number:
+            found[int(number[1])] = int(process.name)
+    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds the workers in /proc")
@@ -66,7 +69,7 @@ def test_a_worker_is_killed_and_the_training_goes_on(data, tmp_path):
         assert started.poll() is None, started.stderr.read()
         assert time.monotonic() < end
         time.sleep(0.05)
-    os.kill(worker(started, 1), signal.SIGKILL)
+    os.kill(workers_of(started)[1], signal.SIGKILL)
     messages = started.communicate(timeout=LIMIT_SECONDS)[1]
     assert started.returncode == EXIT_WORKER, messages
     assert "because worker 1 (127.0.0.1:" in messages
@@ -84,6 +87,36 @@ def test_a_worker_is_killed_and_the_training_goes_on(data, tmp_path):
     assert whole.returncode == 0, whole.stderr
     losses = [[epoch["loss"] for epoch in history(directory)] for directory in (output, tmp_path / "whole")]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)  # 1,000 steps after each other
+
+
+def is_running(process):
+    try:
+        return (Path("/proc") / str(process) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it finds the workers in /proc")
+def test_workers_end_when_the_command_is_killed(data, tmp_path):
+    """Also before they have met."""
+    state = tmp_path / ".student.training.npz"
+    arguments = (*data, "-o", tmp_path / "student", "--workers", "2", "--epochs", "10000", "--patience", "10000")
+    command = [sys.executable, *map(str, (*COMMAND, *arguments))]
+    for is_training in (False, True):
+        started = subprocess.Popen(command, env=python_environment(), stderr=subprocess.DEVNULL)
+        end = time.monotonic() + LIMIT_SECONDS
+        workers = {}
+        while (is_training and not state.exists()) or len(workers) < 2:
+            workers = workers_of(started)
+            assert started.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        started.kill()
+        started.wait()
+        while any(map(is_running, workers.values())):
+            assert time.monotonic() < end, f"still running: {workers}"
+            time.sleep(0.05)
+    assert not (tmp_path / "student").exists()
 
 
 def test_different_workers_are_refused_before_training(data, tmp_path, run_workers):
