@@ -57,9 +57,8 @@ export async function startEngine(litert, wasm, processors) {
 /**
  * How many threads a model gets: `MOST_MODELS` must fit into the workers that LiteRT.js starts with, one a processor.
  *
- * A model has a worker for each of its threads but the first. A worker beyond those of the start runs only after the
- * page has returned to its event loop, and closing a model waits, without returning there, for each of its threads to
- * run and end. A page that closed a model with such a worker at once would wait for ever.
+ * A model has a worker for each of its threads but the first. LiteRT.js 2.5 can block the page for ever if models have
+ * more threads than that.
  *
  * @param {number} processors
  */

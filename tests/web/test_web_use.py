@@ -22,7 +22,7 @@ def test_web_model_dropped_while_a_text_waits(scenario, other):
 
 
 def test_web_model_refused_right_after_it_was_loaded_does_not_block_the_page(scenario, bundled):
-    """LiteRT.js waits for ever for a thread beyond its first workers if a model is closed before the thread runs."""
+    """All threads of the models fit into the workers that LiteRT.js starts with, also with more processors."""
     told = scenario("processors")
     workers, processors = told["workers"]
     assert workers == processors == 8
