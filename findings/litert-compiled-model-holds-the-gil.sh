@@ -2,8 +2,8 @@
 # ai-edge-litert 2.3.0: CompiledModel holds Python's lock (GIL) while it runs a model, Interpreter releases it.
 #
 # Both are LiteRT's interfaces for Python, in one wheel, over the same kernels. While a model of some hundred milliseconds
-# runs in one thread, another thread counts. Beside Interpreter it counts on; beside CompiledModel it stands still until
-# the run is over. So two threads with a CompiledModel each are as fast as one, a web server or a window does not answer
+# runs in one thread, another thread counts. Beside Interpreter it counts on; beside CompiledModel it stops until
+# the run is over. So two threads with a CompiledModel each are no faster than one, a web server or a window does not answer
 # while a text is classified, and none of this shows in a benchmark of one thread.
 # Seen: the share of its speed that the other thread keeps: 0.6 beside Interpreter, on a busy machine with two cores, and
 # 0.0 beside CompiledModel.

@@ -6,6 +6,7 @@
 # same machine, fails after 20 seconds with InvalidAuthToken: without RAY_AUTH_MODE=token a joining process sends no
 # token, although the file is there. So whether two commands work depends on a program that ran once before them.
 # Seen: without the file the node joins; with it, it fails with InvalidAuthToken, and joins with RAY_AUTH_MODE=token.
+# It ends all Ray processes of the user that runs it (`ray stop --force`).
 set -eu
 folder=$(mktemp -d)
 trap 'HOME=$folder "$folder/venv/bin/ray" stop --force >/dev/null 2>&1; rm -rf "$folder"' EXIT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# transformers 5.17.0: `DistilBertTokenizer(vocab_file="vocab.txt")` ignores the vocabulary without a word.
+# transformers 5.17.0: `DistilBertTokenizer(vocab_file="vocab.txt")` ignores the vocabulary without a warning.
 #
 # The keyword was the documented way for years. In 5.17 it is swallowed: the tokenizer has the five special pieces only,
 # every word becomes [UNK], and there is no warning and no error. The same path as a positional argument works.
