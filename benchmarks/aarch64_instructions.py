@@ -17,6 +17,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -60,20 +61,21 @@ class Arm:
             "QEMU_LOG": "in_asm,exec,nochain",
             "QEMU_LOG_FILENAME": f"/dev/fd/{writer}",
         }
-        child = subprocess.Popen(
-            [*self._command, str(model), str(writer), *texts],
-            env=self._variables | traced,
-            pass_fds=(writer,),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        os.close(writer)
-        with os.fdopen(reader, "rb", buffering=1 << 20) as log:
-            found = count_executed(log)
-        _, errors = child.communicate()
-        if child.returncode:
-            raise ChildProcessError(f"{model} under QEMU ended with {child.returncode}: {errors[-500:]}")
+        with tempfile.TemporaryFile() as messages:  # a pipe could fill up before the log has ended
+            child = subprocess.Popen(
+                [*self._command, str(model), str(writer), *texts],
+                env=self._variables | traced,
+                pass_fds=(writer,),
+                stdout=subprocess.DEVNULL,
+                stderr=messages,
+            )
+            os.close(writer)
+            with os.fdopen(reader, "rb", buffering=1 << 20) as log:
+                found = count_executed(log)
+            if child.wait():
+                messages.seek(0)
+                errors = messages.read().decode(errors="replace")
+                raise ChildProcessError(f"{model} under QEMU ended with {child.returncode}: {errors[-500:]}")
         return found[1:]  # loading comes first
 
 

@@ -312,7 +312,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="a Markdown file whose parts between marks are replaced")
     options = parser.parse_args()
     if OWN not in options.contestants:
-        parser.error(f"--contestants must have {OWN!r}, with which the others are compared.")
+        parser.error(f"--contestants must have {OWN!r}, the base of all ratios. Received: {options.contestants}")
     rows = []
     for shape in options.shapes:
         found = [row for threads in options.threads for row in race(shape, threads, options)]

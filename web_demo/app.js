@@ -62,7 +62,7 @@ function answer() {
 async function classify(content) {
   showAnswer(await session.classifier.classify(content), content);
   await turn();
-  if (isAnswerDue) return; // the text has changed
+  if (isAnswerDue) return showTruncated(false); // the text has changed: a note would be of another text
   showTruncated(await session.classifier.isTruncated(content));
 }
 
@@ -71,6 +71,7 @@ function explainText() {
   const content = text.value;
   const step = stepsWith(showProgress);
   const goesOn = async (done, count) => {
+    if (text.value !== content) return false;
     await step(done, count);
     return text.value === content;
   };

@@ -98,7 +98,8 @@ export class TokenReader {
       }
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      return []; // the probabilities are replayed all the same
+      console.warn('Token ids are not compared, and truncation is unknown:', error); // the probabilities are replayed
+      return [];
     }
     return [...known.values()];
   }

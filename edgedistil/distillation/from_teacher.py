@@ -99,7 +99,8 @@ def _backbone_size(teacher: Any, num_layers: int, hidden_dim: int) -> BackboneSi
     if num_layers > teacher.num_layers or hidden_dim > teacher.hidden_dim:
         raise PresetError(
             "The size of a student (`from_teacher`) may be at most that of its teacher, "
-            f"{teacher.num_layers}x{teacher.hidden_dim}. Received: {num_layers}x{hidden_dim}"
+            f"{teacher.num_layers}x{teacher.hidden_dim}. Received: {num_layers}x{hidden_dim}. "
+            "Choose fewer layers or a smaller width"
         )
     head, factor = teacher.hidden_dim // teacher.num_heads, teacher.intermediate_dim / teacher.hidden_dim
     if hidden_dim % head:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistil.conversion import checkpoints_folder
-from edgedistil_converters.files import LOCK_FILE, atomic_path
+from edgedistil_converters.files import LOCK_FILE, atomic_path, sole_use
 from edgedistil_runtime.errors import OutputError
 
 __all__ = ["Stages", "open_stages", "opened_stages"]
@@ -159,10 +159,12 @@ def opened_stages(directory: Path) -> Iterator[Stages]:
     try:
         yield stages
     except BaseException:
-        if new and stages.is_empty():
-            _remove(stages.folder)
+        if new and stages.folder.is_dir():
+            with sole_use(stages.folder) as is_ours:  # another search may have begun in it
+                if is_ours and stages.is_empty():
+                    _remove(stages.folder)
             for path in new:
-                if path.exists() and not any(path.iterdir()):
+                if path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
         raise
 

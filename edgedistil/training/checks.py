@@ -20,10 +20,15 @@ def check_training(
     """Checks that a classifier, data, settings and soft targets fit each other.
 
     Raises:
-        PresetError: the classifier has no preprocessor, another number of outputs than the data have classes, or no
-            sigmoids for several labels.
+        PresetError: Keras computes in another type than float32 and float64, or the classifier has no preprocessor,
+            another number of outputs than the data have classes, or no sigmoids for several labels.
         DataError: settings are of another task, or the soft targets of other texts, classes or layers.
     """
+    if keras.config.floatx() not in ("float32", "float64"):
+        raise PresetError(
+            "Training computes in float32 or float64. Received: Keras' floatx "
+            f"{keras.config.floatx()}. Set it in keras.json or by keras.config.set_floatx"
+        )
     if classifier.preprocessor is None:
         raise PresetError("Training needs a classifier with a preprocessor, to tokenize the texts. Received: none")
     if classifier.num_classes != len(data.labels):

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from edgedistil_converters.tflite.buffers import packed
+from edgedistil_converters.tflite.buffers import normalize_flatbuffer, packed
 from edgedistil_converters.tflite.sharing import SharingBuilder
 
 
@@ -107,3 +107,23 @@ def test_an_interpreter_runs_it():
         for key, size in (("negate_0", 4), ("negate_1", 5)):
             values = np.arange(size, dtype=np.float32)[None]
             np.testing.assert_array_equal(interpreter.get_signature_runner(key)(x=values)["y"], values)
+
+
+def places_of_shapes(flatbuffer):
+    """(subgraph, tensor) -> place of the shape in the file."""
+    root = schema.Model.GetRootAs(flatbuffer, 0)
+    subgraphs = [root.Subgraphs(number) for number in range(root.SubgraphsLength())]
+    tables = {
+        (number, index): subgraph.Tensors(index)._tab
+        for number, subgraph in enumerate(subgraphs)
+        for index in range(subgraph.TensorsLength())
+    }
+    return {key: table.Vector(table.Offset(4)) for key, table in tables.items()}
+
+
+def test_an_output_of_a_signature_can_be_changed_in_place():
+    """The page in web_demo writes another length into the shape of an output, which no other tensor may have then."""
+    two = model(negation(1, 1), negation(1, 1))
+    places = places_of_shapes(normalize_flatbuffer(packed(two, 4096)))
+    outputs = [places.pop((number, 2)) for number in (0, 1)]
+    assert len({*outputs, *places.values()}) == 3  # one for each output, and one for all other tensors

@@ -113,6 +113,15 @@ def test_what_a_text_allows(simulated, kernels, is_allowed):
     assert text.is_allowed(Decision()) is is_allowed
 
 
+@pytest.mark.parametrize(("simulated", "is_allowed"), [((99, 100, 57), True), ((74, 74, 108), False)])
+def test_a_label_that_no_set_of_kernels_is_near_to_is_refused(simulated, is_allowed):
+    """Two labels are undecided; the third is far below both, although its difference alone is allowed."""
+    kernels = (np.array([102, 100, 54]) / 256, np.array([72, 130, 54]) / 256)
+    text = SimulatedText(np.array(simulated) / 256, kernels)
+    assert text.difference <= text.tolerance
+    assert text.is_allowed(Decision()) is is_allowed
+
+
 def test_labels_of_several_at_once():
     """A threshold decides each: the simulator may cross one only where LiteRT's kernels are as far apart."""
     rows = [np.array(row) / 256 for row in ([126, 40], [130, 40], [134, 40])]

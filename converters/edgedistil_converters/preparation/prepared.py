@@ -211,7 +211,10 @@ def check_unknown_target(target: str, interface: ModelInterface) -> None:
         edgedistil_runtime.errors.ConversionError: `unknown_label` needs the target cpu or npu (`target`). ...
     """
     if target not in (CPU, NPU):
-        raise ConversionError(f"`unknown_label` needs the target {CPU} or {NPU} (`target`). Received: {target}.")
+        raise ConversionError(
+            f"`unknown_label` needs the target {CPU} or {NPU} (`target`). Received: {target}. "
+            "Convert without it, or for one of these."
+        )
     if interface.metadata is not None:
         raise ConversionError(
             f"A host that reads {interface.metadata} metadata takes a model with one output. Received: `unknown_label` "

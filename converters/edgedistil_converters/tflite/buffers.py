@@ -8,7 +8,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistil_converters.tflite.sharing import SharingBuilder
+from edgedistil_converters.tflite.sharing import Apart, SharingBuilder
 from edgedistil_converters.tflite.site_names import site_of
 from edgedistil_runtime.artifact import FILE_IDENTIFIER
 from edgedistil_runtime.fixed_shapes import is_fixed
@@ -84,6 +84,7 @@ def normalize_flatbuffer(
             for tensor in subgraph.tensors:
                 tensor.name = b""
     _declare_shapes(content, default_shapes or {})
+    _keep_outputs_apart(content)
     return packed(content, len(model), builder=SharingBuilder)
 
 
@@ -167,3 +168,12 @@ def _declare_shapes(content: Any, default_shapes: Mapping[str, Mapping[str, tupl
             shape = shapes.get(entry.name.decode())
             if shape is not None:
                 subgraph.tensors[entry.tensorIndex].shape = np.array(shape, np.int32)
+
+
+def _keep_outputs_apart(content: Any) -> None:
+    """Makes outputs of open shapes share nothing, because web_demo/flatbuffer.js changes the shape of one in place."""
+    for signature in content.signatureDefs:
+        if not is_fixed(signature.signatureKey.decode()):
+            tensors = content.subgraphs[signature.subgraphIndex].tensors
+            for entry in signature.outputs:
+                tensors[entry.tensorIndex] = Apart(tensors[entry.tensorIndex])

@@ -4,15 +4,16 @@ Signatures of the same graph, as those of fixed shapes, repeat its operators, na
 refers to its parts by offsets, and several may refer to one part. So nothing but the bytes changes: a reader finds the
 same model, part by part.
 
-Nobody may change such a flatbuffer in place, because a change of one part would be one of others too.
+Nobody may change such a flatbuffer in place, because a change of one part would be one of others too. What a reader
+may change is written `Apart`.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import flatbuffers
 
-__all__ = ["SharingBuilder"]
+__all__ = ["Apart", "SharingBuilder"]
 
 _LARGEST = 1 << 16  # bytes of a vector; larger ones are weights, which are there once
 
@@ -97,6 +98,14 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         if self._vector is not None:
             self._parts.append(int(off))
 
+    def apart(self, write: Callable[["SharingBuilder"], int]) -> int:
+        """Calls `write` and shares nothing between what it writes and all other parts; returns its offset."""
+        known, self._known = self._known, {}
+        try:
+            return int(write(self))
+        finally:
+            self._known = known
+
     def _shared(self, key: Hashable, offset: int) -> int:
         known = self._known.setdefault(key, offset)
         return offset if known == offset else self._rewound(known)
@@ -105,3 +114,28 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         """Drops what was written since the last begin, in favour of an equal part."""
         self.head = len(self.Bytes) - self._before
         return known
+
+
+class Apart:
+    """A part that shares nothing with others, so that a reader may change it in place.
+
+    Example:
+        >>> class Name:
+        ...     def Pack(self, builder):
+        ...         return builder.CreateString("scores")
+        >>> builder = SharingBuilder(64)
+        >>> builder.CreateString("scores") == Apart(Name()).Pack(builder)
+        False
+    """
+
+    def __init__(self, part: Any) -> None:
+        """Wraps a part, as the object API of a schema has it.
+
+        Args:
+            part: Such as a `TensorT`.
+        """
+        self._part = part
+
+    def Pack(self, builder: SharingBuilder) -> int:  # the name that flatbuffers calls
+        """Writes the part; returns its offset."""
+        return builder.apart(self._part.Pack)

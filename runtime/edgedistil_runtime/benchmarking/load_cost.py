@@ -9,6 +9,7 @@ models, would measure itself too.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -74,13 +75,13 @@ def measure_load(path: Path, text: str, *, accelerator: str = CPU, num_threads: 
     except subprocess.TimeoutExpired as error:
         raise BackendError(
             f"A file must give its first label within {_LONGEST_WAIT:.0f} s in a new process. Received: {path.name}, "
-            f"which gave none. See whether it runs here: edgedistil-runtime classify {path} hello"
+            f"which gave none. See whether it runs here: edgedistil-runtime classify {shlex.quote(str(path))} hello"
         ) from error
     if done.returncode:
         last = done.stderr.decode("utf-8", errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise BackendError(
             f"{path.name} could not be opened in a new process, which ended with status {done.returncode}: "
-            f"{last[0][:300]}. Try: edgedistil-runtime classify {path} hello"
+            f"{last[0][:300]}. Try: edgedistil-runtime classify {shlex.quote(str(path))} hello"
         )
     return LoadCost(**json.loads(done.stdout.splitlines()[-1]))
 

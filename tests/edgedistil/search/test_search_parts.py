@@ -1,5 +1,7 @@
 """Parts of a search that need no classifier: settings, stages, and the choice."""
 
+import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from edgedistil.search.digests import digest_of
 from edgedistil.search.settings import SearchSettings
 from edgedistil.search.stages import open_stages, opened_stages
 from edgedistil.search.starts import read_starts
+from edgedistil_converters.files import sole_use
 from edgedistil_runtime.errors import DataError, OutputError
 
 
@@ -56,6 +59,28 @@ def test_an_error_before_anything_is_made_leaves_what_was_there(tmp_path, is_the
     with pytest.raises(DataError), opened_stages(target), opened_stages(target) as stages:
         stages.make("teacher", "1", refuse)
     assert sorted(tmp_path.rglob("*")) == ([target] if is_there else [])
+
+
+def test_a_folder_that_another_search_uses_is_kept(tmp_path):
+    other = ExitStack()
+
+    def begin(path):
+        assert other.enter_context(sole_use(path.parent))
+        refuse(path)
+
+    with pytest.raises(DataError), opened_stages(tmp_path / "new") as stages:
+        stages.make("teacher", "1", begin)
+    assert stages.folder.is_dir()
+    other.close()
+
+
+def test_a_folder_that_is_gone_does_not_hide_the_error(tmp_path):
+    def remove(path):
+        shutil.rmtree(tmp_path / "new")
+        refuse(path)
+
+    with pytest.raises(DataError), opened_stages(tmp_path / "new") as stages:
+        stages.make("teacher", "1", remove)
 
 
 @pytest.mark.parametrize("make", [refuse_after_text, refuse_after_state])
