@@ -3,8 +3,9 @@
     python benchmarks/bulk_ways.py my_classifier.tflite --data ../shared/data/banking77 [--workers 2] [--rounds 5]
 
 Each way is a child process that is idle while another one runs; they label the same chunks of 512 texts by
-`classify_batch`, in turn. Memory is the proportional set size of a way's processes after its last round (pages that
-two processes share count half for each), and the ratio is the median over the rounds. The last lines are the share of
+`classify_batch`, in turn, and the ratio is the median over the rounds. Memory is the proportional set size of a way's
+processes after one round while no other way runs (pages that two processes share count half for each); `--rounds 0`
+measures nothing else. The last lines are the share of
 padding in the runs of the model, by token, for texts in chunks of 512, as `predict -o` reads them: what a run without
 padding would save.
 """
@@ -96,6 +97,13 @@ def serve(model: Path, interpreters: int, threads: int, cache: str) -> None:
             answers.flush()
 
 
+def measure_memory(way: Way, texts: Sequence[str]) -> float:
+    """MB of a way's processes after one round; they end."""
+    way.label(texts)
+    way.close()
+    return way.megabytes
+
+
 def padding(texts: Sequence[str], count_tokens: Callable[[str], int]) -> float:
     """Share of padding ids in all runs."""
     used = cells = 0
@@ -130,15 +138,15 @@ def main() -> None:
         for _ in range(options.rounds):
             for way in draw.sample(ways, len(ways)):
                 seconds[way.name].append(way.label(texts))
-        memory = {way.name: way.megabytes for way in ways}
         for way in ways:
             way.close()
+        memory = {name: measure_memory(Way(name, options, Path(cache)), texts) for name in WAYS}
     first = next(iter(seconds.values()))
     rows = [
         {
             "way": name,
-            "rate": len(texts) / statistics.median(found),
-            "times": statistics.median(one / mine for one, mine in zip(first, found, strict=True)),
+            "rate": len(texts) / statistics.median(found) if found else None,
+            "times": statistics.median(one / mine for one, mine in zip(first, found, strict=True)) if found else None,
             "megabytes": memory[name],
         }
         for name, found in seconds.items()
@@ -147,7 +155,8 @@ def main() -> None:
         shares = {name: padding(some, lambda text: len(classifier.tokenize(text))) for name, some in tests.items()}
     print("| way | texts/s | times 1 interpreter | MB |\n|---|---|---|---|")
     for row in rows:
-        print("| {way} | {rate:,.0f} | {times:.2f} | {megabytes:.0f} |".format(**row))
+        speed = "{rate:,.0f} | {times:.2f}".format(**row) if options.rounds else "| "
+        print(f"| {row['way']} | {speed} | {row['megabytes']:.0f} |")
     for name, found in shares.items():
         print(f"padding, {name}: {100 * found:.1f} % of the tokens")
     print(json.dumps({"machine": str(read_machine()), "model": options.model.name, "rows": rows, "padding": shares}))

@@ -160,7 +160,7 @@ class TestPredict:
     @pytest.mark.parametrize(
         ("damage", "message"),
         [
-            (lambda content: content[: len(content) // 2], "truncated|cut off"),
+            (lambda content: content[: len(content) // 2], "truncated|only its beginning has arrived"),
             (lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:], "damaged|digest"),
             (lambda content: b"no model at all, just text", "not a TFLite|no TFLite"),
         ],
