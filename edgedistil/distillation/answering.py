@@ -231,12 +231,11 @@ class AnyTeacher(ABC):
         on_progress: OnProgress | None,
     ) -> NDArray[np.float32]:
         """Logits in the order of the teacher's labels, or another kind of answer, float32[texts, width]."""
-        if self._team is None:
-            return self._own_answers(texts, kind, width, cache, on_progress)
+        is_asked = self._team is None or self._team.is_chief
         found = np.zeros((0, width), "float32")
-        if self._team.is_chief:
+        if is_asked:
             found = self._own_answers(texts, kind, width, cache, on_progress)
-        return self._team.array_from_chief(found)
+        return self._team.array_from_chief(found) if self._team else found
 
     def _own_answers(
         self,

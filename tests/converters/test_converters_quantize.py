@@ -23,7 +23,7 @@ ROWS = ([2, 3], [2, 5, 9, 30, 3], list(range(2, 26)))
 
 
 def test_a_matmul_of_zeros_stays_finite_in_int4(make_wide):
-    """As pruning leaves them: a block of zeros has no scale of its own."""
+    """As pruning leaves them: a block of zeros has no scale."""
     classifier = make_wide()
     first, second = classifier.backbone.transformer_layers
     query, dense = first._self_attention_layer._query_dense, second._feedforward_intermediate_dense

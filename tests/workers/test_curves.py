@@ -27,7 +27,7 @@ def found(run_workers, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone():
+def one_process():
     """What one process returns for a case."""
     return cache(lambda name: json.loads(json.dumps(run(CASES[name]), default=float)))
 
@@ -39,8 +39,8 @@ def test_all_workers_return_the_same(found):
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_losses_are_those_of_one_process(name, found, alone):
-    together, one, tolerance = found[0][name], alone(name), TOLERANCES[CASES[name].precision]
+def test_losses_are_those_of_one_process(name, found, one_process):
+    together, one, tolerance = found[0][name], one_process(name), TOLERANCES[CASES[name].precision]
     np.testing.assert_allclose(together["steps"], one["steps"], rtol=0, atol=tolerance)
     assert len(together["steps"]) == len(one["steps"]) > 2
     assert together["best_epoch"] == one["best_epoch"]
@@ -52,14 +52,14 @@ def test_losses_are_those_of_one_process(name, found, alone):
     np.testing.assert_allclose(together["weights"], one["weights"], rtol=10 * tolerance, atol=100 * tolerance)
 
 
-def test_a_training_ends_early_alike(found, alone):
-    assert len(alone("early end")["history"]) < CASES["early end"].changes["epochs"]
-    assert len(found[0]["early end"]["history"]) == len(alone("early end")["history"])
+def test_a_training_ends_early_alike(found, one_process):
+    assert len(one_process("early end")["history"]) < CASES["early end"].changes["epochs"]
+    assert len(found[0]["early end"]["history"]) == len(one_process("early end")["history"])
 
 
-def test_dropout_is_drawn_anew_and_does_as_much(found, alone):
+def test_dropout_is_drawn_anew_and_does_as_much(found, one_process):
     """Other values are dropped; how much is learned is the same within what another seed changes."""
-    together, one = found[0]["dropout"]["history"], alone("dropout")["history"]
+    together, one = found[0]["dropout"]["history"], one_process("dropout")["history"]
     losses = [[epoch["loss"] for epoch in some] for some in (together, one)]
     assert losses[0] != losses[1]
     np.testing.assert_allclose(*losses, rtol=0.1)

@@ -60,7 +60,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         if vector is None or vector[0] * count > _LARGEST:  # no vector is the end of a string
             return offset
         begin = len(self.Bytes) - offset + 4  # after the count
-        # References are relative to where they stand, so their targets are compared.
+        # References are relative to their own place, so their targets are compared.
         content = tuple(self._parts) or bytes(self.Bytes[begin : begin + vector[0] * count])
         return self._shared((vector, count, content), offset)
 

@@ -45,9 +45,8 @@ _STEP = 1 / 256  # of a probability in int8
 SIMULATION_TOLERANCE = 16 * _STEP
 # Of any text. A wrong program was seen to be off by 0.9 and 0.59.
 LARGEST_TOLERANCE = 64 * _STEP
-_SPREADS = (
-    2  # no further from the nearest set of kernels than these are from each other, so twice that from any of them
-)
+# No further from the nearest set of kernels than these are from each other, so twice that from any of them.
+_SPREADS = 2
 _KERNELS = (
     OpResolverType.BUILTIN_REF,
     OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
